@@ -1,0 +1,62 @@
+"""What every command shares: how bad input ends a run, and how progress is shown."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+
+class UserError(Exception):
+    """Bad usage or bad input: one sentence that names the file, line or flag and says what to do."""
+
+
+@contextmanager
+def exit_on_user_error() -> Iterator[None]:
+    """Turn a `UserError` into its sentence on stderr and exit code 2, without a traceback.
+
+    Also usable as a decorator, `@exit_on_user_error()`, on the hooks that stock fairseq calls.
+    """
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(2) from None
+
+
+def run(command: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> None:
+    """Run `command(argv)` and exit: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."""
+    try:
+        with exit_on_user_error():
+            code = command(argv) or 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    raise SystemExit(code)
+
+
+def progress(
+    items: Iterable[Item], description: str, total: int | None = None, unit: str = "line", every: float = 30.0
+) -> Iterator[Item]:
+    """Yield `items`, showing a tqdm bar on a terminal and a plain line every `every` seconds in a log (on stderr)."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=description, total=total, unit=f" {unit}s", dynamic_ncols=True, leave=False)
+        return
+    started = said = time.monotonic()
+    count = 0
+    for count, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - said >= every:
+            said = now
+            of_total = f" of {total:,}" if total else ""
+            rate = count / (now - started)
+            left = f", {(total - count) / rate:,.0f} s left" if total else ""
+            print(f"{description}: {count:,}{of_total} {unit}s, {rate:,.0f}/s{left}", file=sys.stderr, flush=True)
+    seconds = time.monotonic() - started
+    if seconds >= every:
+        print(f"{description}: {count:,} {unit}s in {seconds:,.0f} s", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Hugging Face <-> fairseq: one table of parameter names for both directions."""

@@ -1,0 +1,1 @@
+"""Pair data: vocabulary, masking, the paired dataset and its packed batches."""

@@ -1,0 +1,1 @@
+"""From raw text to binarized pairs: sample -> romanize -> encode -> binarize (installed as `ppa_preprocess`)."""

@@ -1,0 +1,50 @@
+"""Installs the plugin as `ppa_plugin` and the corpus tools as `ppa_preprocess`, with the `ppa-*` commands."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="translit-ppa",
+    version="0.1.0",
+    description="fairseq plugin for transliteration-based post-training alignment of multilingual encoders (PPA)",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["ppa_plugin", "ppa_plugin.*"]), "ppa_preprocess"],
+    package_dir={"ppa_preprocess": "preprocess"},
+    install_requires=[
+        # the release of fairseq that imports on Python >= 3.11; fairseq==0.12.2 does not
+        "fairseq-fixed==0.12.3.1",
+        "torch>=2.6",
+        "numpy",
+        "fairscale",
+        "sentencepiece",
+        "uroman==1.3.1.1",
+        "sacremoses",
+        "tensorboard",
+        "pyyaml",
+        "tqdm",
+        "transformers>=4.46",
+        "safetensors",
+        "scikit-learn",
+        "seqeval",
+        "matplotlib",
+        # torch.utils.tensorboard needs it, and fairseq imports it in the trainer's progress bar
+        "setuptools",
+    ],
+    extras_require={
+        "quickstart": ["Babel"],
+        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "ruff"],
+    },
+    entry_points={
+        "console_scripts": [
+            "ppa-preprocess=ppa_preprocess.cli:main",
+            "ppa-convert=ppa_plugin.convert.cli:main",
+            "ppa-evaluate=ppa_plugin.evaluation.cli:main",
+            "ppa-report=ppa_plugin.evaluation.report:main",
+            "ppa-user-dir=ppa_plugin.user_dir:main",
+        ]
+    },
+)

@@ -1,0 +1,70 @@
+# Each target makes .venv first where it is missing; a second run does nothing twice.
+
+# The interpreter that .venv is made with: the first of these that is Python >= 3.11, or `make PYTHON=...`.
+CANDIDATES := python3 python3.12 python3.11 python3.13
+PYTHON ?= $(shell for python in $(CANDIDATES); do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+CXX_FOUND = $(shell command -v $(CXX) || command -v g++ || command -v clang++)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --constraint constraints.txt
+# More arguments for the program behind `make demo` and `make test`, as in: make demo ARGS="--seed 2"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench
+
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMPS)/package ## make .venv with everything installed, at the versions of constraints.txt
+	@:
+
+demo: setup ## the quick start: corpus, training, evaluation, table (at most 10 minutes on two cores after set-up)
+	@$(BIN)/python examples/quickstart/quickstart.py $(ARGS)
+
+test: lint ## lint, then the test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: setup ## the tests that take longer than the suite may
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: setup ## ruff: rules and formatting
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "error: run '$(BIN)/ruff format .' on the files above" >&2; exit 1; }
+
+bench: setup ## run every benchmark, one script a figure that README.md states
+	@set -e; for script in $(wildcard benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+
+# One stamp a step. A later step's stamp is newer than an earlier one's, and a changed version repeats what follows it.
+
+$(STAMPS)/venv:
+	@$(if $(PYTHON),$(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: Python >= 3.11 is needed; install it or name it, as in: make PYTHON=/path/to/python3.12 setup" >&2; exit 1; }
+	@test -n "$(CXX_FOUND)" || { \
+	  echo "error: a C++ compiler is needed to build fairseq; install g++ or clang++, or name yours with CXX=..." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/pip: $(STAMPS)/venv constraints.txt
+	@$(INSTALL) pip
+	@touch $@
+
+# Before fairseq: its build imports torch, numpy and cython, and an isolated build would fetch torch a second time.
+$(STAMPS)/torch: $(STAMPS)/pip
+	@echo "installing torch"
+	@$(INSTALL) torch numpy cython setuptools wheel
+	@touch $@
+
+$(STAMPS)/fairseq: $(STAMPS)/torch
+	@echo "installing fairseq (where pip finds no wheel it compiles one, about five minutes, once)"
+	@$(INSTALL) --no-build-isolation fairseq-fixed
+	@touch $@
+
+$(STAMPS)/package: $(STAMPS)/fairseq setup.py pyproject.toml
+	@echo "installing translit-ppa"
+	@$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from babel import Locale, dates, lists, units
 
-from ppa_plugin.files import write_beside
-
 ENGLISH = "eng_Latn"
 # Glot500's code of every language that CLDR has names in, and CLDR's own.
 LOCALES = {
@@ -160,15 +158,19 @@ def build(languages: tuple[str, ...], seed: int, date_count: int, list_count: in
     return training, queries
 
 
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write `lines` to `path`, one a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
 def write(training: dict[str, list[str]], queries: dict[str, list[str]], output: Path) -> None:
     """Write `text/` and `retrieval/` under `output`."""
     for language, lines in training.items():
-        with write_beside(output / "text" / f"{language}.txt") as handle:
-            handle.writelines(f"{line}\n" for line in lines)
+        write_lines(output / "text" / f"{language}.txt", lines)
     for language in queries.keys() - {ENGLISH}:
         for side in (language, ENGLISH):
-            with write_beside(output / "retrieval" / f"bible.{language}-{ENGLISH}.{side}") as handle:
-                handle.writelines(f"{name}\n" for name in queries[side])
+            write_lines(output / "retrieval" / f"bible.{language}-{ENGLISH}.{side}", queries[side])
 
 
 def main() -> None:

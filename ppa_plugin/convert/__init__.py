@@ -1,1 +1,1 @@
-"""Hugging Face <-> fairseq: one table of parameter names for both directions."""
+"""Hugging Face <-> fairseq: one table of parameter names for both directions, bit-exact there and back."""

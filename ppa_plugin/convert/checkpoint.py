@@ -1,0 +1,120 @@
+"""Reading checkpoints without running code, and the plain dict that stock fairseq loads as a model to start from."""
+
+import argparse
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.convert import names
+
+# The key of `model.pt` under which `to-hf` finds what fairseq has no place for: the model's original config.json.
+ORIGIN = "hugging_face"
+
+
+def load_safely(path: str | Path, allowed: tuple[type, ...] = ()) -> Any:
+    """`torch.load` that never runs code from the file: tensors, plain Python types and the `allowed` classes only.
+
+    Zip files (all since torch 1.6) are mapped, so that an optimizer state that nobody asks for is not read.
+    Raises `UserError` where the file is missing, truncated or holds other objects.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} does not exist or is not a file")
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        refused = re.search(r"(?:GLOBAL|global|class|function) [`']?([\w.]+\.\w+)", str(error))
+        if "Weights only" not in str(error) or not refused:
+            raise UserError(f"{path} is truncated or not a torch checkpoint") from None
+        raise UserError(
+            f"{path} holds Python objects that could run code ({refused.group(1)}); it was not loaded"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError):
+        raise UserError(f"{path} is truncated or not a torch checkpoint") from None
+
+
+def load_fairseq(path: str | Path) -> dict[str, Any]:
+    """Load a fairseq checkpoint, the trainer's (whose `cfg` holds `argparse.Namespace`) or one of ours.
+
+    Raises `UserError` as `load_safely` does, and where the file holds no state dict under `model`.
+    """
+    checkpoint = load_safely(path, allowed=(argparse.Namespace,))
+    model = checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    if not isinstance(model, dict) or not all(isinstance(t, torch.Tensor) for t in model.values()):
+        raise UserError(f"{path} is not a fairseq checkpoint: it holds no state dict named 'model'")
+    return checkpoint
+
+
+def settings(checkpoint: dict[str, Any], section: str) -> dict[str, Any]:
+    """The settings of one section of a checkpoint's `cfg` (`model`, `task`, ...) as a plain dict, empty if absent.
+
+    Sections are dicts or, where the component has no dataclass, an `argparse.Namespace` of every flag; checkpoints of
+    fairseq before 0.10 hold one Namespace, `args`, in place of `cfg`.
+    """
+    cfg = checkpoint.get("cfg")
+    found = cfg.get(section) if isinstance(cfg, dict) else None
+    if found is None:
+        found = checkpoint.get("args")
+    if isinstance(found, argparse.Namespace):
+        return vars(found)
+    return found if isinstance(found, dict) else {}
+
+
+def find_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """What `to-fairseq` noted of the Hugging Face model: `source`, `config`, `dtype`; empty where nothing is known.
+
+    A training run does not pass the note on, so it is looked up in the file that the run started from.
+    """
+    if isinstance(checkpoint.get(ORIGIN), dict):
+        return checkpoint[ORIGIN]
+    started_from = settings(checkpoint, "checkpoint")
+    for key in ("finetune_from_model", "restore_file"):
+        path = started_from.get(key)
+        if path and Path(path).is_file():
+            origin = load_fairseq(path).get(ORIGIN)
+            if isinstance(origin, dict):
+                return origin
+    return {}
+
+
+def build(state: dict[str, torch.Tensor], config: dict[str, Any], source: str) -> dict[str, Any]:
+    """The content of `model.pt`: `state` (fairseq's names) in FP32, and what its readers need, in plain types only.
+
+    fairseq builds its models in FP32, so FP16 and BF16 weights are widened, which is exact; their own type is noted for
+    the way back. `optimizer_history` and `extra_state` are there because loading fails without them.
+    """
+    types = {str(t.dtype).removeprefix("torch.") for t in state.values()}
+    embedding = state[names.EMBED_TOKENS].float()
+    # one tensor under both names, so that the file holds it once
+    wide = {k: embedding if k in (names.EMBED_TOKENS, names.TIED_OUTPUT) else t.float() for k, t in state.items()}
+    return {
+        "args": None,
+        "cfg": {"model": model_settings(config)},
+        "model": wide,
+        "optimizer_history": [
+            {"criterion_name": "none", "optimizer_name": "none", "lr_scheduler_state": {}, "num_updates": 0}
+        ],
+        "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
+        ORIGIN: {"source": source, "config": config, "dtype": types.pop() if len(types) == 1 else "float32"},
+    }
+
+
+def model_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """A Hugging Face config's sizes under the names of fairseq's flags."""
+    return {
+        "encoder_layers": config["num_hidden_layers"],
+        "encoder_embed_dim": config["hidden_size"],
+        "encoder_ffn_embed_dim": config["intermediate_size"],
+        "encoder_attention_heads": config["num_attention_heads"],
+        "max_positions": config["max_position_embeddings"] - 2,
+        "dropout": config.get("hidden_dropout_prob", 0.1),
+        "attention_dropout": config.get("attention_probs_dropout_prob", 0.1),
+        "activation_dropout": 0.0,
+        "activation_fn": "gelu",
+    }

@@ -1,0 +1,185 @@
+"""Reading and writing Hugging Face directories of XLM-R masked-LM models, weights and config."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.convert.checkpoint import load_safely
+
+SENTENCEPIECE = "sentencepiece.bpe.model"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+# fairseq's LayerNorm has this and no flag for another
+LAYER_NORM_EPS = 1e-5
+
+
+def locate(name: str, weights: bool = True) -> Path:
+    """The local directory of a model: `name` itself if it is one, else the hub's snapshot of that name.
+
+    Raises `UserError` where it is neither a directory nor a name that can be fetched.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if path.exists() or not _HUB_NAME.fullmatch(name) or name.startswith("."):
+        raise UserError(f"{name} is not a directory; pass a Hugging Face directory or a hub name such as owner/model")
+    from huggingface_hub import snapshot_download
+
+    # safetensors wherever the repository has them; the pickle beside them would be downloaded for nothing
+    patterns = ["*.json", SENTENCEPIECE, *(["*.safetensors"] if weights else [])]
+    try:
+        found = Path(snapshot_download(name, allow_patterns=patterns))
+        if weights and not any((found / file).is_file() for file in WEIGHTS[:2]):
+            found = Path(snapshot_download(name, allow_patterns=[*patterns, "pytorch_model*.bin"]))
+    except Exception as error:  # the hub's client has a dozen ways to say no, from no network to no such model
+        raise UserError(
+            f"{name} is not a local directory and could not be fetched from the hub ({type(error).__name__})"
+        ) from None
+    return found
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The `config.json` of a Hugging Face directory. Raises `UserError` where it is missing or not JSON."""
+    path = directory / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise UserError(f"{directory} holds no config.json: it is not a Hugging Face directory") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is not a JSON object")
+    return config
+
+
+def check_config(config: dict[str, Any], directory: Path) -> None:
+    """Raise `UserError` unless the config describes an XLM-R that fairseq's encoder computes alike."""
+    if config.get("model_type") != "xlm-roberta":
+        raise UserError(f"{directory} is a {config.get('model_type')} model; only xlm-roberta can be converted")
+    required = {
+        "hidden_act": "gelu",
+        "type_vocab_size": 1,
+        "pad_token_id": 1,
+        "position_embedding_type": "absolute",
+        "tie_word_embeddings": True,
+        "is_decoder": False,
+    }
+    for key, value in required.items():
+        # Transformers leaves out what equals its class's default; of these only type_vocab_size's is another (2)
+        found = config.get(key, 2 if key == "type_vocab_size" else value)
+        if found != value:
+            raise UserError(f"{directory}/config.json: {key} is {found!r}; only {value!r} can be converted")
+    for key in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads"):
+        if not isinstance(config.get(key), int):
+            raise UserError(f"{directory}/config.json does not state {key}")
+
+
+def read_weights(directory: Path) -> dict[str, torch.Tensor]:
+    """The state dict of a Hugging Face directory, from safetensors or `pytorch_model.bin`, whole or in shards.
+
+    Raises `UserError` where no weights are found, a shard is missing, or a file is truncated or unsafe.
+    """
+    found = next((directory / name for name in WEIGHTS if (directory / name).is_file()), None)
+    if found is None:
+        raise UserError(f"{directory} holds no weights ({' or '.join((WEIGHTS[0], WEIGHTS[2]))})")
+    files = weight_files(directory)
+    state: dict[str, torch.Tensor] = {}
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file} is missing, {found.name} lists it")
+        state.update(_read_file(file))
+    return state
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The files that hold a Hugging Face directory's weights, sorted by name; empty where there are none.
+
+    Raises `UserError` where an index of shards cannot be read.
+    """
+    found = next((directory / name for name in WEIGHTS if (directory / name).is_file()), None)
+    if found is None:
+        return []
+    if found.suffix != ".json":
+        return [found]
+    try:
+        shards = set(json.loads(found.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise UserError(f"{found} is not an index of shards") from None
+    # a shard's name is a file's beside the index, never a path out of the directory
+    return [directory / Path(shard).name for shard in sorted(shards)]
+
+
+def _read_file(file: Path) -> dict[str, torch.Tensor]:
+    if file.suffix != ".safetensors":
+        state = load_safely(file)
+        if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
+            raise UserError(f"{file} is not a state dict")
+        return state
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file} is truncated or not a safetensors file ({error})") from None
+
+
+def check_shapes(state: dict[str, torch.Tensor], config: dict[str, Any], where: str) -> None:
+    """Raise `UserError` where the weights (Hugging Face names) are not those of the config's model."""
+    hidden = config["hidden_size"]
+    expected = {
+        "roberta.embeddings.word_embeddings.weight": (config["vocab_size"], hidden),
+        "roberta.embeddings.position_embeddings.weight": (config["max_position_embeddings"], hidden),
+        "roberta.embeddings.token_type_embeddings.weight": (config["type_vocab_size"], hidden),
+    }
+    if config["num_hidden_layers"]:
+        expected["roberta.encoder.layer.0.intermediate.dense.weight"] = (config["intermediate_size"], hidden)
+        last = f"roberta.encoder.layer.{config['num_hidden_layers'] - 1}.output.dense.weight"
+        expected[last] = (hidden, config["intermediate_size"])
+    for name, shape in expected.items():
+        found = tuple(state[name].shape) if name in state else None
+        if found != shape:
+            raise UserError(f"{where}: {name} is {found or 'missing'}, the config says {shape}")
+
+
+def derive_config(state: dict[str, torch.Tensor], heads: int, model: dict[str, Any]) -> dict[str, Any]:
+    """A `config.json` for weights (Hugging Face names) without one; the dropouts are those of `model`, fairseq's flags.
+
+    `heads` has to be told: the shapes of the weights do not show it.
+    """
+    vocabulary, hidden = state["roberta.embeddings.word_embeddings.weight"].shape
+    layers = {name.split(".")[3] for name in state if name.startswith("roberta.encoder.layer.")}
+    return {
+        "architectures": ["XLMRobertaForMaskedLM"],
+        "attention_probs_dropout_prob": model.get("attention_dropout", 0.1),
+        "bos_token_id": 0,
+        "classifier_dropout": None,
+        "eos_token_id": 2,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": model.get("dropout", 0.1),
+        "hidden_size": hidden,
+        "initializer_range": 0.02,
+        "intermediate_size": state["roberta.encoder.layer.0.intermediate.dense.weight"].shape[0],
+        "layer_norm_eps": LAYER_NORM_EPS,
+        "max_position_embeddings": state["roberta.embeddings.position_embeddings.weight"].shape[0],
+        "model_type": "xlm-roberta",
+        "num_attention_heads": heads,
+        "num_hidden_layers": len(layers),
+        "output_past": True,
+        "pad_token_id": 1,
+        "position_embedding_type": "absolute",
+        "torch_dtype": "float32",
+        "type_vocab_size": state["roberta.embeddings.token_type_embeddings.weight"].shape[0],
+        "use_cache": True,
+        "vocab_size": vocabulary,
+    }
+
+
+def write_model(directory: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
+    """Write `config.json` and `model.safetensors`, the latter as `save_pretrained` does: tied tensors once, `format: pt`."""
+    (directory / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
+    save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})

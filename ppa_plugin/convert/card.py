@@ -4,18 +4,18 @@ from typing import Any
 
 from ppa_plugin.convert.checkpoint import settings
 
+# the sections of a checkpoint's cfg and what of them makes the recipe
 _RECIPE = {
-    "task": ["_name", "data", "mask_prob", "mask_keep", "mask_random", "max_positions", "sampling_alpha"]
-    + ["batch_order", "tlm_truncation"],
-    "criterion": ["_name", "mlm_weight", "mlm_sides", "seq_weight", "tlm_weight", "seq_layer", "seq_temperature"]
-    + ["seq_pooling", "seq_similarity", "seq_gather"],
-    "model": ["arch", "dropout", "attention_dropout", "activation_dropout"],
-    "optimizer": ["_name", "adam_betas", "adam_eps", "weight_decay"],
-    "lr_scheduler": ["_name", "warmup_updates", "total_num_update", "end_learning_rate"],
-    "optimization": ["lr", "clip_norm", "max_update", "max_epoch", "update_freq"],
-    "dataset": ["batch_size", "max_tokens"],
-    "distributed_training": ["distributed_world_size"],
-    "common": ["seed", "fp16", "memory_efficient_fp16", "bf16"],
+    "task": "_name data mask_prob mask_keep mask_random max_positions sampling_alpha batch_order tlm_truncation",
+    "criterion": "_name mlm_weight mlm_sides seq_weight tlm_weight seq_layer seq_temperature seq_pooling "
+    "seq_similarity seq_gather",
+    "model": "arch dropout attention_dropout activation_dropout",
+    "optimizer": "_name adam_betas adam_eps weight_decay",
+    "lr_scheduler": "_name warmup_updates total_num_update end_learning_rate",
+    "optimization": "lr clip_norm max_update max_epoch update_freq",
+    "dataset": "batch_size max_tokens",
+    "distributed_training": "distributed_world_size",
+    "common": "seed fp16 memory_efficient_fp16 bf16",
 }
 
 _CARD = """\
@@ -29,8 +29,9 @@ tags:
 
 # {title}
 
-A multilingual encoder (XLM-R architecture, {size}) post-trained with transliteration-based alignment (PPA,
-[arXiv 2406.19759](https://arxiv.org/abs/2406.19759)), written by `ppa-convert to-hf`.
+A multilingual encoder (XLM-R architecture, {size}), written by
+`ppa-convert to-hf` from a checkpoint of post-training alignment by transliteration
+(PPA, [arXiv 2406.19759](https://arxiv.org/abs/2406.19759)).
 
 Base model: {base}
 
@@ -78,7 +79,7 @@ def _recipe(checkpoint: dict[str, Any]) -> str:
     lines = []
     for section, keys in _RECIPE.items():
         found = settings(checkpoint, section)
-        lines += [_flag(section, key, found[key]) for key in keys if found.get(key) not in (None, "")]
+        lines += [_flag(section, key, found[key]) for key in keys.split() if found.get(key) not in (None, "")]
     return "\n".join(lines) if lines else "The checkpoint does not say how it was trained."
 
 

@@ -118,7 +118,7 @@ def _to_hf(args: argparse.Namespace) -> None:
 def _with_config(
     state: dict[str, torch.Tensor], trained: dict[str, Any], origin: dict[str, Any], path: Path
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The weights in the type to write them in, and their config.json: the original model's, else one from the shapes."""
+    """The weights in the type to write them in, and their config: the original model's, else one from the shapes."""
     model = checkpoint.settings(trained, "model")
     config = dict(origin.get("config") or {})
     if not config:

@@ -32,7 +32,7 @@ def locate(name: str, weights: bool = True) -> Path:
     from huggingface_hub import snapshot_download
 
     # safetensors wherever the repository has them; the pickle beside them would be downloaded for nothing
-    patterns = ["*.json", SENTENCEPIECE, *(["*.safetensors"] if weights else [])]
+    patterns = ["*.json", "*.model", "vocab.txt", *(["*.safetensors"] if weights else [])]
     try:
         found = Path(snapshot_download(name, allow_patterns=patterns))
         if weights and not any((found / file).is_file() for file in WEIGHTS[:2]):
@@ -179,7 +179,7 @@ def derive_config(state: dict[str, torch.Tensor], heads: int, model: dict[str, A
 
 
 def write_model(directory: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
-    """Write `config.json` and `model.safetensors`, the latter as `save_pretrained` does: tied tensors once, `format: pt`."""
+    """Write `config.json` and, as `save_pretrained` does, `model.safetensors`: tied tensors once, `format: pt`."""
     (directory / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
     save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})

@@ -88,7 +88,7 @@ def to_fairseq(state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Te
 def to_hugging_face(state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Tensor]:
     """Rename a fairseq state dict to Hugging Face's names; tensors are passed on as they are.
 
-    A missing token-type row (fairseq's own XLM-R has none) becomes zeros, which changes nothing that the model computes.
+    A missing token-type row (fairseq's own XLM-R has none) becomes zeros, which changes no output.
     Raises `UserError`, naming `where` and the parameter, where one is missing, unknown, or the output layer is untied.
     """
     kept = {name: t for name, t in state.items() if not _FAIRSEQ_IGNORED.fullmatch(name)}

@@ -31,7 +31,7 @@ def check_free(path: str | Path, own: Collection[str], overwrite: bool) -> None:
 
 @contextmanager
 def directory_beside(path: str | Path) -> Iterator[Path]:
-    """Yield a fresh directory beside `path`; when the block ends well it takes the place of `path`, else it is removed."""
+    """Yield a fresh directory beside `path`; it takes the place of `path` when the block ends well, else it goes."""
     path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))

@@ -54,8 +54,8 @@ def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:
     expected = {piece: i for i, piece in enumerate([*vocabulary.SPECIALS, *pieces, vocabulary.MASK])}
     if tokenizer.get_vocab() != expected:
         raise RuntimeError(
-            f"transformers {transformers.__version__} reads {sentencepiece_path} as {len(tokenizer)} tokens that are not "
-            f"its {len(expected)}"
+            f"transformers {transformers.__version__} makes {len(tokenizer)} tokens of {sentencepiece_path}, "
+            f"and not its {len(expected)} in their order"
         )
     backend = tokenizer.backend_tokenizer if hasattr(tokenizer, "backend_tokenizer") else None
     if backend is None:  # Transformers 4 has the tokenizers library behind the "fast" class only

@@ -1,0 +1,141 @@
+"""The files of the evaluation sets, read into sentences."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.codes import ENGLISH, canonical
+from ppa_plugin.files import read_lines
+
+RETRIEVAL_TASKS = ("bible", "tatoeba", "sib")
+# Their sentences are the same in every language; Tatoeba's languages share no sentences but with English.
+_PARALLEL_TASKS = ("bible", "sib")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One language's sentences of a retrieval set, in the file's order. `sha256` is that of the file's bytes."""
+
+    path: Path
+    sentences: tuple[str, ...] = field(repr=False)
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path) -> "Side":
+        """Read a file of one sentence a line. Raises `UserError` where it is empty or not UTF-8."""
+        sentences = tuple(line.removesuffix("\r") for line in read_lines(path))
+        if not sentences:
+            raise UserError(f"{path} is empty")
+        return cls(path, sentences, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Queries and candidates: line i of one translates line i of the other. `warning` is for the user, or empty."""
+
+    source: str
+    target: str
+    queries: Side
+    candidates: Side
+    warning: str = ""
+
+    @property
+    def data_sha256(self) -> str:
+        """SHA-256 of the bytes of the queries' file followed by those of the candidates': `cat Q C | sha256sum`."""
+        return hashlib.sha256(self.queries.path.read_bytes() + self.candidates.path.read_bytes()).hexdigest()
+
+
+class RetrievalSet:
+    """The bitexts with English of one task in one directory, under Glot500's file names or LASER's.
+
+    Glot500: `bible.fas_Arab-eng_Latn.fas_Arab` and `bible.fas_Arab-eng_Latn.eng_Latn`; LASER: `tatoeba.cmn-eng.cmn` and
+    `tatoeba.cmn-eng.eng`. Languages go by Glot500's codes (`codes.canonical`).
+    """
+
+    def __init__(self, directory: str | Path, task: str):
+        """Find the files. Raises `UserError` where there are none or two stand for one language."""
+        self.directory, self.task = Path(directory), task
+        if not self.directory.is_dir():
+            raise UserError(f"{directory} is not a directory")
+        self._paths: dict[str, tuple[Path, Path]] = {}
+        self._sides: dict[Path, Side] = {}
+        for path in sorted(self.directory.glob(f"{task}.*-eng*.*")):
+            self._add(path)
+        if not self._paths:
+            raise UserError(f"{directory} holds no {task} files ({task}.LANG-eng_Latn.LANG or {task}.xxx-eng.xxx)")
+
+    def _add(self, path: Path) -> None:
+        pair, _, code = path.name.removeprefix(f"{self.task}.").partition(".")
+        first, _, second = pair.partition("-")
+        language = canonical(first)
+        if code != first or canonical(second) != ENGLISH or language is None:
+            return
+        if language in self._paths:
+            raise UserError(f"{self._paths[language][0]} and {path} are both {language}; keep one of them")
+        self._paths[language] = (path, path.with_name(f"{self.task}.{pair}.{second}"))
+
+    @property
+    def languages(self) -> list[str]:
+        """Every language found, English included, sorted."""
+        return sorted({*self._paths, ENGLISH})
+
+    def targets(self, source: str) -> list[str]:
+        """The languages that `source` can be ranked against in this task, itself left out."""
+        if source != ENGLISH and self.task not in _PARALLEL_TASKS:
+            return [ENGLISH]
+        return [language for language in self.languages if language != source]
+
+    def check_languages(self, languages: Iterable[str]) -> None:
+        """Raise `UserError`, listing those found, for a language that this set does not have."""
+        for language in languages:
+            if language not in self.languages:
+                raise UserError(f"{self.directory} has no {self.task} text in {language}; found: {self._listed()}")
+
+    def pair(self, source: str, target: str) -> Pair:
+        """The queries in `source` and the candidates in `target`.
+
+        Two languages other than English are joined by line number through their files with English.
+        Raises `UserError` where a file is missing, line counts differ, or the task's languages share no sentences.
+        """
+        self.check_languages((source, target))
+        if target not in self.targets(source):
+            raise UserError(f"{self.task} has no pair {source}, {target}: its languages are parallel to English only")
+        if ENGLISH in (source, target):
+            other, english = self._bitext(target if source == ENGLISH else source)
+            sides = (english, other) if source == ENGLISH else (other, english)
+            return Pair(source, target, *sides)
+        queries, queries_english = self._bitext(source)
+        candidates, candidates_english = self._bitext(target)
+        _check_lines(queries, candidates)
+        pairs = zip(queries_english.sentences, candidates_english.sentences, strict=True)
+        differing = sum(a.split() != b.split() for a, b in pairs)
+        warning = ""
+        if differing:
+            warning = (
+                f"{queries_english.path} and {candidates_english.path} differ in {differing} lines; joined by number"
+            )
+        return Pair(source, target, queries, candidates, warning)
+
+    def _bitext(self, language: str) -> tuple[Side, Side]:
+        """A language's sentences and the English ones beside them."""
+        other, english = (self._read(path) for path in self._paths[language])
+        _check_lines(other, english)
+        return other, english
+
+    def _read(self, path: Path) -> Side:
+        if path not in self._sides:
+            self._sides[path] = Side.read(path)
+        return self._sides[path]
+
+    def _listed(self) -> str:
+        return ", ".join(self.languages)
+
+
+def _check_lines(one: Side, other: Side) -> None:
+    if len(one.sentences) != len(other.sentences):
+        raise UserError(
+            f"{one.path} has {len(one.sentences)} lines and {other.path} has {len(other.sentences)}; "
+            "line i of one has to translate line i of the other"
+        )

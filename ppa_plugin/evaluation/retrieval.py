@@ -1,0 +1,53 @@
+"""Sentence retrieval as arithmetic on tensors (SR-B, SR-T of arXiv 2406.19759); imports torch only."""
+
+from collections.abc import Sequence
+
+import torch
+
+# Products of the same two vectors may differ in the last bits with their place in the matrix; in FP64 such differences
+# stay far below this, and differences between vectors that FP32 can tell apart stay above.
+_TIE = 1e-12
+
+
+def partner_ranks(queries: torch.Tensor, candidates: torch.Tensor, chunk: int = 1024) -> torch.Tensor:
+    """How many wrong candidates stand before or level with the right one, by cosine; 0 = hit. (N, C), (N, C) -> (N,).
+
+    Row i of one belongs to row i of the other. A vector of zeros, or with a value that is not finite, has no direction:
+    as a query or as the right candidate its row ranks last (N), as a wrong candidate it stands before none.
+    Computed in FP64, `chunk` queries at a time, on the tensors' device.
+    """
+    if queries.shape != candidates.shape or queries.dim() != 2:
+        raise ValueError(f"expected two N x C matrices, got {tuple(queries.shape)} and {tuple(candidates.shape)}")
+    total = len(queries)
+    queries, queries_valid = _directions(queries)
+    candidates, candidates_valid = _directions(candidates)
+    ranks = torch.full((total,), total, dtype=torch.long, device=queries.device)
+    for start in range(0, total, chunk):
+        rows = torch.arange(start, min(start + chunk, total), device=queries.device)
+        similarity = queries[rows] @ candidates.T
+        own = similarity[rows - start, rows].clone()
+        similarity[:, ~candidates_valid] = -torch.inf
+        similarity[rows - start, rows] = -torch.inf
+        before = (similarity >= own[:, None] - _TIE).sum(dim=1)
+        counts = queries_valid[rows] & candidates_valid[rows]
+        ranks[rows] = torch.where(counts, before, ranks[rows])
+    return ranks
+
+
+def top_k_accuracy(queries: torch.Tensor, candidates: torch.Tensor, ks: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
+    """The share of queries whose own candidate is among the first k by cosine similarity. (N, C), (N, C) -> {k: share}.
+
+    Row i of one belongs to row i of the other. Ties count as misses: a wrong candidate as similar as the right one
+    stands before it, so that a model whose vectors are all alike scores 0. Vectors without a direction: see
+    `partner_ranks`. No queries at all give 0.
+    """
+    ranks = partner_ranks(queries, candidates)
+    return {k: (ranks < k).double().mean().item() if len(ranks) else 0.0 for k in ks}
+
+
+def _directions(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit vectors in FP64 and which of them exist; the others become zeros. (N, C) -> (N, C), (N,) bool."""
+    vectors = vectors.detach().double()
+    norms = vectors.norm(dim=1, keepdim=True)
+    valid = torch.isfinite(norms) & (norms > 0)
+    return torch.where(valid, vectors / norms, 0.0), valid[:, 0]

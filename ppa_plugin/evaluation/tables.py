@@ -1,0 +1,154 @@
+"""Results as tables: a target language a row, means over targets below, in text, Markdown and CSV."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.codes import is_latin
+from ppa_plugin.evaluation.results import Result
+
+# Metrics in the order of their tables; the first of a task is its main one. Others follow by name.
+METRICS = ("top10", "top5", "top1", "macro_f1", "accuracy", "span_micro_f1", "span_macro_f1", "seqeval_f1")
+METRICS += ("token_accuracy", "token_macro_f1")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Values (0 to 1) by target and column. A cell that was not measured is absent."""
+
+    task: str
+    source: str
+    metric: str | None
+    columns: list[str]
+    values: dict[str, dict[str, float]]
+
+    @property
+    def title(self) -> str:
+        """Task, source and, where the columns are models, metric."""
+        return ", ".join(part for part in (self.task, f"from {self.source}", self.metric) if part)
+
+    @property
+    def targets(self) -> list[str]:
+        return sorted(self.values)
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """Means over targets, and over those not in the Latin script, by column; only of targets that no column lacks.
+
+        Columns would not compare otherwise: a model measured on easy targets alone would come out best.
+        """
+        whole = [t for t in self.targets if all(column in self.values[t] for column in self.columns)]
+        chosen = {"mean": whole, "mean, non-Latin script": [t for t in whole if not is_latin(t)]}
+        return {
+            f"{label} ({len(targets)})": {
+                c: sum(self.values[t][c] for t in targets) / len(targets) for c in self.columns
+            }
+            for label, targets in chosen.items()
+            if targets
+        }
+
+    def rows(self) -> list[tuple[str, list[float | None]]]:
+        """Every line of the table: targets, then means."""
+        lines = [*((target, self.values[target]) for target in self.targets), *self.means().items()]
+        return [(label, [cells.get(column) for column in self.columns]) for label, cells in lines]
+
+
+def pivot(results: Iterable[Result], column: str) -> list[Table]:
+    """Tables of results: with `column` "model" one per task, source and metric; with "metric" one per task and source.
+
+    Seeds are averaged. Of the same measurement made twice (same model, layer, pool, seed) the later one counts.
+    A model measured at several layers or pools becomes several columns that say so. Raises `UserError` where the values
+    of one row were measured on different versions of its data.
+    """
+    latest = {_key(result): result for result in results}
+    _check_data(latest.values())
+    names = _column_names(latest.values())
+    cells: dict[tuple, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    columns: dict[tuple, dict[str, None]] = defaultdict(dict)
+    for result in sorted(latest.values(), key=lambda r: _metric_order(r.metric)):
+        by_model = column == "model"
+        group = (result.task, result.source, result.metric if by_model else None)
+        name = names[_variant(result)] if by_model else result.metric
+        columns[group][name] = None
+        cells[group][result.target][name].append(result.value)
+    return [
+        Table(
+            *group, list(columns[group]), {t: {c: sum(v) / len(v) for c, v in row.items()} for t, row in rows.items()}
+        )
+        for group, rows in cells.items()
+    ]
+
+
+def to_text(table: Table) -> str:
+    """A table for the terminal, values in percent."""
+    rows = [[label, *map(_percent, values)] for label, values in table.rows()]
+    return "\n".join([table.title, *_aligned([["target", *table.columns], *rows])])
+
+
+def to_markdown(table: Table) -> str:
+    """A Markdown table under a heading, values in percent."""
+    lines = [["target", *table.columns], ["---", *["---:"] * len(table.columns)]]
+    lines += [[label, *map(_percent, values)] for label, values in table.rows()]
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join([f"### {table.title}", "", *(f"| {' | '.join(line)} |" for line in escaped)])
+
+
+def to_csv(tables: list[Table]) -> str:
+    """All tables as one: task, source, metric, target, then a column a model; values 0 to 1, without means."""
+    models = list(dict.fromkeys(column for table in tables for column in table.columns))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["task", "source", "metric", "target", *models])
+    for table in tables:
+        for target in table.targets:
+            values = [table.values[target].get(model) for model in models]
+            cells = ["" if value is None else f"{value:.6f}" for value in values]
+            writer.writerow([table.task, table.source, table.metric, target, *cells])
+    return text.getvalue()
+
+
+def _key(result: Result) -> tuple:
+    return (*_variant(result), result.task, result.source, result.target, result.seed, result.metric)
+
+
+def _variant(result: Result) -> tuple:
+    return (result.model, result.layer, result.pool)
+
+
+def _column_names(results: Iterable[Result]) -> dict[tuple, str]:
+    """A name for every (model, layer, pool): the model's, with layer and pool only where it has more than one."""
+    variants = dict.fromkeys(_variant(result) for result in results)
+    models = [model for model, _, _ in variants]
+    return {
+        (model, layer, pool): model if models.count(model) == 1 else f"{model} (layer {layer}, {pool})"
+        for model, layer, pool in variants
+    }
+
+
+def _check_data(results: Iterable[Result]) -> None:
+    seen: dict[tuple, Result] = {}
+    for result in results:
+        first = seen.setdefault((result.task, result.source, result.target), result)
+        if first.data_sha256 != result.data_sha256:
+            raise UserError(
+                f"{first.model} and {result.model} were measured on different versions of {result.task} "
+                f"{result.source} to {result.target} (data_sha256 differs); measure one of them again"
+            )
+
+
+def _metric_order(metric: str) -> tuple[int, str]:
+    return (METRICS.index(metric) if metric in METRICS else len(METRICS), metric)
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]

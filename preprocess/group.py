@@ -1,0 +1,144 @@
+"""The group file: which languages are trained together, and how their text becomes shards."""
+
+import dataclasses
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ppa_preprocess.romanizers import ROMANIZERS
+
+from ppa_plugin.commandline import UserError
+
+_LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_ISO_639_3 = re.compile(r"[a-z]{3}")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many lines of a language are taken: a share of them, but at least `min_lines` (or all there are)."""
+
+    share: float = 0.10
+    min_lines: int = 10_000
+
+    def __post_init__(self) -> None:
+        _number("sampling.share", self.share, (int, float), 0, 1)
+        _number("sampling.min_lines", self.min_lines, (int,), 0)
+
+
+@dataclass(frozen=True)
+class RomanizerChoice:
+    """Which romanizer writes the Latin side."""
+
+    name: str = "uroman"
+
+    def __post_init__(self) -> None:
+        if self.name not in ROMANIZERS:
+            raise UserError(f"romanizer.name is {self.name!r}, known are: {', '.join(ROMANIZERS)}")
+
+
+@dataclass(frozen=True)
+class Language:
+    """What is particular to a language; `uroman` is the ISO 639-3 code for the romanizer, None for none."""
+
+    uroman: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.uroman is not None:
+            check_language_code(self.uroman)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of languages and the settings of its shards; the defaults are the paper's where it states them."""
+
+    name: str
+    languages: dict[str, Language]
+    seed: int = 1
+    shards: int = 8
+    valid_size: int = 500  # pairs a language; one with fewer than twice as many gives a tenth of its pairs
+    sampling: Sampling = field(default_factory=Sampling)
+    max_tokens: int = 512  # a side, with <s> and </s>
+    romanizer: RomanizerChoice = field(default_factory=RomanizerChoice)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise UserError(f"name is {self.name!r}, expected a text")
+        _number("seed", self.seed, (int,), 0)
+        _number("shards", self.shards, (int,), 1)
+        _number("valid_size", self.valid_size, (int,), 0)
+        _number("max_tokens", self.max_tokens, (int,), 3)  # <s>, one piece, </s>
+
+    def as_dict(self) -> dict[str, Any]:
+        """The group with every default filled in, as plain JSON types."""
+        return dataclasses.asdict(self)
+
+
+def check_language_code(code: Any) -> None:
+    """Raise `UserError` unless `code` looks like an ISO 639-3 code, such as `tur`."""
+    if not isinstance(code, str) or not _ISO_639_3.fullmatch(code):
+        raise UserError(f"{code!r} is not an ISO 639-3 code: three small letters such as 'tur', or null for none")
+
+
+def load_group(path: str | Path) -> Group:
+    """Read a group file; `UserError` where it cannot be read or a key or value is not one of the documented ones."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read --config {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not valid UTF-8") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return _group(content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _group(content: Any) -> Group:
+    values = _known_keys(Group, content, "the group")
+    languages = values["languages"]
+    if not isinstance(languages, dict) or not languages:
+        raise UserError("languages is empty or no mapping; write one line such as 'tur_Latn: {uroman: null}' for each")
+    for lang in languages:
+        if not isinstance(lang, str) or not _LANGUAGE.fullmatch(lang):
+            raise UserError(f"languages: {lang!r} is not a language code such as 'tur_Latn'")
+    values["languages"] = {
+        lang: _section(Language, options or {}, f"languages.{lang}") for lang, options in languages.items()
+    }
+    for key, section in (("sampling", Sampling), ("romanizer", RomanizerChoice)):
+        if key in values:
+            values[key] = _section(section, values[key], key)
+    return Group(**values)
+
+
+def _section(section: type, content: Any, where: str) -> Any:
+    return section(**_known_keys(section, content, where))
+
+
+def _known_keys(section: type, content: Any, where: str) -> dict[str, Any]:
+    """A copy of the mapping `content`, after checking that it has the required keys and no unknown one."""
+    if not isinstance(content, dict):
+        raise UserError(f"{where} is {content!r}, expected a mapping of keys to values")
+    known = [f.name for f in dataclasses.fields(section)]
+    for key in content:
+        if key not in known:
+            nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0)[0]
+            raise UserError(f"{where} has an unknown key {key!r}; the nearest known key is {nearest!r}")
+    for f in dataclasses.fields(section):
+        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if required and f.name not in content:
+            raise UserError(f"{where} lacks the key {f.name!r}")
+    return dict(content)
+
+
+def _number(name: str, value: Any, kinds: tuple[type, ...], least: float, most: float | None = None) -> None:
+    # bool is a kind of int in Python, and `yes` a bool in YAML
+    right_kind = isinstance(value, kinds) and not isinstance(value, bool)
+    if not right_kind or value < least or (most is not None and value > most):
+        kind = "a number" if float in kinds else "a whole number"
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise UserError(f"{name} is {value!r}, expected {kind} {bounds}")

@@ -1,0 +1,77 @@
+"""data-bin/manifest.json: what was made from what, with which tools, and where every line went."""
+
+import json
+import platform
+from importlib import metadata
+from typing import Any
+
+from ppa_preprocess.group import Group
+from ppa_preprocess.romanizers import ROMANIZERS
+from ppa_preprocess.workspace import Workspace
+
+from ppa_plugin.files import write_beside
+
+_TOOLS = ("translit-ppa", "fairseq-fixed", "sentencepiece", "numpy", "torch")
+
+
+def write_manifest(group: Group, workspace: Workspace) -> None:
+    """Write the manifest of the finished shards, unless it is so already. It holds no time, host or absolute path."""
+    languages = {lang: _language(group, lang, workspace) for lang in group.languages}
+    files = dict(workspace.recorded("vocabulary")["files"])
+    for task in workspace.tasks("binarize"):
+        files |= workspace.recorded(task)["files"]
+    prefix = f"{workspace.data_bin.name}/"
+    manifest = {
+        "format": 1,
+        "group": group.as_dict(),
+        "tools": {"python": platform.python_version()}
+        | {name: _version(name) for name in _TOOLS}
+        | {group.romanizer.name: ROMANIZERS[group.romanizer.name].version},
+        "languages": languages,
+        "total": {
+            key: sum(language[key] for language in languages.values())
+            for key in ("read", "not_sampled", "kept", "train", "valid")
+        }
+        | {"dropped": sum(sum(language["dropped"].values()) for language in languages.values())},
+        "files": {path.removeprefix(prefix): digest for path, digest in sorted(files.items())},
+    }
+    text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+    if not workspace.manifest.is_file() or workspace.manifest.read_text(encoding="utf-8") != text:
+        with write_beside(workspace.manifest) as handle:
+            handle.write(text)
+
+
+def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
+    """A language's counts: read = not_sampled + kept + all dropped; kept = train + valid."""
+    encode = workspace.recorded(f"encode {lang}")
+    counts, inputs = encode["counts"], encode["inputs"]
+    # Pairs may have been brought along instead of made here: then nothing is known of what they were made from.
+    romanize = workspace.recorded(f"romanize {lang}") or {"files": {}}
+    romanized_here = {inputs["orig"], inputs["latn"]} <= set(romanize["files"].values())
+    sample = workspace.recorded(f"sample {lang}") or {"files": {}}
+    sampled_here = romanized_here and romanize["inputs"]["text"] in sample["files"].values()
+    before = sample["counts"] if sampled_here else {"read": counts["lines"], "not_sampled": 0}
+    return {
+        "source_sha256": sample["inputs"]["file"] if sampled_here else None,
+        "romanizer": {"name": romanize["inputs"]["romanizer"], "version": romanize["inputs"]["version"]}
+        | {"code": romanize["inputs"]["code"]}
+        if romanized_here
+        else None,
+        "pairs_sha256": {"orig": inputs["orig"], "latn": inputs["latn"]},
+        "read": before["read"],
+        "not_sampled": before["not_sampled"],
+        "dropped": counts["dropped"],
+        "kept": counts["train"] + counts["valid"],
+        "train": counts["train"],
+        "valid": counts["valid"],
+        "tokens": counts["tokens"],
+        "cut": counts["cut"],
+        "unknown": counts["unknown"],
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,127 @@
+"""Whether an output directory holds what its manifest says."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ppa_preprocess.binarize import index_sizes
+from ppa_preprocess.lines import read_json_lines
+from ppa_preprocess.workspace import SIDES, Workspace
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary
+from ppa_plugin.files import sha256
+
+_HEADER = ("language", "read", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
+
+
+def run(workspace: Workspace) -> None:
+    """Check `data-bin/` and `dropped.jsonl` against the manifest and print a table of what is there.
+
+    Checksums, lines and tokens of every side, side against side, read = not sampled + kept + dropped, dictionary =
+    SentencePiece model. Raises `UserError` at the first thing that does not agree.
+    """
+    manifest = _read_manifest(workspace.manifest)
+    try:
+        _check_files(manifest, workspace.data_bin)
+        check_dictionary(load_dictionary(workspace.dictionary), workspace.sentencepiece)
+        for lang, language in manifest["languages"].items():
+            _check_sum(lang, language)
+            _check_lines_and_tokens(lang, language, manifest["group"]["shards"], workspace)
+        _check_dropped(manifest, workspace.dropped)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None
+    for row in _table(manifest):
+        workspace.say(row)
+    files = manifest["files"]
+    workspace.say(f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says")
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `ppa-preprocess all` (or `binarize`) to the end first") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable manifest: {error}") from None
+
+
+def _check_files(manifest: dict[str, Any], data_bin: Path) -> None:
+    for name, digest in manifest["files"].items():
+        path = data_bin / name
+        if not path.is_file():
+            raise UserError(f"{path} is missing, the manifest lists it")
+        if sha256(path) != digest:
+            raise UserError(f"{path} is not the file that the manifest lists: its checksum differs")
+    present = {str(path.relative_to(data_bin)) for path in data_bin.glob("shard*/*/*")}
+    if surplus := sorted(present - set(manifest["files"])):
+        raise UserError(f"{data_bin / surplus[0]} is not in the manifest, and training may read it; remove it")
+
+
+def _check_sum(lang: str, language: dict[str, Any]) -> None:
+    dropped = sum(language["dropped"].values())
+    parts = language["not_sampled"] + language["kept"] + dropped
+    if language["read"] != parts or language["kept"] != language["train"] + language["valid"]:
+        raise UserError(
+            f"manifest: {lang} has {language['read']:,} lines read, but {language['not_sampled']:,} not sampled, "
+            f"{language['kept']:,} kept (train {language['train']:,}, valid {language['valid']:,}) and "
+            f"{dropped:,} dropped"
+        )
+
+
+def _check_lines_and_tokens(lang: str, language: dict[str, Any], shards: int, workspace: Workspace) -> None:
+    for split in ("train", "valid"):
+        lines, tokens = Counter(), Counter()
+        for number in range(shards):
+            sizes = {}
+            for side in SIDES:
+                prefix = workspace.shard(number, lang) / f"{split}.orig-latn.{side}"
+                if prefix.with_name(f"{prefix.name}.idx").is_file():
+                    sizes[side] = index_sizes(prefix)
+                    lines[side] += len(sizes[side])
+                    tokens[side] += int(sizes[side].sum())
+            if len({len(side_sizes) for side_sizes in sizes.values()}) > 1 or len(sizes) == 1:
+                raise UserError(f"{workspace.shard(number, lang)}: the sides of {split} differ in lines")
+        for side in SIDES:
+            if (lines[side], tokens[side]) != (language[split], language["tokens"][split][side]):
+                raise UserError(
+                    f"{lang} {split}.{side} has {lines[side]:,} lines and {tokens[side]:,} tokens in its .idx files, "
+                    f"the manifest says {language[split]:,} and {language['tokens'][split][side]:,}"
+                )
+
+
+def _check_dropped(manifest: dict[str, Any], path: Path) -> None:
+    counted = Counter((record["lang"], record["reason"]) for record in read_json_lines(path))
+    expected = Counter(
+        {
+            (lang, reason): count
+            for lang, language in manifest["languages"].items()
+            for reason, count in language["dropped"].items()
+        }
+    )
+    for lang, reason in counted | expected:
+        if counted[lang, reason] != expected[lang, reason]:
+            raise UserError(
+                f"{path} has {counted[lang, reason]:,} pairs of {lang} with the reason {reason!r}, the manifest says "
+                f"{expected[lang, reason]:,}"
+            )
+
+
+def _table(manifest: dict[str, Any]) -> list[str]:
+    """The rows of a table of all languages and their sum, columns aligned."""
+    rows = []
+    for lang, language in manifest["languages"].items():
+        tokens = [sum(language["tokens"][split][side] for split in ("train", "valid")) for side in SIDES]
+        counts = [language["read"], language["not_sampled"], sum(language["dropped"].values())]
+        rows.append((lang, *counts, language["train"], language["valid"], *tokens))
+    rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
+    cells = [_HEADER, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]

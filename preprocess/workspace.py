@@ -1,0 +1,157 @@
+"""The output directory: where each step's files lie, and which of them need not be made again."""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ppa_preprocess.lines import read_json_lines, write_json_lines
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.files import sha256, write_beside
+
+SIDES = ("orig", "latn")
+
+
+class Workspace:
+    """Paths below `output`, and the record of finished tasks in `.ppa-state/state.json`.
+
+    A task is one step on one language (or shard). It is done when it ran with the same inputs and settings and its
+    files are as it left them, byte for byte. `say` takes the lines that tell the user what was read and written.
+    """
+
+    def __init__(self, output: Path, say: Callable[[str], None]) -> None:
+        self.output = output
+        self.say = say
+        self.data_bin = output / "data-bin"
+        self.manifest = self.data_bin / "manifest.json"
+        self.dictionary = self.data_bin / "dict.txt"
+        self.sentencepiece = self.data_bin / "sentencepiece.bpe.model"
+        self.dropped = output / "dropped.jsonl"
+        self._state = output / ".ppa-state"
+        self._tasks: dict[str, dict[str, Any]] = self._load_tasks()
+        self._digests: dict[tuple[str, int, int], str] = {}
+
+    def text(self, lang: str) -> Path:
+        return self.output / "text" / f"{lang}.txt"
+
+    def pair(self, lang: str) -> tuple[Path, Path]:
+        return tuple(self.output / "pairs" / f"{lang}.{side}" for side in SIDES)
+
+    def encoded(self, lang: str) -> Path:
+        return self.output / "encoded" / lang
+
+    def shard(self, number: int, lang: str) -> Path:
+        return self.data_bin / f"shard{number:02d}" / lang
+
+    def dropped_by(self, step: str, lang: str) -> Path:
+        """The pairs that a step left out of a language; `gather_dropped` makes `dropped.jsonl` of these."""
+        return self._state / step / f"{lang}.jsonl"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out while the block writes here, and clear away what a killed run left behind."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        with open(self._state / "lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(f"another ppa-preprocess is writing to {self.output}; wait for it to end") from None
+            self._tasks = self._load_tasks()
+            self._clear_left_overs()
+            yield
+
+    def digest(self, path: Path) -> str:
+        """The SHA-256 of a file, computed once a run for as long as the file is not written again."""
+        try:
+            status = path.stat()
+            key = (str(path), status.st_size, status.st_mtime_ns)
+            if key not in self._digests:
+                self._digests[key] = sha256(path)
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
+        return self._digests[key]
+
+    def is_done(self, task: str, inputs: dict[str, Any]) -> bool:
+        """Whether `task` ran with exactly these inputs and settings and its files are still as it left them."""
+        done = self._tasks.get(task)
+        if done is None or done["inputs"] != inputs:
+            return False
+        return all(
+            (self.output / name).is_file() and self.digest(self.output / name) == digest
+            for name, digest in done["files"].items()
+        )
+
+    def record(self, task: str, inputs: dict[str, Any], files: Iterable[Path], counts: dict[str, Any]) -> None:
+        """Note that `task` is done: what it ran with, the files it wrote and what it counted."""
+        digests = {str(path.relative_to(self.output)): self.digest(path) for path in files}
+        self._tasks[task] = {"inputs": inputs, "files": digests, "counts": counts}
+        self._save_tasks()
+
+    def forget(self, tasks: Iterable[str]) -> None:
+        """Take tasks out of the record, so that they run again."""
+        known = [task for task in tasks if self._tasks.pop(task, None)]
+        if known:
+            self._save_tasks()
+
+    def recorded(self, task: str) -> dict[str, Any] | None:
+        """The `inputs`, `files` (SHA-256 by path) and `counts` of a finished task; None where it is not recorded."""
+        return self._tasks.get(task)
+
+    def tasks(self, step: str) -> list[str]:
+        """The names of a step's finished tasks."""
+        return [task for task in self._tasks if task.startswith(f"{step} ")]
+
+    def gather_dropped(self, languages: Iterable[str]) -> None:
+        """Write `dropped.jsonl`, unless it is so already: what each language's last finished step left out."""
+        records = []
+        for lang in languages:
+            step = next((step for step in ("encode", "romanize") if self.recorded(f"{step} {lang}")), None)
+            if step:
+                records += read_json_lines(self.dropped_by(step, lang))
+        if not self.dropped.is_file() or records != read_json_lines(self.dropped):
+            write_json_lines(self.dropped, records)
+
+    def _clear_left_overs(self) -> None:
+        left_overs = list(self.output.glob(f".{self.dropped.name}.*.tmp"))
+        for folder in ("text", "pairs", "encoded", self.data_bin.name, self._state.name):
+            left_overs += (self.output / folder).rglob(".*.tmp")
+        for left_over in left_overs:
+            if left_over.is_dir():
+                shutil.rmtree(left_over)
+            else:
+                left_over.unlink(missing_ok=True)
+
+    def _load_tasks(self) -> dict[str, dict[str, Any]]:
+        try:
+            return json.loads((self._state / "state.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            raise UserError(
+                f"{self._state / 'state.json'} cannot be read; delete it and every step is made again"
+            ) from None
+
+    def _save_tasks(self) -> None:
+        with write_beside(self._state / "state.json") as handle:
+            json.dump(self._tasks, handle, indent=1)
+
+
+@contextmanager
+def fresh_directory(path: Path) -> Iterator[Path]:
+    """Give a new directory beside `path` to write into; it takes the place of `path` when the block ends well."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        if path.exists():
+            path.rename(old)
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

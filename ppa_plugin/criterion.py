@@ -1,0 +1,176 @@
+"""The criterion `translit_alignment`: wires the objectives of PPA and logs each of them."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.logging import metrics
+from torch import Tensor
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.distributed import gather_counts, gather_rows, rank_and_world
+from ppa_plugin.model.attention import padded_share
+from ppa_plugin.objectives import info_nce_of_anchors, masked_lm_loss, packed_mean_pool
+
+logger = logging.getLogger(__name__)
+
+SIDES = ("orig", "latn")
+
+
+@dataclass
+class TranslitAlignmentCriterionConfig(FairseqDataclass):
+    """The objective; the defaults are the paper's. A weight of 0 leaves the term and its computation out."""
+
+    mlm_weight: float = field(default=1.0, metadata={"help": "weight of masked LM on each side; 0 leaves it out"})
+    mlm_sides: str = field(
+        default="orig,latn", metadata={"help": "sides with a masked LM term: orig,latn or one of them"}
+    )
+    seq_weight: float = field(default=1.0, metadata={"help": "weight of the contrastive term; 0 leaves it out"})
+    tlm_weight: float = field(
+        default=1.0, metadata={"help": "weight of masked LM on the concatenated pair; 0 leaves it out"}
+    )
+    seq_layer: Optional[int] = field(
+        default=None,
+        metadata={"help": "block whose output is pooled for SEQ (default: 8 of 12, else two thirds of the depth)"},
+    )
+    seq_temperature: float = field(default=1.0, metadata={"help": "divides the similarities of SEQ"})
+    seq_pooling: ChoiceEnum(["mean", "cls"]) = field(
+        default="mean", metadata={"help": "sentence vector: mean over tokens that are not special, or that of <s>"}
+    )
+    seq_similarity: ChoiceEnum(["dot", "cosine"]) = field(
+        default="dot", metadata={"help": "similarity of sentence vectors"}
+    )
+    seq_gather: ChoiceEnum(["exact", "detached"]) = field(
+        default="exact",
+        metadata={
+            "help": "candidates come from all ranks; exact: with their gradients, so that W ranks train as one; "
+            "detached: without, as in the released code, whose gradient is 1/W of the true one"
+        },
+    )
+
+
+def default_layer(depth: int) -> int:
+    """The layer that the paper uses: 8 of 12 blocks, and round(2/3 of the depth) of any other number."""
+    return 8 if depth == 12 else round(2 * depth / 3)
+
+
+def parse_sides(text: str) -> tuple[str, ...]:
+    """The sides named by `--mlm-sides`, in the order of `SIDES`; raises `UserError` for anything else."""
+    named = text.split(",")
+    if not set(named) <= set(SIDES):
+        raise UserError(f"--mlm-sides {text}: the sides are orig and latn, separated by a comma")
+    return tuple(side for side in SIDES if side in named)
+
+
+def needed_streams(mlm_weight: float, mlm_sides: str, seq_weight: float, tlm_weight: float) -> tuple[str, ...]:
+    """The streams that the enabled terms need; raises `UserError` where no term is enabled."""
+    sides = parse_sides(mlm_sides) if mlm_weight else ()
+    streams = SIDES if seq_weight else sides
+    streams = (*streams, "tlm") if tlm_weight else tuple(streams)
+    if not streams:
+        raise UserError("--mlm-weight, --seq-weight and --tlm-weight are all 0: nothing to train")
+    return streams
+
+
+@register_criterion("translit_alignment", dataclass=TranslitAlignmentCriterionConfig)
+class TranslitAlignmentCriterion(FairseqCriterion):
+    """L = w_mlm (L_MLM(orig) + L_MLM(latn)) + w_seq L_SEQ + w_tlm L_TLM (arXiv 2406.19759, section 3).
+
+    One forward over the packed streams serves all terms. The loss returned is pairs x (sum of the means) and
+    `sample_size` is the number of pairs, so that equal micro-batches give the mean of means that the paper used.
+    """
+
+    def __init__(self, cfg: TranslitAlignmentCriterionConfig, task):
+        super().__init__(task)
+        self.cfg = cfg
+        self.weights = {side: cfg.mlm_weight for side in parse_sides(cfg.mlm_sides) if cfg.mlm_weight}
+        if cfg.tlm_weight:
+            self.weights["tlm"] = cfg.tlm_weight
+        self.seq_layer = None
+        if cfg.seq_weight:
+            self.seq_layer = default_layer(task.model_depth) if cfg.seq_layer is None else cfg.seq_layer
+            if not 0 <= self.seq_layer <= task.model_depth:
+                raise UserError(f"--seq-layer {self.seq_layer} is beyond the model's depth, {task.model_depth} blocks")
+            logger.info("SEQ pools the output of layer %d of %d", self.seq_layer, task.model_depth)
+
+    def forward(self, model, sample, reduce=True):
+        """One micro-batch, as `ppa_plugin.data.batch.collate` makes it -> (loss, pairs, logging output)."""
+        pairs = sample["nsentences"]
+        rows = [sample["masked"][stream]["rows"] for stream in self.weights]
+        output = model(**sample["net_input"], head_rows=torch.cat(rows) if rows else None, seq_layer=self.seq_layer)
+        log = {
+            "nsentences": pairs,
+            "ntokens": sample["ntokens"],
+            "masked": sum(len(r) for r in rows),
+            # the share of padding, weighted by tokens so that it sums across ranks
+            "padding": padded_share(sample["net_input"]["lengths"]) * sample["ntokens"],
+            "sample_size": pairs,
+        }
+        total = output.weight.new_zeros((), dtype=torch.float32)
+        for stream, loss in self._masked_lm(output, sample).items():
+            total = total + self.weights[stream] * loss
+            log["tlm" if stream == "tlm" else f"mlm_{stream}"] = loss.detach() * pairs
+        if self.cfg.seq_weight:
+            loss, accuracy = self._contrast(output.layer, sample)
+            total = total + self.cfg.seq_weight * loss
+            log |= {"seq": loss.detach() * pairs, "seq_acc": accuracy * pairs}
+        total = total * pairs
+        log["loss"] = total.detach()
+        return total, pairs, log
+
+    def _masked_lm(self, output, sample) -> dict[str, Tensor]:
+        """The mean cross-entropy of each stream that has a masked LM term."""
+        targets = {stream: sample["masked"][stream]["targets"] for stream in self.weights}
+        if not targets:
+            return {}
+        hidden = output.head.split([len(t) for t in targets.values()])
+        return {
+            stream: masked_lm_loss(h, t, output.weight, output.bias)
+            for h, (stream, t) in zip(hidden, targets.items(), strict=True)
+        }
+
+    def _contrast(self, hidden: Tensor, sample) -> tuple[Tensor, Tensor]:
+        """SEQ of this rank's anchors against the candidates of all ranks, and how often the partner ranks first."""
+        vectors = self._sentence_vectors(hidden, sample)
+        orig, latn = (vectors.index_select(0, sample["sequence"][side]) for side in SIDES)
+        counts = gather_counts(len(orig), orig.device)
+        differentiable = self.cfg.seq_gather == "exact"
+        both = torch.cat([orig, latn], dim=1)
+        all_orig, all_latn = gather_rows(both, counts, differentiable).chunk(2, dim=1)
+        if differentiable or len(counts) == 1:
+            offset = sum(counts[: rank_and_world()[0]])
+            return info_nce_of_anchors(orig, latn, all_orig, all_latn, offset, self.cfg.seq_temperature)
+        # as released: every rank takes the mean over all anchors, and only its own rows carry a gradient
+        return info_nce_of_anchors(all_orig, all_latn, all_orig, all_latn, 0, self.cfg.seq_temperature)
+
+    def _sentence_vectors(self, hidden: Tensor, sample) -> Tensor:
+        """(T, C) -> (S, C) in FP32, normalised where the similarity is the cosine."""
+        starts = sample["net_input"]["cu_seqlens"][:-1]
+        if self.cfg.seq_pooling == "cls":
+            vectors = hidden.index_select(0, starts).float()
+        else:
+            vectors = packed_mean_pool(hidden, sample["content"], sample["content_sequence"], len(starts))
+        return F.normalize(vectors, dim=1) if self.cfg.seq_similarity == "cosine" else vectors
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs) -> None:
+        """Log every term as the pair-weighted mean of its micro-batch means, exact across ranks, in nats."""
+        totals = {key: sum(log.get(key, 0) for log in logging_outputs) for key in logging_outputs[0]}
+        pairs, tokens = totals["nsentences"], totals["ntokens"]
+        for key in ("loss", "mlm_orig", "mlm_latn", "seq", "tlm", "seq_acc"):
+            if key in totals:
+                metrics.log_scalar(key, totals[key] / pairs, pairs, round=3)
+        metrics.log_scalar("masked", totals["masked"], round=0)
+        metrics.log_scalar("tokens", tokens, round=0)
+        metrics.log_scalar("padding", totals["padding"] / tokens, tokens, round=3)
+        metrics.log_speed("pairs_per_s", pairs, round=1)
+        metrics.log_speed("tokens_per_s", tokens, round=0)
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        """Every logged figure is a sum over pairs or tokens."""
+        return True

@@ -1,0 +1,146 @@
+"""Sentences and their romanizations, side by side, as fairseq batches them."""
+
+import numpy as np
+from fairseq.data import FairseqDataset
+
+from ppa_plugin.data.batch import collate
+from ppa_plugin.data.masking import EOS, Masking, concatenate_pair, mask_tokens, stream_generator, wrap
+
+
+class PairedDataset(FairseqDataset):
+    """Pairs of a sentence and its romanization; item i holds the masked streams of pair i.
+
+    Args:
+        orig, latn: indexed datasets of equal length; row i of one belongs to row i of the other; each row is a 1-D
+            tensor of token indices that ends in `</s>`, as fairseq-preprocess writes it.
+        masking: the masking rule.
+        streams: which of `orig`, `latn`, `tlm` to make; what no term needs is left out here and costs nothing later.
+        seed: together with the epoch, the index and the stream, it fixes every draw.
+        max_positions: tokens of a sequence, specials included; longer sides are cut, never filtered.
+        tlm_truncation: "both" or "right", see `ppa_plugin.data.masking.concatenate_pair`.
+        batch_order: "random", as in the paper, or "length": batches of pairs of similar length.
+        fixed: one draw for all epochs, for validation.
+
+    Raises:
+        ValueError: where the two sides differ in length.
+    """
+
+    def __init__(
+        self,
+        orig,
+        latn,
+        masking: Masking,
+        streams: tuple[str, ...] = ("orig", "latn", "tlm"),
+        seed: int = 1,
+        max_positions: int = 512,
+        tlm_truncation: str = "both",
+        batch_order: str = "random",
+        fixed: bool = False,
+    ):
+        if len(orig) != len(latn):
+            raise ValueError(f"the two sides differ: {len(orig)} original and {len(latn)} romanized sentences")
+        self.orig, self.latn = orig, latn
+        self.masking = masking
+        self.streams = streams
+        self.seed = seed
+        self.max_positions = max_positions
+        self.tlm_truncation = tlm_truncation
+        self.batch_order = batch_order
+        self.fixed = fixed
+        self.epoch = 0
+        self.batch_count_multiple = 1
+
+    def __len__(self) -> int:
+        return len(self.orig)
+
+    def __getitem__(self, index: int) -> dict:
+        """The pair's streams: {"id", stream: (masked tokens (T,), chosen positions (M,), their own tokens (M,))}."""
+        sides = {"orig": _without_eos(self.orig[index]), "latn": _without_eos(self.latn[index])}
+        return {"id": int(index)} | {stream: self._mask(int(index), stream, sides) for stream in self.streams}
+
+    def _mask(self, index: int, stream: str, sides: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        generator = stream_generator(self.seed, self.epoch, index, stream)
+        if stream == "tlm":
+            swap = generator.random() < 0.5
+            tokens = concatenate_pair(sides["orig"], sides["latn"], self.max_positions, self.tlm_truncation, swap)
+        else:
+            tokens = wrap(sides[stream], self.max_positions)
+        masked, chosen = mask_tokens(tokens, self.masking, generator)
+        return masked, chosen, tokens[chosen]
+
+    def collater(self, samples: list[dict]) -> dict:
+        """Pack the streams of all pairs into one batch without padding, see `ppa_plugin.data.batch.collate`."""
+        return collate(samples, self.streams)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Real tokens of each pair over its streams, after cutting (N,)."""
+        orig = np.minimum(np.asarray(self.orig.sizes), self.max_positions - 1)
+        latn = np.minimum(np.asarray(self.latn.sizes), self.max_positions - 1)
+        # stored rows end in </s>; every sequence begins with <s>
+        lengths = {"orig": orig + 1, "latn": latn + 1, "tlm": np.minimum(orig + latn + 1, self.max_positions)}
+        return sum(lengths[stream] for stream in self.streams)
+
+    def num_tokens(self, index: int) -> int:
+        """Real tokens of one pair over its streams."""
+        return int(self.sizes[index])
+
+    def size(self, index: int) -> int:
+        """As `num_tokens`: what bounds a batch."""
+        return self.num_tokens(index)
+
+    def ordered_indices(self) -> np.ndarray:
+        """A permutation of the pairs, drawn from numpy's generator, which fairseq seeds with seed + epoch."""
+        order = np.random.permutation(len(self))
+        if self.batch_order == "length":
+            order = order[np.argsort(self.sizes[order], kind="stable")]
+        return order
+
+    def filter_indices_by_size(self, indices: np.ndarray, max_sizes) -> tuple[np.ndarray, list[int]]:
+        """Keep every pair: what is too long is cut, not filtered."""
+        return indices, []
+
+    def batch_by_size(
+        self,
+        indices: np.ndarray,
+        max_tokens: int | None = None,
+        max_sentences: int | None = None,
+        required_batch_size_multiple: int = 1,
+    ) -> list[np.ndarray]:
+        """Cut `indices`, in order, into micro-batches of at most `max_sentences` pairs and `max_tokens` real tokens.
+
+        `required_batch_size_multiple` has no meaning for packed batches and is ignored. The number of batches is made a
+        multiple of `batch_count_multiple`, the number of ranks, by halving the largest ones.
+
+        Raises:
+            ValueError: where there are fewer pairs than ranks.
+        """
+        if len(indices) < self.batch_count_multiple:
+            raise ValueError(f"{len(indices)} pairs cannot be shared among {self.batch_count_multiple} ranks")
+        ends, start, tokens = [], 0, 0
+        for position, size in enumerate(self.sizes[indices].tolist()):
+            full = max_sentences is not None and position - start >= max_sentences
+            if position > start and (full or (max_tokens is not None and tokens + size > max_tokens)):
+                ends.append(position)
+                start, tokens = position, 0
+            tokens += size
+        batches = np.split(indices, ends)
+        while len(batches) % self.batch_count_multiple:
+            largest = max(range(len(batches)), key=lambda i: len(batches[i]))
+            batches[largest : largest + 1] = np.array_split(batches[largest], 2)
+        return batches
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        """Training batches, and so the negatives, are drawn anew in every epoch; validation batches stay."""
+        return self.fixed
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw new masks from now on, unless the draw is fixed."""
+        super().set_epoch(epoch)
+        self.epoch = 0 if self.fixed else epoch
+
+
+def _without_eos(row) -> np.ndarray:
+    tokens = np.asarray(row)
+    return tokens[:-1] if len(tokens) and tokens[-1] == EOS else tokens

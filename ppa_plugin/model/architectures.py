@@ -1,0 +1,206 @@
+"""The model as fairseq registers it, and its named sizes."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from fairseq.dataclass import FairseqDataclass
+from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
+from omegaconf import II
+from torch import Tensor, nn
+
+from ppa_plugin.commandline import UserError, exit_on_user_error
+from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
+
+_PREFIX = "encoder.sentence_encoder."
+_TOKEN_TYPES = f"{_PREFIX}embed_token_types.weight"
+
+
+@dataclass
+class TranslitXLMRConfig(FairseqDataclass):
+    """Sizes and dropout; the defaults are XLM-R base's, which are Glot500's."""
+
+    encoder_layers: int = field(default=12, metadata={"help": "number of blocks"})
+    encoder_embed_dim: int = field(default=768, metadata={"help": "width C of the embeddings and blocks"})
+    encoder_ffn_embed_dim: int = field(default=3072, metadata={"help": "width of the feed-forward layers"})
+    encoder_attention_heads: int = field(default=12, metadata={"help": "number of attention heads"})
+    dropout: float = field(default=0.1, metadata={"help": "dropout after the embeddings and every sub-layer"})
+    attention_dropout: float = field(default=0.1, metadata={"help": "dropout on the attention weights"})
+    activation_dropout: float = field(default=0.0, metadata={"help": "dropout after the feed-forward activation"})
+    max_positions: int = II("task.max_positions")
+
+
+class Output(NamedTuple):
+    """What the criterion reads from one forward."""
+
+    # (M, C) after the head's dense layer, GELU and LayerNorm; None where no head rows were asked for
+    head: Tensor | None
+    # (T, C) the output of `seq_layer`; None where no layer was asked for
+    layer: Tensor | None
+    # the output projection: weight (V, C), tied to the embedding, and bias (V,)
+    weight: Tensor
+    bias: Tensor
+
+
+class _Encoder(nn.Module):
+    """Holds the two parts under fairseq's names, `encoder.sentence_encoder` and `encoder.lm_head`."""
+
+    def __init__(self, sentence_encoder: PackedEncoder, embed_dim: int):
+        super().__init__()
+        self.sentence_encoder = sentence_encoder
+        self.lm_head = MaskedLMHead(embed_dim, sentence_encoder.embed_tokens.weight)
+
+
+@register_model("translit_xlmr", dataclass=TranslitXLMRConfig)
+class TranslitXLMR(BaseFairseqModel):
+    """XLM-R with its masked-LM head over packed tokens.
+
+    The parameters are those of Hugging Face's XLMRobertaForMaskedLM, under the names of fairseq's RobertaModel.
+    """
+
+    def __init__(self, config: TranslitXLMRConfig, vocabulary: int):
+        super().__init__()
+        sentence_encoder = PackedEncoder(
+            vocabulary,
+            config.encoder_layers,
+            config.encoder_embed_dim,
+            config.encoder_ffn_embed_dim,
+            config.encoder_attention_heads,
+            config.max_positions,
+            config.dropout,
+            config.attention_dropout,
+            config.activation_dropout,
+        )
+        self.encoder = _Encoder(sentence_encoder, config.encoder_embed_dim)
+        self.apply(_initialise)
+
+    @classmethod
+    def build_model(cls, cfg: TranslitXLMRConfig, task) -> "TranslitXLMR":
+        """Build the model for the task's dictionary; raises `UserError` where heads do not divide the width."""
+        if cfg.encoder_embed_dim % cfg.encoder_attention_heads:
+            raise UserError(
+                f"--encoder-embed-dim {cfg.encoder_embed_dim} is not a multiple of "
+                f"--encoder-attention-heads {cfg.encoder_attention_heads}"
+            )
+        return cls(cfg, len(task.source_dictionary))
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
+        return len(self.encoder.sentence_encoder.layers)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        lengths: np.ndarray,
+        cu_seqlens: Tensor | None = None,
+        head_rows: Tensor | None = None,
+        seq_layer: int | None = None,
+    ) -> Output:
+        """Encode packed sequences once for all terms.
+
+        Args:
+            tokens, positions: (T,); lengths: (S,) on the host; cu_seqlens: (S + 1,) their bounds, for kernels that
+                take them: all as `ppa_plugin.data.batch.collate` makes them.
+            head_rows: (M,) the rows that the masked-LM head sees; without, the blocks above `seq_layer` are skipped.
+            seq_layer: the layer whose output is returned.
+        """
+        top = self.depth if head_rows is not None else seq_layer
+        wanted = {k for k in (top, seq_layer) if k is not None}
+        layers = self.encoder.sentence_encoder(tokens, positions, lengths, wanted)
+        head = self.encoder.lm_head
+        return Output(
+            head=None if head_rows is None else head(layers[top].index_select(0, head_rows)),
+            layer=None if seq_layer is None else layers[seq_layer],
+            weight=head.weight,
+            bias=head.bias,
+        )
+
+    def max_positions(self) -> int:
+        """Tokens of the longest sequence, specials included."""
+        return self.encoder.sentence_encoder.embed_positions.num_embeddings - 2
+
+    @exit_on_user_error()
+    def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
+        """Fit a checkpoint of fairseq's own XLM-R: its missing token-type row is zero, its leftovers are dropped.
+
+        A checkpoint of another vocabulary or another architecture ends the run with one sentence.
+        """
+        own = self.state_dict()
+        for key in list(state_dict):
+            # names of fairseq before 0.10
+            new = key.replace(".emb_layer_norm.", ".layernorm_embedding.")
+            new = new.replace("decoder.", "encoder.", 1) if new.startswith("decoder.") else new
+            if new.startswith("classification_heads.") or new.endswith("sentence_encoder.version"):
+                del state_dict[key]
+            elif new != key:
+                state_dict[new] = state_dict.pop(key)
+        state_dict.setdefault(_TOKEN_TYPES, own[_TOKEN_TYPES].new_zeros(own[_TOKEN_TYPES].shape))
+        _check_shapes(state_dict, own)
+
+
+def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    embedding = f"{_PREFIX}embed_tokens.weight"
+    if embedding not in state_dict:
+        raise UserError(f"the checkpoint is not an XLM-R masked language model: it has no {embedding}")
+    theirs, ours = len(state_dict[embedding]), len(own[embedding])
+    if theirs != ours:
+        raise UserError(
+            f"the checkpoint's vocabulary has {theirs} entries and the data's dict.txt has {ours}: preprocess the data "
+            "with the SentencePiece model of the checkpoint"
+        )
+    for key in sorted(own.keys() ^ state_dict.keys()):
+        where = "the checkpoint lacks" if key in own else "the model has no place for"
+        raise UserError(f"the checkpoint is of another architecture than --arch builds: {where} {key}")
+    for key, tensor in own.items():
+        if state_dict[key].shape != tensor.shape:
+            raise UserError(
+                f"the checkpoint is of another size than --arch builds: {key} is {tuple(state_dict[key].shape)} there "
+                f"and {tuple(tensor.shape)} here"
+            )
+
+
+def _initialise(module: nn.Module) -> None:
+    """BERT's initialisation, for training from scratch."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        nn.init.zeros_(module.weight[module.padding_idx])
+
+
+def _sizes(args, layers: int, embed_dim: int, ffn_dim: int, heads: int) -> None:
+    """Fill in what the command line left open; with a dataclass, fairseq only sets the flags that were given."""
+    for name, value in {
+        "encoder_layers": layers,
+        "encoder_embed_dim": embed_dim,
+        "encoder_ffn_embed_dim": ffn_dim,
+        "encoder_attention_heads": heads,
+    }.items():
+        setattr(args, name, getattr(args, name, value))
+
+
+@register_model_architecture("translit_xlmr", "glot500_base")
+def glot500_base(args) -> None:
+    """Glot500-m: XLM-R base with a vocabulary of 401,145."""
+    _sizes(args, 12, 768, 3072, 12)
+
+
+@register_model_architecture("translit_xlmr", "xlmr_base")
+def xlmr_base(args) -> None:
+    """XLM-R base."""
+    _sizes(args, 12, 768, 3072, 12)
+
+
+@register_model_architecture("translit_xlmr", "xlmr_large")
+def xlmr_large(args) -> None:
+    """XLM-R large."""
+    _sizes(args, 24, 1024, 4096, 16)
+
+
+@register_model_architecture("translit_xlmr", "translit_tiny")
+def translit_tiny(args) -> None:
+    """Small enough for two cores: the quick start and the tests."""
+    _sizes(args, 4, 128, 512, 4)

@@ -1,5 +1,6 @@
 """What every command shares: how bad input ends a run, and how progress is shown."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +31,8 @@ def exit_on_user_error() -> Iterator[None]:
 
 def run(command: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> None:
     """Run `command(argv)` and exit: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."""
+    # importing fairseq leaves the root logger at DEBUG, so that every library says what fonts or hosts it looks at
+    logging.getLogger().setLevel(logging.WARNING)
     try:
         with exit_on_user_error():
             code = command(argv) or 0

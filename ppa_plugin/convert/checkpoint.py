@@ -3,6 +3,7 @@
 import argparse
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,11 @@ def load_safely(path: str | Path, allowed: tuple[type, ...] = ()) -> Any:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist or is not a file")
+    # torch's context manager also takes away, on leaving, what was allowed before it
+    added = [kind for kind in allowed if kind not in torch.serialization.get_safe_globals()]
     try:
-        with torch.serialization.safe_globals(list(allowed)):
+        with torch.serialization.safe_globals(added), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on a pickle protocol that torch does not write itself
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         refused = re.search(r"(?:GLOBAL|global|class|function) [`']?([\w.]+\.\w+)", str(error))
@@ -76,10 +80,14 @@ def find_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
     started_from = settings(checkpoint, "checkpoint")
     for key in ("finetune_from_model", "restore_file"):
         path = started_from.get(key)
-        if path and Path(path).is_file():
+        if not path or not Path(path).is_file():
+            continue
+        try:
             origin = load_fairseq(path).get(ORIGIN)
-            if isinstance(origin, dict):
-                return origin
+        except UserError:
+            continue  # the file has been replaced since; the checkpoint itself is whole
+        if isinstance(origin, dict):
+            return origin
     return {}
 
 

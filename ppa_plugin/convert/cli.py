@@ -126,6 +126,7 @@ def _with_config(
         if not isinstance(heads, int):
             raise UserError(f"{path} does not say how many attention heads its model has (cfg.model)")
         config = hugging_face.derive_config(state, heads, model)
+    hugging_face.check_config(config, path)
     hugging_face.check_shapes(state, config, str(path))
     kind = _lossless_type(state, origin.get("dtype", "float32"))
     key = "dtype" if "dtype" in config else "torch_dtype"

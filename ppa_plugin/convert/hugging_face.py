@@ -14,6 +14,8 @@ from ppa_plugin.convert.checkpoint import load_safely
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+_SIZES += ("max_position_embeddings", "type_vocab_size")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # fairseq's LayerNorm has this and no flag for another
 LAYER_NORM_EPS = 1e-5
@@ -58,7 +60,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
-def check_config(config: dict[str, Any], directory: Path) -> None:
+def check_config(config: dict[str, Any], directory: str | Path) -> None:
     """Raise `UserError` unless the config describes an XLM-R that fairseq's encoder computes alike."""
     if config.get("model_type") != "xlm-roberta":
         raise UserError(f"{directory} is a {config.get('model_type')} model; only xlm-roberta can be converted")
@@ -71,13 +73,13 @@ def check_config(config: dict[str, Any], directory: Path) -> None:
         "is_decoder": False,
     }
     for key, value in required.items():
-        # Transformers leaves out what equals its class's default; of these only type_vocab_size's is another (2)
+        # a config may leave out what equals its class's default; of these only type_vocab_size's is another (2)
         found = config.get(key, 2 if key == "type_vocab_size" else value)
         if found != value:
             raise UserError(f"{directory}/config.json: {key} is {found!r}; only {value!r} can be converted")
-    for key in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads"):
-        if not isinstance(config.get(key), int):
-            raise UserError(f"{directory}/config.json does not state {key}")
+    for key in _SIZES:
+        if not isinstance(config.get(key), int) or config[key] < 1:
+            raise UserError(f"{directory}/config.json: {key} is {config.get(key)!r}, not a size")
 
 
 def read_weights(directory: Path) -> dict[str, torch.Tensor]:
@@ -135,10 +137,11 @@ def check_shapes(state: dict[str, torch.Tensor], config: dict[str, Any], where: 
         "roberta.embeddings.position_embeddings.weight": (config["max_position_embeddings"], hidden),
         "roberta.embeddings.token_type_embeddings.weight": (config["type_vocab_size"], hidden),
     }
-    if config["num_hidden_layers"]:
-        expected["roberta.encoder.layer.0.intermediate.dense.weight"] = (config["intermediate_size"], hidden)
-        last = f"roberta.encoder.layer.{config['num_hidden_layers'] - 1}.output.dense.weight"
-        expected[last] = (hidden, config["intermediate_size"])
+    for layer in range(config["num_hidden_layers"]):
+        expected[f"roberta.encoder.layer.{layer}.intermediate.dense.weight"] = (config["intermediate_size"], hidden)
+    above = f"roberta.encoder.layer.{config['num_hidden_layers']}."
+    if any(name.startswith(above) for name in state):
+        raise UserError(f"{where} has more layers than the {config['num_hidden_layers']} that the config says")
     for name, shape in expected.items():
         found = tuple(state[name].shape) if name in state else None
         if found != shape:

@@ -79,7 +79,7 @@ def to_fairseq(state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Te
             raise UserError(f"{where}: {name} differs from {of}; only models with a tied output layer can be converted")
     kept = {name: t for name, t in state.items() if name not in _HF_TIED and not _HF_IGNORED.fullmatch(name)}
     table = name_table(_depth(kept, _HF_LAYER))
-    _check_names(kept, table, where)
+    _check_names(set(kept), set(table), where)
     renamed = {fairseq: kept[hf] for hf, fairseq in table.items()}
     renamed[TIED_OUTPUT] = renamed[EMBED_TOKENS]
     return renamed
@@ -101,22 +101,20 @@ def to_hugging_face(state: dict[str, torch.Tensor], where: str) -> dict[str, tor
     if tokens is not None and EMBED_TOKEN_TYPES not in kept:
         kept[EMBED_TOKEN_TYPES] = torch.zeros(1, tokens.shape[1], dtype=tokens.dtype)
     table = name_table(_depth(kept, _FAIRSEQ_LAYER))
-    _check_names(kept, table.values(), where)
+    _check_names(set(kept), set(table.values()), where)
     return {hf: kept[fairseq] for hf, fairseq in table.items()}
 
 
 def _depth(state: dict[str, torch.Tensor], prefix: str) -> int:
-    """The number of layers: one more than the highest number after `prefix`."""
-    numbers = [int(n[len(prefix) + 1 :].split(".")[0]) for n in state if re.match(rf"{re.escape(prefix)}\.\d+\.", n)]
-    return max(numbers, default=-1) + 1
+    """The number of layers, one more than the highest number after `prefix`; 1 without any, to be reported missing."""
+    found = [re.match(rf"{re.escape(prefix)}\.(\d+)\.", name) for name in state]
+    return max((int(match.group(1)) for match in found if match), default=0) + 1
 
 
-def _check_names(found, expected, where: str) -> None:
-    missing = sorted(set(expected) - set(found))
-    if missing:
+def _check_names(found: set[str], expected: set[str], where: str) -> None:
+    if missing := sorted(expected - found):
         raise UserError(f"{where}: {_listed(missing)} missing; this is not a whole XLM-R with a masked-LM head")
-    unknown = sorted(set(found) - set(expected))
-    if unknown:
+    if unknown := sorted(found - expected):
         raise UserError(f"{where}: unknown {_listed(unknown)}; leaving it out would change what the model computes")
 
 

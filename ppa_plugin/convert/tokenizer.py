@@ -68,8 +68,9 @@ def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:
 def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkpoint_path: Path) -> Path:
     """The SentencePiece model of a checkpoint.
 
-    `tokenizer`, a file or a directory, decides where it is given; else the first of the data directories that the
-    checkpoint was trained on (in it, then one level up), else the checkpoint's own directory (one level up too).
+    `tokenizer`, a file or a directory, decides where it is given; else it is looked for in the first of the shards that
+    the checkpoint was trained on and up to two levels above it, as the task finds its dictionary, then beside the
+    checkpoint and one level up.
     Raises `UserError`, naming the places, where there is none.
     """
     if tokenizer is not None:
@@ -81,7 +82,7 @@ def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkp
         data = settings(checkpoint, "task").get("data")
         if data:
             shard = Path(str(data).split(":")[0]).absolute()
-            directories = [shard, shard.parent, *directories]
+            directories = [shard, *list(shard.parents)[:2], *directories]
         places = [directory / SENTENCEPIECE for directory in directories]
     for place in places:
         if place.is_file():

@@ -30,7 +30,7 @@ def bar_plot(table: Table) -> dict[str, bytes]:
     axes.set_ylabel(f"{table.metric} (%)")
     axes.set_title(table.title)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=min(len(models), 4))
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     try:
         return {form: _rendered(figure, form) for form in FORMATS}
     finally:

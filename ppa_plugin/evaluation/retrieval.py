@@ -7,13 +7,16 @@ import torch
 # Products of the same two vectors may differ in the last bits with their place in the matrix; in FP64 such differences
 # stay far below this, and differences between vectors that FP32 can tell apart stay above.
 _TIE = 1e-12
+# the rank of what cannot be ranked
+NEVER = torch.iinfo(torch.long).max
 
 
 def partner_ranks(queries: torch.Tensor, candidates: torch.Tensor, chunk: int = 1024) -> torch.Tensor:
     """How many wrong candidates stand before or level with the right one, by cosine; 0 = hit. (N, C), (N, C) -> (N,).
 
     Row i of one belongs to row i of the other. A vector of zeros, or with a value that is not finite, has no direction:
-    as a query or as the right candidate its row ranks last (N), as a wrong candidate it stands before none.
+    as a query or as the right candidate it makes its row's rank `NEVER`, a miss at any k; as a wrong candidate it stands
+    before none.
     Computed in FP64, `chunk` queries at a time, on the tensors' device.
     """
     if queries.shape != candidates.shape or queries.dim() != 2:
@@ -21,7 +24,7 @@ def partner_ranks(queries: torch.Tensor, candidates: torch.Tensor, chunk: int = 
     total = len(queries)
     queries, queries_valid = _directions(queries)
     candidates, candidates_valid = _directions(candidates)
-    ranks = torch.full((total,), total, dtype=torch.long, device=queries.device)
+    ranks = torch.full((total,), NEVER, dtype=torch.long, device=queries.device)
     for start in range(0, total, chunk):
         rows = torch.arange(start, min(start + chunk, total), device=queries.device)
         similarity = queries[rows] @ candidates.T

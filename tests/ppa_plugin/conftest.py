@@ -1,0 +1,85 @@
+"""A tiny random XLM-R with a real SentencePiece vocabulary over 15 scripts, as a Hugging Face directory."""
+
+import shutil
+
+import pytest
+import sentencepiece
+import torch
+
+from ppa_plugin.hugging_face import import_transformers
+
+SENTENCES = """\
+Peace and quiet return to the city.
+Η ειρήνη και η ησυχία επιστρέφουν στην πόλη.
+Мир и тишина возвращаются в город.
+שלום ושקט חוזרים אל העיר.
+السلام والهدوء يعودان إلى المدينة.
+صلح و آرامش به شهر باز می‌گردد.
+ሰላምና ጸጥታ ወደ ከተማው ይመለሳሉ።
+शांति और सन्नाटा शहर में लौट आते हैं।
+শান্তি ও নীরবতা শহরে ফিরে আসে।
+அமைதி நகரத்திற்குத் திரும்புகிறது.
+ความสงบสุขกลับคืนสู่เมือง
+ຄວາມສະຫງົບກັບຄືນສູ່ເມືອງ
+ငြိမ်းချမ်းရေးသည် မြို့သို့ ပြန်လာသည်။
+ཞི་བདེ་གྲོང་ཁྱེར་ལ་ལོག་པ་རེད།
+平安与宁静回到了城里。
+平和と静けさが街に戻ってくる。
+평화와 고요가 도시로 돌아온다.
+მშვიდობა და სიწყნარე ბრუნდება ქალაქში.
+Խաղաղությունն ու լռությունը վերադառնում են քաղաք։
+""".splitlines()
+
+
+@pytest.fixture(scope="session")
+def sentences() -> list[str]:
+    """One sentence in each of more than 15 scripts."""
+    return SENTENCES
+
+
+@pytest.fixture(scope="session")
+def sentencepiece_path(tmp_path_factory):
+    """A SentencePiece model laid out as XLM-R's, trained on `sentences`."""
+    directory = tmp_path_factory.mktemp("sentencepiece")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES * 3),
+        model_prefix=str(directory / "tiny"),
+        vocab_size=310,
+        model_type="unigram",
+        character_coverage=1.0,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return directory / "tiny.model"
+
+
+@pytest.fixture(scope="session")
+def tiny_hf_model(sentencepiece_path):
+    """XLMRobertaForMaskedLM, 3 x 16, every parameter random: biases, LayerNorms and the token-type row too."""
+    transformers = import_transformers()
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_path)).get_piece_size()
+    config = transformers.XLMRobertaConfig(
+        vocab_size=pieces + 2,
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+    )
+    torch.manual_seed(0)
+    model = transformers.XLMRobertaForMaskedLM(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.3)
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_hf_directory(tiny_hf_model, sentencepiece_path, tmp_path_factory):
+    """The model as a hub repository has it: config.json, model.safetensors, sentencepiece.bpe.model; read only."""
+    directory = tmp_path_factory.mktemp("hf") / "tiny"
+    tiny_hf_model.save_pretrained(directory)
+    shutil.copyfile(sentencepiece_path, directory / "sentencepiece.bpe.model")
+    return directory

@@ -1,0 +1,118 @@
+"""The results file and the tables made of it."""
+
+import json
+
+import pytest
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.results import Result, append_results, read_results
+from ppa_plugin.evaluation.tables import pivot, to_csv, to_markdown, to_text
+
+FIELDS = ["model", "model_path", "model_sha256", "task", "source", "target", "seed", "metric", "value", "n", "layer"]
+FIELDS += ["pool", "data_sha256", "config", "version"]
+
+
+def result(model="base", target="fas_Arab", value=0.5, **changes) -> Result:
+    given = {
+        "model": model,
+        "model_path": f"runs/{model}",
+        "model_sha256": "a" * 64,
+        "task": "bible",
+        "source": "eng_Latn",
+        "target": target,
+        "seed": None,
+        "metric": "top10",
+        "value": value,
+        "n": 500,
+        "layer": 8,
+        "pool": "all",
+        "data_sha256": target,
+        "config": {"batch_size": 64},
+        "version": "0.1.0",
+    }
+    return Result(**{**given, **changes})
+
+
+def test_fields_and_their_order(tmp_path):
+    path = tmp_path / "new" / "results.jsonl"
+    append_results(path, [result(), result("aligned")])
+    append_results(path, [result("third")])
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [list(json.loads(line)) for line in lines] == [FIELDS] * 3
+    assert read_results(path) == [result(), result("aligned"), result("third")]
+    assert json.loads(lines[0])["seed"] is None
+
+
+def test_a_line_without_its_end_is_not_continued(tmp_path):
+    path = tmp_path / "results.jsonl"
+    append_results(path, [result()])
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    append_results(path, [result("aligned")])
+    assert read_results(path) == [result(), result("aligned")]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("{", "line 2: not valid JSON"), ('{"model": "x"}', "line 2: not a result"), ("[]", "line 2: not a result")],
+)
+def test_what_is_not_a_result_is_named(tmp_path, line, says):
+    path = tmp_path / "results.jsonl"
+    append_results(path, [result()])
+    with open(path, "a") as handle:
+        handle.write(line + "\n")
+    with pytest.raises(UserError, match=says):
+        read_results(path)
+
+
+def test_models_side_by_side_with_means_over_targets_that_both_have():
+    results = [
+        result("base", "fas_Arab", 0.1),
+        result("base", "ell_Grek", 0.2),
+        result("base", "tur_Latn", 0.6),
+        result("base", "kor_Hang", 0.9),
+        result("aligned", "fas_Arab", 0.3),
+        result("aligned", "ell_Grek", 0.4),
+        result("aligned", "tur_Latn", 0.5),
+    ]
+    (table,) = pivot(results, column="model")
+    assert table.columns == ["base", "aligned"]
+    means = table.means()
+    assert means["mean (3)"] == pytest.approx({"base": 0.3, "aligned": 0.4})
+    assert means["mean, non-Latin script (2)"] == pytest.approx({"base": 0.15, "aligned": 0.35})
+    assert "| kor_Hang | 90.0 | – |" in to_markdown(table)
+    assert to_text(table).splitlines()[0] == "bible, from eng_Latn, top10"
+    assert len({len(line) for line in to_text(table).splitlines()[1:]}) == 1
+    assert to_csv([table]).splitlines()[:2] == [
+        "task,source,metric,target,base,aligned",
+        "bible,eng_Latn,top10,ell_Grek,0.200000,0.400000",
+    ]
+
+
+def test_the_later_of_two_measurements_counts_and_seeds_are_averaged():
+    assert pivot([result(value=0.1), result(value=0.2)], "model")[0].values == {"fas_Arab": {"base": 0.2}}
+    seeds = [result(value=0.1, seed=42), result(value=0.3, seed=43)]
+    assert pivot(seeds, "model")[0].values["fas_Arab"]["base"] == pytest.approx(0.2)
+
+
+def test_tables_by_task_source_and_metric_main_metric_first():
+    results = [
+        result(metric=metric, source=source) for source in ("eng_Latn", "kor_Hang") for metric in ("top1", "top10")
+    ]
+    titles = [table.title for table in pivot(results, "model")]
+    assert titles == [
+        "bible, from eng_Latn, top10",
+        "bible, from kor_Hang, top10",
+        "bible, from eng_Latn, top1",
+        "bible, from kor_Hang, top1",
+    ]
+    assert [table.columns for table in pivot(results, "metric")] == [["top10", "top1"]] * 2
+
+
+def test_a_model_at_two_layers_is_two_columns():
+    (table,) = pivot([result(layer=8), result(layer=12), result("aligned")], "model")
+    assert table.columns == ["base (layer 8, all)", "base (layer 12, all)", "aligned"]
+
+
+def test_other_data_under_the_same_name_is_refused():
+    with pytest.raises(UserError, match="base and aligned were measured on different versions of bible"):
+        pivot([result(), result("aligned", data_sha256="other")], "model")

@@ -9,7 +9,8 @@ _RECIPE = {
     "task": "_name data mask_prob mask_keep mask_random max_positions sampling_alpha batch_order tlm_truncation",
     "criterion": "_name mlm_weight mlm_sides seq_weight tlm_weight seq_layer seq_temperature seq_pooling "
     "seq_similarity seq_gather",
-    "model": "arch dropout attention_dropout activation_dropout",
+    "model": "_name encoder_layers encoder_embed_dim encoder_ffn_embed_dim encoder_attention_heads dropout "
+    "attention_dropout activation_dropout",
     "optimizer": "_name adam_betas adam_eps weight_decay",
     "lr_scheduler": "_name warmup_updates total_num_update end_learning_rate",
     "optimization": "lr clip_norm max_update max_epoch update_freq",
@@ -76,13 +77,21 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
 
 
 def _recipe(checkpoint: dict[str, Any]) -> str:
-    lines = []
+    """The flags of `fairseq-train` as a code block; what was switched off is left out."""
+    flags = []
     for section, keys in _RECIPE.items():
         found = settings(checkpoint, section)
-        lines += [_flag(section, key, found[key]) for key in keys.split() if found.get(key) not in (None, "")]
-    return "\n".join(lines) if lines else "The checkpoint does not say how it was trained."
+        flags += [_flag(section, key, found[key]) for key in keys.split() if found.get(key) not in (None, "", False)]
+    if not flags:
+        return "The checkpoint does not say how it was trained."
+    return "\n".join(["```", *flags, "```"])
 
 
 def _flag(section: str, key: str, value: Any) -> str:
-    flag = section if key == "_name" else key
-    return f"- `--{flag.replace('_', '-')}`: {value}"
+    chosen = "arch" if section == "model" else section
+    flag = "--" + (chosen if key == "_name" else key).replace("_", "-")
+    if value is True:
+        return flag
+    if key == "adam_betas":
+        return f"{flag} '({', '.join(map(str, value))})'" if isinstance(value, list | tuple) else f"{flag} '{value}'"
+    return f"{flag} {','.join(map(str, value)) if isinstance(value, list) else value}"

@@ -139,7 +139,8 @@ def _with_config(
 def _lossless_type(state: dict[str, torch.Tensor], original: str) -> str:
     """The original weights' type if that holds every value exactly, as on the way there and back; else float32.
 
-    Training leaves values that FP16 cannot hold. (`fairseq-train --fp16` stores FP16, which float32 holds exactly.)
+    Training leaves values that 16 bits cannot hold. (With `--fp16` too fairseq's checkpoints are FP32: it widens what
+    it saves.)
     """
     if original not in ("float16", "bfloat16"):
         return "float32"

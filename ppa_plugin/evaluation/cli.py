@@ -77,6 +77,7 @@ def _retrieval(args: argparse.Namespace) -> None:
     model = retrieve.Model.of(directory, args.model, args.name)
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     encoder = SentenceEncoder(directory, args.layer, args.pool, device)
+    sys.stdout.write(f"{model.name}: layer {encoder.layer} of {encoder.depth}, pool {encoder.pool}, on {device}\n")
     results = retrieve.measure(encoder, model, args.task, pairs, args.batch_size)
     append_results(args.output, results)
     sys.stdout.write("\n\n".join(to_text(table) for table in pivot(results, column="metric")) + "\n")

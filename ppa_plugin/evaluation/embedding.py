@@ -35,7 +35,7 @@ class SentenceEncoder:
         self.directory, self.pool, self.device = Path(directory), pool, _device(device)
         transformers = import_transformers()
         config = _load(transformers.AutoConfig, self.directory, "config.json")
-        depth = getattr(config, "num_hidden_layers", None)
+        self.depth = depth = getattr(config, "num_hidden_layers", None)
         if depth is None:
             raise UserError(
                 f"{directory} is a {config.model_type} model; only encoders with hidden layers can be evaluated"

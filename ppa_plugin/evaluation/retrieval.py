@@ -15,7 +15,7 @@ def partner_ranks(queries: torch.Tensor, candidates: torch.Tensor, chunk: int = 
     """How many wrong candidates stand before or level with the right one, by cosine; 0 = hit. (N, C), (N, C) -> (N,).
 
     Row i of one belongs to row i of the other. A vector of zeros, or with a value that is not finite, has no direction:
-    as a query or as the right candidate it makes its row's rank `NEVER`, a miss at any k; as a wrong candidate it stands
+    as a query or as the right candidate it makes the rank `NEVER`, a miss at any k; as a wrong candidate it stands
     before none.
     Computed in FP64, `chunk` queries at a time, on the tensors' device.
     """

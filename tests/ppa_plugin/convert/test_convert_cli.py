@@ -157,6 +157,12 @@ def test_half_precision_weights_come_back_in_their_own_type(kind, copied, tmp_pa
     assert load_file(tmp_path / "wide" / "model.safetensors")["lm_head.bias"].dtype == torch.float32
 
 
+def test_another_layer_norm_epsilon_is_said(copied, tmp_path, capsys):
+    change_config(copied, layer_norm_eps=1e-12)
+    assert convert("to-fairseq", copied, tmp_path / "out") == 0
+    assert "layer_norm_eps 1e-12; fairseq computes with 1e-05" in capsys.readouterr().err
+
+
 def trained(converted, tmp_path, heads=2, **sections):
     """A checkpoint as fairseq-train leaves it: settings as Namespace or dict, FP16 weights, no note of its origin."""
     content = torch.load(converted[0] / "model.pt", weights_only=True)
@@ -188,7 +194,7 @@ def test_a_trained_checkpoint_gets_config_tokenizer_and_card_from_its_settings(c
     assert after.dtype == torch.float32
     assert torch.equal(after, before.float())
     card = (tmp_path / "out" / "README.md").read_text()
-    for part in ("--criterion`: translit_alignment", "--seq-weight`: 0.5", "52000", "uroman", "Licence"):
+    for part in ("--criterion translit_alignment\n", "--seq-weight 0.5\n", "52000", "uroman", "Licence"):
         assert part in card
     assert transformers.AutoModelForMaskedLM.from_pretrained("out").config.num_attention_heads == 2
 

@@ -68,6 +68,7 @@ def test_every_pair_is_measured_and_every_text_embedded_once(model, data, tmp_pa
     assert {r.model_sha256 for r in results} == {sha256(model / "model.safetensors")}
     assert all(r.value == 1.0 for r in results if r.metric == "top10")  # six candidates
     table = capsys.readouterr().out
+    assert table.startswith("tiny: layer 2 of 3, pool all, on ")
     assert "bible, from fas_Arab" in table
     assert "non-Latin script (2)" in table
 

@@ -12,7 +12,7 @@ from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin import commandline
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.vocabulary import load_sentencepiece
+from ppa_plugin.data.vocabulary import dictionary_entries
 
 _STEPS = {
     "all": "every step after the other, from text to verified shards",
@@ -88,7 +88,7 @@ def _check_before_writing(group: Group, args: argparse.Namespace) -> None:
         for lang in group.languages:
             sample.source_file(args.input, lang)
     if "spm" in _NEEDS[args.step]:
-        load_sentencepiece(args.spm)
+        dictionary_entries(args.spm)
     if args.output.exists() and not args.output.is_dir():
         raise UserError(f"--output {args.output} is a file, expected a directory")
     if args.step in ("all", "binarize"):

@@ -96,7 +96,7 @@ def encode_pairs(
 
     Pairs with an empty side are dropped, sides cut to `group.max_tokens` tokens with <s> and </s>. `reasons` says, by
     line from 1, why a Latin side is empty. Returns what was counted (tokens as in the .idx: one </s> a line included)
-    and a record of each dropped pair, by line. Memory is 24 bytes a pair, whatever their length.
+    and a record of each dropped pair, by line. Memory is some 50 bytes a pair, however long.
     """
     lines = [count_lines(side) for side in pair]
     if lines[0] != lines[1]:

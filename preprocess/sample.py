@@ -1,5 +1,6 @@
 """Step 1: a seeded sample of each language's lines, in the order of the file."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -36,22 +37,21 @@ def source_file(source: Path, lang: str) -> Path:
 def run(group: Group, source: Path, workspace: Workspace) -> None:
     """Write `text/<lang>.txt` for every language; raises `UserError` for a missing, empty or non-UTF-8 file."""
     paths = {lang: source_file(source, lang) for lang in group.languages}
+    settings = {"seed": group.seed, **dataclasses.asdict(group.sampling)}
+    inputs = {lang: {"file": workspace.digest(path), **settings} for lang, path in paths.items()}
+    made = [lang for lang in paths if not workspace.is_done(f"sample {lang}", inputs[lang])]
+    # Every file is read to its end, and a bad byte found, before the first is written.
+    counts = {lang: sum(1 for _ in progress(read_lines(paths[lang]), f"read {lang}")) for lang in made}
     for lang, path in paths.items():
-        inputs = {
-            "file": workspace.digest(path),
-            "seed": group.seed,
-            "share": group.sampling.share,
-            "min_lines": group.sampling.min_lines,
-        }
-        if workspace.is_done(f"sample {lang}", inputs):
+        if lang not in made:
             workspace.say(f"sample    {lang}  unchanged")
             continue
-        read = sum(1 for _ in progress(read_lines(path), f"read {lang}"))
+        read = counts[lang]
         kept = sample_size(read, group.sampling)
         taken = np.zeros(read, dtype=bool)
         taken[random_order(read, group.seed, "sample", lang)[:kept]] = True
         with write_beside(workspace.text(lang)) as handle:
             handle.writelines(f"{line}\n" for line, take in zip(read_lines(path), taken, strict=True) if take)
-        counts = {"read": read, "not_sampled": read - kept}
-        workspace.record(f"sample {lang}", inputs, [workspace.text(lang)], counts)
+        sampled = {"read": read, "not_sampled": read - kept}
+        workspace.record(f"sample {lang}", inputs[lang], [workspace.text(lang)], sampled)
         workspace.say(f"sample    {lang}  {read:,} lines read from {path}, {kept:,} taken")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ppa_preprocess.group import Group
 from ppa_preprocess.lines import open_lines
 from ppa_preprocess.sample import random_order
@@ -24,12 +25,10 @@ def split_pairs(whole: list[Path], directory: Path, group: Group, lang: str) -> 
         order = random_order(len(orig), group.seed, "shuffle", lang)
         size = valid_size(len(orig), group.valid_size)
         seen = [{side[i] for i in order[:size]} for side in (orig, latn)]
-        leaked, train = [], []
-        for index in order[size:]:
-            shared = orig[index] in seen[0] or latn[index] in seen[1]
-            (leaked if shared else train).append(int(index))
+        rest = order[size:]
+        shared = np.fromiter((orig[i] in seen[0] or latn[i] in seen[1] for i in rest), dtype=bool, count=len(rest))
         counts: dict[str, Any] = {"tokens": {}}
-        for name, indices in (("train", train), ("valid", order[:size])):
+        for name, indices in (("train", rest[~shared]), ("valid", order[:size])):
             counts[name] = len(indices)
             counts["tokens"][name] = {}
             for side, lines in zip(SIDES, (orig, latn), strict=True):
@@ -43,4 +42,4 @@ def split_pairs(whole: list[Path], directory: Path, group: Group, lang: str) -> 
                         counts["tokens"][name][side] += line.count(b" ") + 2  # pieces, and </s>
     for path in whole:
         path.unlink()
-    return counts, leaked
+    return counts, rest[shared].tolist()

@@ -33,7 +33,7 @@ class Workspace:
         self.sentencepiece = self.data_bin / "sentencepiece.bpe.model"
         self.dropped = output / "dropped.jsonl"
         self._state = output / ".ppa-state"
-        self._tasks: dict[str, dict[str, Any]] = self._load_tasks()
+        self._tasks: dict[str, dict[str, Any]] = {}
         self._digests: dict[tuple[str, int, int], str] = {}
 
     def text(self, lang: str) -> Path:
@@ -54,9 +54,13 @@ class Workspace:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other runs out while the block writes here, and clear away what a killed run left behind."""
-        self._state.mkdir(parents=True, exist_ok=True)
-        with open(self._state / "lock", "a") as lock:
+        """Keep other runs out while the block writes here, know what is done, and clear away what a killed run left."""
+        try:
+            self._state.mkdir(parents=True, exist_ok=True)
+            lock = open(self._state / "lock", "a")  # noqa: SIM115 (the `with` below closes it)
+        except OSError as error:
+            raise UserError(f"cannot write to --output {self.output}: {error.strerror}") from None
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -34,8 +34,8 @@ def pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
     return [processor.id_to_piece(i) for i in range(3, processor.get_piece_size())]
 
 
-def write_dictionary(sentencepiece_path: str | Path, dict_path: str | Path) -> int:
-    """Write `dict.txt` for a SentencePiece model and return the size of the vocabulary, specials included.
+def dictionary_entries(sentencepiece_path: str | Path) -> list[str]:
+    """The lines of `dict.txt` for a SentencePiece model, without their counts.
 
     Raises `UserError` where a piece cannot be a dictionary entry: it holds white space or repeats another one.
     """
@@ -47,6 +47,15 @@ def write_dictionary(sentencepiece_path: str | Path, dict_path: str | Path) -> i
                 f"{sentencepiece_path}: piece {number} ({piece!r}) repeats another one or holds white space"
             )
         seen.add(piece)
+    return entries
+
+
+def write_dictionary(sentencepiece_path: str | Path, dict_path: str | Path) -> int:
+    """Write `dict.txt` for a SentencePiece model and return the size of the vocabulary, specials included.
+
+    Raises `UserError` as `dictionary_entries` does.
+    """
+    entries = dictionary_entries(sentencepiece_path)
     with write_beside(dict_path) as handle:
         handle.writelines(f"{piece} 1\n" for piece in entries)
     return len(SPECIALS) + len(entries)

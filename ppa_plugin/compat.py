@@ -43,8 +43,8 @@ def quiet_imports() -> None:
 def follow_interpolated_defaults() -> None:
     """Let `--max-update` set the end of `polynomial_decay`, as its default "${optimization.max_update}" says.
 
-    The command line turns a flag that is not given into None, and today's omegaconf refuses None for a float. Without the
-    attribute fairseq takes the field's own default, the interpolation.
+    The command line turns a flag that is not given into None, and today's omegaconf refuses None for a float. Without
+    the attribute, fairseq takes the field's own default, the interpolation.
     """
     from fairseq.dataclass import utils
 

@@ -110,7 +110,8 @@ class PairedDataset(FairseqDataset):
         """Cut `indices`, in order, into micro-batches of at most `max_sentences` pairs and `max_tokens` real tokens.
 
         `required_batch_size_multiple` has no meaning for packed batches and is ignored. The number of batches is made a
-        multiple of `batch_count_multiple`, the number of ranks, by halving the largest ones.
+        multiple of `batch_count_multiple`, the number of ranks, by halving the largest ones; where there are too few
+        pairs for that, by joining the smallest, the one case in which a bound gives way.
 
         Raises:
             ValueError: where there are fewer pairs than ranks.
@@ -125,9 +126,19 @@ class PairedDataset(FairseqDataset):
                 start, tokens = position, 0
             tokens += size
         batches = np.split(indices, ends)
-        while len(batches) % self.batch_count_multiple:
-            largest = max(range(len(batches)), key=lambda i: len(batches[i]))
-            batches[largest : largest + 1] = np.array_split(batches[largest], 2)
+        return self._share_among_ranks(batches)
+
+    def _share_among_ranks(self, batches: list[np.ndarray]) -> list[np.ndarray]:
+        ranks, pairs = self.batch_count_multiple, sum(map(len, batches))
+        more = -len(batches) % ranks
+        if len(batches) + more <= pairs:
+            for _ in range(more):
+                largest = max(range(len(batches)), key=lambda i: len(batches[i]))
+                batches[largest : largest + 1] = np.array_split(batches[largest], 2)
+        else:
+            for _ in range(len(batches) % ranks):
+                batches.sort(key=lambda batch: -self.sizes[batch].sum())
+                batches[-2:] = [np.concatenate(batches[-2:])]
         return batches
 
     @property

@@ -132,7 +132,7 @@ class TranslitXLMR(BaseFairseqModel):
             # names of fairseq before 0.10
             new = key.replace(".emb_layer_norm.", ".layernorm_embedding.")
             new = new.replace("decoder.", "encoder.", 1) if new.startswith("decoder.") else new
-            if new.startswith("classification_heads.") or new.endswith("sentence_encoder.version"):
+            if new.startswith("classification_heads.") or new.endswith((".version", "._float_tensor")):
                 del state_dict[key]
             elif new != key:
                 state_dict[new] = state_dict.pop(key)

@@ -1,0 +1,111 @@
+"""The masking rule, its statistics, and what the draw depends on."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ppa_plugin.data.masking import (
+    BOS,
+    EOS,
+    FIRST_PIECE,
+    PAD,
+    STREAMS,
+    UNK,
+    Masking,
+    concatenate_pair,
+    mask_tokens,
+    share_positions,
+    stream_generator,
+    wrap,
+)
+
+VOCABULARY = 1000
+MASKING = Masking(VOCABULARY)
+
+
+def test_statistics_on_100k_tokens():
+    tokens = np.random.default_rng(0).integers(FIRST_PIECE, MASKING.mask, 100_000)
+    masked, chosen = mask_tokens(tokens, MASKING, stream_generator(1, 1, 0, "orig"))
+    replaced = masked[chosen]
+    is_mask, stays = replaced == MASKING.mask, replaced == tokens[chosen]
+    # four standard deviations of a binomial
+    assert len(chosen) == pytest.approx(15_000, abs=4 * np.sqrt(100_000 * 0.15 * 0.85))
+    assert is_mask.sum() == pytest.approx(0.8 * len(chosen), abs=4 * np.sqrt(len(chosen) * 0.16))
+    assert stays.sum() == pytest.approx(0.1 * len(chosen), abs=4 * np.sqrt(len(chosen) * 0.09) + 2)
+    random = replaced[~is_mask & ~stays]
+    assert random.min() >= FIRST_PIECE
+    assert random.max() < MASKING.mask
+    assert random.mean() == pytest.approx((FIRST_PIECE + MASKING.mask - 1) / 2, rel=0.05)
+    untouched = np.delete(np.arange(len(tokens)), chosen)
+    assert (masked[untouched] == tokens[untouched]).all()
+
+
+@given(
+    tokens=st.lists(st.sampled_from([BOS, PAD, EOS, UNK, 4, 5, VOCABULARY - 2, VOCABULARY - 1]), max_size=60),
+    prob=st.sampled_from([0.0, 0.15, 1.0]),
+    keep=st.sampled_from([0.0, 0.1, 0.5]),
+    random=st.sampled_from([0.0, 0.1, 0.5]),
+    sample=st.integers(0, 2**40),
+)
+def test_specials_are_never_chosen_and_never_drawn(tokens, prob, keep, random, sample):
+    masking = Masking(VOCABULARY, prob, keep, random)
+    tokens = np.array(tokens, dtype=np.int64)
+    masked, chosen = mask_tokens(tokens, masking, stream_generator(1, 1, sample, "latn"))
+    special = np.isin(tokens, [BOS, PAD, EOS, VOCABULARY - 1])
+    assert not special[chosen].any()
+    if prob == 1.0:
+        assert len(chosen) == (~special).sum()  # <unk> is chosen too
+    changed = np.flatnonzero(masked != tokens)
+    assert set(changed) <= set(chosen)
+    assert not np.isin(masked[changed], [BOS, PAD, EOS, UNK]).any()
+
+
+def test_draws_repeat_and_differ_between_streams_epochs_samples_and_seeds():
+    tokens = np.arange(FIRST_PIECE, 300)
+    draws = {
+        key: mask_tokens(tokens, MASKING, stream_generator(*key))[0].tobytes()
+        for key in itertools.product([1, 2], [0, 1, 2], [0, 1, 7], STREAMS)
+    }
+    assert len(set(draws.values())) == len(draws)
+    for key, masked in draws.items():
+        assert mask_tokens(tokens, MASKING, stream_generator(*key))[0].tobytes() == masked
+
+
+@given(orig=st.integers(1, 3000), latn=st.integers(1, 3000), available=st.integers(2, 600))
+def test_both_sides_keep_their_share(orig, latn, available):
+    kept_orig, kept_latn = share_positions(orig, latn, available)
+    assert 1 <= kept_orig <= orig
+    assert 1 <= kept_latn <= latn
+    assert kept_orig + kept_latn == min(available, orig + latn)
+    if min(orig, latn) >= available:  # both are cut: in proportion, up to rounding
+        assert kept_orig == pytest.approx(available * orig / (orig + latn), abs=1)
+
+
+@given(orig=st.integers(1, 60), latn=st.integers(1, 60), swap=st.booleans(), positions=st.integers(5, 40))
+def test_tlm_sequence_keeps_both_sides_and_the_final_eos(orig, latn, swap, positions):
+    a, b = np.full(orig, 10), np.full(latn, 20)
+    sequence = concatenate_pair(a, b, positions, "both", swap)
+    assert len(sequence) == min(positions, orig + latn + 3)
+    assert sequence[0] == BOS
+    assert sequence[-1] == EOS
+    assert (sequence == EOS).sum() == 2
+    first, second = (20, 10) if swap else (10, 20)
+    middle = int(np.flatnonzero(sequence == EOS)[0])
+    assert set(sequence[1:middle]) == {first}
+    assert set(sequence[middle + 1 : -1]) == {second}
+
+
+def test_released_truncation_cuts_from_the_right():
+    a, b = np.full(600, 10), np.full(600, 20)
+    sequence = concatenate_pair(a, b, 512, "right", swap=False)
+    assert sequence.tolist() == [BOS] + [10] * 510 + [EOS]
+    short = concatenate_pair(a[:3], b[:2], 512, "right", swap=True)
+    assert short.tolist() == [BOS, 20, 20, EOS, 10, 10, 10, EOS]
+
+
+def test_sides_are_cut_with_their_specials():
+    assert wrap(np.arange(10, 700), 512).tolist() == [BOS, *range(10, 520), EOS]
+    assert wrap(np.array([7]), 512).tolist() == [BOS, 7, EOS]

@@ -1,0 +1,173 @@
+"""The composite loss against a float64 reference that is written out here, and what each switch leaves out."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from pairs import make_dataset
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.criterion import (
+    TranslitAlignmentCriterion,
+    TranslitAlignmentCriterionConfig,
+    default_layer,
+    needed_streams,
+)
+from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
+
+VOCABULARY, DEPTH = 40, 3
+TASK = SimpleNamespace(model_depth=DEPTH, target_dictionary=None)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    config = TranslitXLMRConfig(
+        encoder_layers=DEPTH, encoder_embed_dim=8, encoder_ffn_embed_dim=12, encoder_attention_heads=2, max_positions=64
+    )
+    model = TranslitXLMR(config, VOCABULARY)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.double().eval()
+
+
+def make_batch(**flags):
+    config = TranslitAlignmentCriterionConfig(**flags)
+    streams = needed_streams(config.mlm_weight, config.mlm_sides, config.seq_weight, config.tlm_weight)
+    dataset = make_dataset([3, 12, 7, 30], [5, 11, 9, 25], VOCABULARY, streams=streams, max_positions=64)
+    return config, dataset.collater([dataset[i] for i in range(4)]), dataset
+
+
+def run(model, config, batch):
+    return TranslitAlignmentCriterion(config, TASK)(model, batch)
+
+
+def reference_terms(model, dataset, layer, temperature=1.0):
+    """Every term in float64, sequence by sequence, without packing."""
+    encoder, head = model.encoder.sentence_encoder, model.encoder.lm_head
+    terms, vectors = {}, {"orig": [], "latn": []}
+    for stream in dataset.streams:
+        losses = []
+        for i in range(len(dataset)):
+            masked, chosen, targets = dataset[i][stream]
+            tokens = torch.from_numpy(masked)
+            layers = encoder(tokens, torch.arange(len(tokens)), torch.tensor([len(tokens)]).numpy(), {layer, DEPTH})
+            logits = head(layers[DEPTH]) @ head.weight.T + head.bias
+            log_probabilities = torch.log_softmax(logits, 1)
+            losses += [-log_probabilities[p, t] for p, t in zip(chosen.tolist(), targets.tolist(), strict=True)]
+            if stream != "tlm":
+                content = (tokens > 2) | (tokens == VOCABULARY - 1)
+                vectors[stream].append(layers[layer][content].mean(0))
+        terms[stream] = torch.stack(losses).mean()
+    if vectors["orig"]:
+        every = torch.stack(vectors["orig"] + vectors["latn"])
+        scores = every @ every.T / temperature
+        scores.fill_diagonal_(float("-inf"))
+        partners = torch.arange(len(every)).roll(len(every) // 2)
+        terms["seq"] = -torch.log_softmax(scores, 1)[torch.arange(len(every)), partners].mean()
+    return terms
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {},
+        {"mlm_weight": 0.7, "seq_weight": 0.5, "tlm_weight": 2.0, "seq_temperature": 0.5},
+        {"seq_weight": 0.0, "tlm_weight": 0.0},
+        {"mlm_sides": "orig", "seq_weight": 0.0, "tlm_weight": 0.0},
+        {"mlm_weight": 0.0, "tlm_weight": 0.0, "seq_layer": 1},
+        {"seq_weight": 0.0},
+        {"tlm_weight": 0.0},
+    ],
+)
+def test_loss_and_gradient_equal_the_reference(model, flags):
+    config, batch, dataset = make_batch(**flags)
+    loss, pairs, log = run(model, config, batch)
+    layer = 2 if config.seq_layer is None else config.seq_layer
+    terms = reference_terms(model, dataset, layer, config.seq_temperature)
+    sides = config.mlm_sides.split(",") if config.mlm_weight else []
+    expected = sum((config.mlm_weight * terms[side] for side in sides), torch.zeros((), dtype=torch.double))
+    if config.tlm_weight:
+        expected = expected + config.tlm_weight * terms["tlm"]
+    if config.seq_weight:
+        expected = expected + config.seq_weight * terms["seq"]
+        assert log["seq"].item() == pytest.approx(4 * terms["seq"].item(), rel=1e-5)
+    assert pairs == 4
+    assert loss.item() == pytest.approx(4 * expected.item(), rel=1e-5)
+    for side in sides:
+        assert log[f"mlm_{side}"].item() == pytest.approx(4 * terms[side].item(), rel=1e-5)
+    assert ("tlm" in log, "seq" in log) == (config.tlm_weight > 0, config.seq_weight > 0)
+    parameters = list(model.parameters())
+    ours = torch.autograd.grad(loss, parameters, allow_unused=True)
+    theirs = torch.autograd.grad(4 * expected, parameters, allow_unused=True)
+    for one, two in zip(ours, theirs, strict=True):
+        one, two = (torch.zeros(1) if g is None else g for g in (one, two))
+        torch.testing.assert_close(*torch.broadcast_tensors(one.double(), two.double()), rtol=1e-3, atol=1e-5)
+
+
+def test_cosine_and_cls(model):
+    config, batch, _ = make_batch(mlm_weight=0.0, tlm_weight=0.0, seq_similarity="cosine", seq_pooling="cls")
+    loss, _, log = run(model, config, batch)
+    hidden = model(**batch["net_input"], seq_layer=2).layer
+    starts = batch["net_input"]["cu_seqlens"][:-1].long()
+    order = torch.cat([batch["sequence"]["orig"], batch["sequence"]["latn"]])
+    vectors = hidden[starts[order]].float()
+    vectors = vectors / vectors.norm(dim=1, keepdim=True)
+    scores = (vectors @ vectors.T).fill_diagonal_(float("-inf"))
+    expected = -torch.log_softmax(scores, 1)[torch.arange(8), torch.arange(8).roll(4)].mean()
+    assert loss.item() / 4 == pytest.approx(expected.item(), rel=1e-5)
+    assert log["seq_acc"].item() / 4 == pytest.approx(
+        (scores.argmax(1) == torch.arange(8).roll(4)).float().mean().item()
+    )
+
+
+def test_a_term_that_is_off_is_not_computed(model):
+    config, batch, _ = make_batch(mlm_weight=0.0, tlm_weight=0.0)
+    called = []
+    model.encoder.lm_head.register_forward_hook(lambda *_: called.append("head"))
+    model.encoder.sentence_encoder.layers[2].register_forward_hook(lambda *_: called.append("block 3"))
+    run(model, config, batch)
+    assert called == []
+    assert set(batch["sequence"]) == {"orig", "latn"}
+    assert set(make_batch(mlm_sides="orig", seq_weight=0.0, tlm_weight=0.0)[1]["sequence"]) == {"orig"}
+
+
+def test_counts_are_logged(model):
+    config, batch, dataset = make_batch()
+    _, _, log = run(model, config, batch)
+    assert log["nsentences"] == 4
+    assert log["ntokens"] == sum(len(dataset[i][s][0]) for i in range(4) for s in dataset.streams)
+    assert log["masked"] == sum(len(dataset[i][s][1]) for i in range(4) for s in dataset.streams)
+
+
+def test_a_batch_without_masked_tokens_trains_on_nothing_but_seq(model):
+    config = TranslitAlignmentCriterionConfig(seq_weight=0.0)
+    dataset = make_dataset([3], [4], VOCABULARY)
+    dataset.masking = type(dataset.masking)(VOCABULARY, prob=0.0)
+    loss, _, _ = run(model, config, dataset.collater([dataset[0]]))
+    gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+    assert loss.item() == 0
+    assert all(g is None or not g.any() for g in gradients)
+
+
+@pytest.mark.parametrize(("depth", "layer"), [(12, 8), (4, 3), (24, 16), (6, 4), (1, 1)])
+def test_default_layer_is_two_thirds_up(depth, layer):
+    assert default_layer(depth) == layer
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"seq_layer": 4}, "--seq-layer 4 is beyond the model's depth, 3 blocks"),
+        ({"seq_layer": -1}, "--seq-layer -1"),
+        ({"mlm_sides": "orig,latin"}, "--mlm-sides orig,latin: the sides are orig and latn"),
+    ],
+)
+def test_bad_flags_are_named(flags, sentence):
+    with pytest.raises(UserError, match=sentence):
+        TranslitAlignmentCriterion(TranslitAlignmentCriterionConfig(**flags), TASK)
+
+
+def test_nothing_to_train_is_refused():
+    with pytest.raises(UserError, match="are all 0"):
+        needed_streams(0, "orig,latn", 0, 0)

@@ -1,0 +1,104 @@
+"""Losses against plain float64 versions that are written out here, values and gradients."""
+
+import math
+
+import pytest
+import torch
+
+from ppa_plugin.objectives import info_nce, info_nce_of_anchors, masked_lm_loss, mean_pool, packed_mean_pool
+
+
+def reference_info_nce(orig, latn, temperature):
+    """Equation 2 of the paper, anchor by anchor, in float64."""
+    vectors = torch.cat([orig, latn]).double()
+    pairs = len(orig)
+    losses = []
+    for anchor in range(2 * pairs):
+        partner = (anchor + pairs) % (2 * pairs)
+        scores = [vectors[anchor] @ vectors[other] / temperature for other in range(2 * pairs) if other != anchor]
+        positive = vectors[anchor] @ vectors[partner] / temperature
+        losses.append(torch.logsumexp(torch.stack(scores), 0) - positive)
+    return torch.stack(losses).mean()
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.1])
+def test_info_nce_equals_the_equation(temperature):
+    orig, latn = random(5, 7, seed=1).requires_grad_(), random(5, 7, seed=2).requires_grad_()
+    loss = info_nce(orig, latn, temperature)
+    reference = reference_info_nce(orig, latn, temperature)
+    assert loss.item() == pytest.approx(reference.item(), rel=1e-5)
+    for ours, theirs in zip(
+        torch.autograd.grad(loss, [orig, latn]), torch.autograd.grad(reference, [orig, latn]), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-5)
+
+
+def test_info_nce_of_one_pair_is_zero_with_zero_gradient():
+    orig, latn = random(1, 4, seed=1).requires_grad_(), random(1, 4, seed=2).requires_grad_()
+    loss = info_nce(orig, latn)
+    assert loss.item() == 0
+    assert all(not g.any() for g in torch.autograd.grad(loss, [orig, latn]))
+
+
+def test_anchors_of_ranks_average_to_the_whole():
+    orig, latn = random(5, 6, seed=3), random(5, 6, seed=4)
+    parts = [info_nce_of_anchors(orig[a:b], latn[a:b], orig, latn, a)[0] * (b - a) for a, b in [(0, 2), (2, 5)]]
+    assert sum(parts).item() / 5 == pytest.approx(info_nce(orig, latn).item(), rel=1e-6)
+
+
+def test_accuracy_counts_partners_that_rank_first_and_ties_as_misses():
+    eye = torch.eye(3)
+    assert info_nce_of_anchors(eye, eye, eye, eye, 0)[1] == 1
+    same = torch.ones(3, 2)
+    assert info_nce_of_anchors(same, same, same, same, 0)[1] == 0
+    # pairs 0 and 1 swapped on one side: only pair 2 finds its partner, from both of its anchors
+    swapped = eye[[1, 0, 2]]
+    assert info_nce_of_anchors(eye, swapped, eye, swapped, 0)[1].item() == pytest.approx(1 / 3)
+
+
+def test_info_nce_of_half_precision_is_computed_in_full():
+    orig, latn = (300 * random(4, 8, seed=5)).half(), (300 * random(4, 8, seed=6)).half()
+    loss = info_nce(orig, latn)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(reference_info_nce(orig, latn, 1.0).item(), rel=1e-5)
+
+
+def test_masked_lm_loss_equals_the_plain_form():
+    hidden, weight, bias = random(6, 5, seed=1), random(11, 5, seed=2), random(11, seed=3)
+    targets = torch.tensor([0, 10, 4, 4, 7, 2])
+    inputs = [hidden.requires_grad_(), weight.requires_grad_(), bias.requires_grad_()]
+    loss = masked_lm_loss(hidden, targets, weight, bias)
+    logits = hidden.double() @ weight.double().T + bias.double()
+    picked = logits[torch.arange(6), targets]
+    reference = (torch.log(torch.exp(logits).sum(1)) - picked).mean()
+    assert loss.item() == pytest.approx(reference.item(), rel=1e-6)
+    for ours, theirs in zip(torch.autograd.grad(loss, inputs), torch.autograd.grad(reference, inputs), strict=True):
+        torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-6)
+
+
+def test_masked_lm_loss_without_masked_positions_is_zero_with_zero_gradient():
+    hidden, weight, bias = random(0, 5).requires_grad_(), random(11, 5).requires_grad_(), random(11)
+    loss = masked_lm_loss(hidden, torch.empty(0, dtype=torch.long), weight, bias)
+    (gradient,) = torch.autograd.grad(loss, [hidden])
+    assert loss.item() == 0
+    assert gradient.shape == (0, 5)
+
+
+def test_mean_pool_is_the_mean_over_kept_positions():
+    hidden, keep = random(2, 4, 3), torch.tensor([[0, 1, 1, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    expected = torch.stack([hidden[0, 1:3].double().mean(0), hidden[1, 0].double()]).float()
+    torch.testing.assert_close(mean_pool(hidden, keep), expected)
+    assert not mean_pool(hidden, torch.zeros_like(keep)).any()
+
+
+def test_packed_mean_pool_equals_mean_pool():
+    hidden, keep = random(3, 5, 4), torch.rand(3, 5, generator=torch.Generator().manual_seed(1)) > 0.4
+    keep[2] = False
+    rows = keep.flatten().nonzero().squeeze(1)
+    packed = packed_mean_pool(hidden.flatten(0, 1), rows, rows // 5, 3)
+    torch.testing.assert_close(packed, mean_pool(hidden, keep))
+    assert math.isfinite(packed.sum().item())

@@ -32,14 +32,17 @@ _NEEDS = {
 }
 _MEANING = {
     "config": "the group file (YAML)",
-    "input": "the directory of <lang>.txt files",
+    "input": "the directory of <lang>.txt files (romanize without --config: one file)",
     "spm": "the checkpoint's sentencepiece.bpe.model",
     "output": "the directory to write to",
 }
-_EXAMPLE = """example:
-  ppa-preprocess all --config group.yaml --input corpus/ --spm glot500/sentencepiece.bpe.model --output work/
-  fairseq-train work/data-bin/shard00:work/data-bin/shard01 --user-dir ppa_plugin --task translit_alignment ..."""
-_ROMANIZE_EXAMPLE = """example:
+_EXAMPLE_VALUES = {
+    "config": "group.yaml",
+    "input": "corpus/",
+    "spm": "glot500/sentencepiece.bpe.model",
+    "output": "work/",
+}
+_ONE_FILE_EXAMPLE = """
   ppa-preprocess romanize --input tur.txt --output tur.latn.txt --lang tur
   (a line on which the romanizer fails is empty in OUTPUT and recorded in OUTPUT.dropped.jsonl)"""
 
@@ -118,10 +121,12 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("ppa-preprocess", description=__doc__, epilog=_EXAMPLE, formatter_class=layout)
+    parser = argparse.ArgumentParser(
+        "ppa-preprocess", description=__doc__, epilog=_example("all"), formatter_class=layout
+    )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for step, help_text in _STEPS.items():
-        epilog = _ROMANIZE_EXAMPLE if step == "romanize" else _EXAMPLE
+        epilog = _example(step) + (_ONE_FILE_EXAMPLE if step == "romanize" else "")
         sub = steps.add_parser(step, help=help_text, description=help_text, epilog=epilog, formatter_class=layout)
         for name, meaning in _MEANING.items():
             sub.add_argument(f"--{name}", type=Path, help=meaning)
@@ -131,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
     return parser
+
+
+def _example(step: str) -> str:
+    return f"example:\n  ppa-preprocess {step} " + " ".join(
+        f"--{name} {_EXAMPLE_VALUES[name]}" for name in _NEEDS[step]
+    )
 
 
 def _workers(text: str) -> int:

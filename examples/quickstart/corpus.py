@@ -112,10 +112,10 @@ def read_dates(locale: Locale, rng: random.Random, count: int) -> Iterator[str]:
 
 
 def read_lists(locale: Locale, names: list[str], rng: random.Random, count: int) -> Iterator[str]:
-    """`count` lists of two to four names, joined as the language joins them."""
+    """`count` lists of two or three names, joined as the language joins them."""
     for _ in range(count):
         style = rng.choice(("standard", "or"))
-        yield lists.format_list(rng.sample(names, rng.randint(2, 4)), style=style, locale=locale)
+        yield lists.format_list(rng.sample(names, rng.randint(2, 3)), style=style, locale=locale)
 
 
 def training_lines(
@@ -143,7 +143,9 @@ def without(lines: list[str], forbidden: set[str]) -> list[str]:
     return [line for line in lines if not any(text in line.casefold() for text in present)]
 
 
-def build(languages: tuple[str, ...], seed: int, date_count: int, list_count: int) -> tuple[dict, dict]:
+def build(
+    languages: tuple[str, ...], seed: int, date_count: int = 200, list_count: int = 400
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Return the training lines of every language and its held-out names, in the same order of keys everywhere."""
     names = {language: read_names(language) for language in languages}
     held_out = choose_held_out(names, random.Random(seed))
@@ -178,14 +180,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default: %(default)s")
     parser.add_argument("--languages", default=",".join(DEFAULT_LANGUAGES), help="Glot500 codes; default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--dates", type=int, default=200, help="dates a language; default: %(default)s")
-    parser.add_argument("--lists", type=int, default=1500, help="lists a language; default: %(default)s")
     args = parser.parse_args()
     languages = tuple(args.languages.split(","))
     unknown = [language for language in languages if language not in LOCALES]
     if unknown or ENGLISH not in languages:
         parser.error(f"--languages takes {ENGLISH} and any of {', '.join(LOCALES)}; unknown: {unknown or 'none'}")
-    training, queries = build(languages, args.seed, args.dates, args.lists)
+    training, queries = build(languages, args.seed)
     write(training, queries, args.output)
     for language, lines in training.items():
         print(f"{language}: {len(lines):,} lines to train on, {len(queries[language])} names held out")

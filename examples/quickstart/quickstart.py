@@ -1,0 +1,211 @@
+"""The quick start, run by `make demo`: a small encoder is pre-trained, post-trained in two ways, and measured.
+
+Read it from the bottom up: `main` is the whole story, and each step is one function. Every command that it runs is
+printed as you would type it in the root of the repository, and all that the command says is kept in `logs/`.
+
+1. A corpus: names, units, dates and lists in seven languages and six scripts, with 300 names held out (corpus.py).
+2. The released base: a tiny XLM-R, pre-trained with masked LM on text in its own script. With a real model
+   (cis-lmu/glot500-base, say), your path begins after this step.
+3. Post-training, twice with as many updates: masked LM on both sides alone, and the full objective
+   L_MLM(orig) + L_MLM(latn) + L_SEQ + L_TLM. What the two differ by is what the alignment does.
+4. The held-out English names are looked up among those of every other language, with all three models.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import corpus
+import sentencepiece
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ("base", "mlm", "aligned")
+WITHOUT_ALIGNMENT = ("--seq-weight", "0", "--tlm-weight", "0")
+STARTED = time.monotonic()
+
+
+def options() -> argparse.Namespace:
+    """What can be changed; the defaults are what README.md's table was made with."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--output", type=Path, default=Path("runs/quickstart"), help="directory to write to; default: %(default)s")
+    add("--seed", type=int, default=1, help="decides what is held out and all training; default: %(default)s")
+    add("--languages", default=",".join(corpus.DEFAULT_LANGUAGES), help="Glot500 codes; default: %(default)s")
+    add("--vocabulary", type=int, default=3000, help="SentencePiece pieces; default: %(default)s")
+    add("--base-updates", type=int, default=300, help="updates of pre-training; default: %(default)s")
+    add("--updates", type=int, default=400, help="updates of each post-training; default: %(default)s")
+    add("--batch-size", type=int, default=128, help="pairs a batch; default: %(default)s")
+    add("--lr", type=float, default=1e-3, help="peak learning rate; default: %(default)s")
+    return parser.parse_args()
+
+
+def say(heading: str) -> None:
+    """Print the heading of a step, with the minutes and seconds since the start."""
+    minutes, seconds = divmod(round(time.monotonic() - STARTED), 60)
+    print(f"\n[{minutes}:{seconds:02d}] {heading}", flush=True)
+
+
+def echo(command: list[str]) -> None:
+    """Print a command so that it can be copied: a flag and its value on one line, lines of at most 110 characters."""
+    lines = [""]
+    for part in re.split(r" (?=--)", shlex.join(command)):
+        if len(lines[-1]) + len(part) > 100:
+            lines.append("")
+        lines[-1] += f"{part} "
+    print("  $ " + "\\\n      ".join(lines), flush=True)
+
+
+def run(log: Path, *arguments: str | Path) -> None:
+    """Run a command in the root of the repository and show how it gets on; all that it says goes to `log`."""
+    command = [str(argument) for argument in arguments]
+    echo(command)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with (
+        open(log, "w", encoding="utf-8") as kept,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+        ) as process,
+    ):
+        for line in process.stdout:
+            kept.write(line)
+            if shown := progress_of(line) if command[0] == "fairseq-train" else line.rstrip():
+                print(f"    {shown}", flush=True)
+    if process.returncode:
+        last = "".join(f"    {line}\n" for line in log.read_text(encoding="utf-8").splitlines()[-20:])
+        raise SystemExit(f"{last}error: {command[0]} ended with exit code {process.returncode}; all of it is in {log}")
+
+
+def progress_of(line: str) -> str | None:
+    """The terms of the loss in a line of fairseq-train's JSON log, None for any other line."""
+    _, found, record = line.partition(" | train_inner | ")
+    if not found:
+        return None
+    values = json.loads(record)
+    terms = ("mlm_orig", "mlm_latn", "tlm", "seq", "seq_acc", "pairs_per_s")
+    return f"update {values['num_updates']:>4}: " + ", ".join(f"{t} {values[t]}" for t in terms if t in values)
+
+
+def make_corpus(out: Path, args: argparse.Namespace) -> None:
+    """Write the training text, the held-out names, the SentencePiece model and the group file."""
+    languages = tuple(args.languages.split(","))
+    training, queries = corpus.build(languages, args.seed)
+    corpus.write(training, queries, out)
+    for language, lines in training.items():
+        print(f"    {language}: {len(lines):,} lines, {len(queries[language])} names held out; say, {lines[0]!r}")
+    # As for a real model: the vocabulary knows the original scripts only. English brings the letters that
+    # romanizations are written with, and the whole alphabet of every script is kept, however rare a letter.
+    sentencepiece.SentencePieceTrainer.train(
+        input=[str(out / "text" / f"{language}.txt") for language in languages],
+        model_prefix=str(out / "sentencepiece.bpe"),
+        vocab_size=args.vocabulary,
+        character_coverage=1.0,
+        num_threads=1,
+        minloglevel=2,
+    )
+    # As many lines as there are: a real group samples 10% of a language, and at least 10,000 lines.
+    settings = (f"seed: {args.seed}", "shards: 1", "valid_size: 50", "sampling: {share: 1.0, min_lines: 0}")
+    group = [
+        "name: quickstart",
+        *settings,
+        "languages:",
+        *(f"  {language}: {{uroman: null}}" for language in languages),
+    ]
+    (out / "group.yaml").write_text("\n".join(group) + "\n", encoding="utf-8")
+
+
+def preprocess(out: Path, model: Path, work: Path) -> None:
+    """Romanize, encode and binarize the text with the SentencePiece model `model`."""
+    flags = ("--config", out / "group.yaml", "--input", out / "text", "--spm", model, "--output", work)
+    run(out / "logs" / f"preprocess_{work.name}.log", "ppa-preprocess", "all", *flags)
+
+
+def train(out: Path, name: str, work: Path, updates: int, args: argparse.Namespace, *flags: str | Path) -> None:
+    """Train on the shard in `work` and write the last checkpoint as the Hugging Face directory `out/name`."""
+    checkpoints = out / "checkpoints" / name
+    run(
+        out / "logs" / f"train_{name}.log",
+        *("fairseq-train", work / "data-bin" / "shard00", "--user-dir", "ppa_plugin", "--task", "translit_alignment"),
+        *("--criterion", "translit_alignment", "--arch", "translit_tiny", *flags),
+        *("--batch-size", str(args.batch_size), "--max-update", str(updates), "--seed", str(args.seed), "--cpu"),
+        *("--optimizer", "adam", "--adam-betas", "(0.9, 0.999)", "--weight-decay", "0.01", "--clip-norm", "1.0"),
+        *("--lr", str(args.lr), "--lr-scheduler", "polynomial_decay", "--warmup-updates", "50"),
+        *("--total-num-update", str(updates), "--no-epoch-checkpoints", "--save-dir", checkpoints),
+        *("--tensorboard-logdir", out / "tensorboard" / name, "--log-format", "json", "--log-interval", "25"),
+    )
+    run(out / "logs" / f"to_hf_{name}.log", "ppa-convert", "to-hf", checkpoints / "checkpoint_last.pt", out / name)
+
+
+def evaluate(out: Path, name: str) -> None:
+    """Look the held-out English names up in every other language with the model `out/name`."""
+    flags = ("--model", out / name, "--data", out / "retrieval", "--task", "bible", "--sources", corpus.ENGLISH)
+    run(out / "logs" / f"evaluate_{name}.log", "ppa-evaluate", "retrieval", *flags, "--output", out / "results.jsonl")
+
+
+def top10_by_model(results: Path) -> dict[str, dict[str, float]]:
+    """model -> target language -> top-10 accuracy in percent, with the mean over targets in a non-Latin script."""
+    table = {name: {} for name in MODELS}
+    for line in results.read_text(encoding="utf-8").splitlines():
+        result = json.loads(line)
+        if result["metric"] == "top10":
+            table[result["model"]][result["target"]] = 100 * result["value"]
+    for row in table.values():
+        other_scripts = [value for target, value in row.items() if not target.endswith("_Latn")]
+        row["mean"] = sum(other_scripts) / len(other_scripts)
+    return table
+
+
+def print_table(table: dict[str, dict[str, float]]) -> None:
+    """Print what `top10_by_model` returns."""
+    print("  " + " " * 8 + "".join(f"{target:>10}" for target in table["base"]))
+    for name, row in table.items():
+        print(f"  {name:<8}" + "".join(f"{value:>10.1f}" for value in row.values()))
+
+
+def main() -> None:
+    args = options()
+    out = args.output if args.output.is_absolute() else Path(os.path.relpath(args.output.resolve(), ROOT))
+    os.chdir(ROOT)
+    made = ("text", "retrieval", "pretraining", "base-fairseq", "work", "checkpoints", "tensorboard", "report", "logs")
+    for name in (*made, *MODELS):  # a second run starts afresh
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / "results.jsonl").unlink(missing_ok=True)
+
+    say("A corpus from CLDR: text to train on, names held out")
+    make_corpus(out, args)
+
+    say(f"The released base: {args.base_updates} updates of masked LM on the original side")
+    preprocess(out, out / "sentencepiece.bpe.model", out / "pretraining")
+    train(out, "base", out / "pretraining", args.base_updates, args, "--mlm-sides", "orig", *WITHOUT_ALIGNMENT)
+
+    say("Your path begins here: a Hugging Face directory to fairseq, text to shards")
+    run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "base", out / "base-fairseq")
+    preprocess(out, out / "base-fairseq" / "sentencepiece.bpe.model", out / "work")
+    start = ("--finetune-from-model", out / "base-fairseq" / "model.pt")
+
+    say(f"Post-training, {args.updates} updates of masked LM on both sides, without alignment")
+    train(out, "mlm", out / "work", args.updates, args, *start, *WITHOUT_ALIGNMENT)
+
+    say(f"Post-training, {args.updates} updates of the full objective")
+    train(out, "aligned", out / "work", args.updates, args, *start)
+
+    say("Retrieval of names that no model has seen")
+    for name in MODELS:
+        evaluate(out, name)
+    run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", "--output", out / "report")
+
+    say("Top-10 accuracy in percent, from English to each language; the mean is over non-Latin scripts")
+    print_table(top10_by_model(out / "results.jsonl"))
+    print(f"\n  results    {out}/results.jsonl\n  plots      {out}/report/")
+    print(f"  every term {Path(sys.executable).parent}/tensorboard --logdir {out}/tensorboard")
+
+
+if __name__ == "__main__":
+    main()

@@ -137,7 +137,7 @@ def train(out: Path, name: str, work: Path, updates: int, args: argparse.Namespa
         *("--batch-size", str(args.batch_size), "--max-update", str(updates), "--seed", str(args.seed), "--cpu"),
         *("--optimizer", "adam", "--adam-betas", "(0.9, 0.999)", "--weight-decay", "0.01", "--clip-norm", "1.0"),
         *("--lr", str(args.lr), "--lr-scheduler", "polynomial_decay", "--warmup-updates", "50"),
-        *("--total-num-update", str(updates), "--no-epoch-checkpoints", "--save-dir", checkpoints),
+        *("--no-epoch-checkpoints", "--save-dir", checkpoints),
         *("--tensorboard-logdir", out / "tensorboard" / name, "--log-format", "json", "--log-interval", "25"),
     )
     run(out / "logs" / f"to_hf_{name}.log", "ppa-convert", "to-hf", checkpoints / "checkpoint_last.pt", out / name)

@@ -6,6 +6,9 @@ compat.require_fairseq_fixed()
 compat.quiet_imports()
 compat.allow_namespaces_in_checkpoints()
 compat.follow_interpolated_defaults()
+compat.read_bf16_flag()
+compat.save_checkpoints_whole()
+compat.refuse_unsafe_checkpoints()
 
 # fairseq registers on import; --user-dir finds tasks/ and models/ by itself, but not these modules.
 from ppa_plugin.criterion import TranslitAlignmentCriterionConfig  # noqa: E402

@@ -1,12 +1,21 @@
 """What stock fairseq needs on today's Python and torch: one function a reason, none of them weakening safety."""
 
 import argparse
+import importlib.util
 import logging
+import os
+import pickle
+import shutil
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 
 import torch
+
+from ppa_plugin.commandline import UserError, exit_on_user_error
+from ppa_plugin.files import write_beside
 
 
 def require_fairseq_fixed() -> None:
@@ -58,6 +67,76 @@ def follow_interpolated_defaults() -> None:
         return override_attr(sub_node, data_class, args)
 
     utils._override_attr = override_given_attr
+
+
+def read_bf16_flag() -> None:
+    """Let `--bf16` train on a GPU or CPU: fairseq's command line takes it for a TPU's and turns `tpu` on."""
+    from fairseq import options
+
+    parse = options.parse_args_and_arch
+
+    def parse_without_tpu(*args, **kwargs):
+        parsed = parse(*args, **kwargs)
+        known = parsed[0] if isinstance(parsed, tuple) else parsed
+        known.tpu = known.tpu and importlib.util.find_spec("torch_xla") is not None
+        return parsed
+
+    options.parse_args_and_arch = parse_without_tpu
+
+
+def save_checkpoints_whole() -> None:
+    """Let no kill and no full disk leave a torn checkpoint that a later run trusts.
+
+    fairseq renames its first file into place but makes `checkpoint_last.pt` by a plain copy, and tries again on the
+    same handle after a failed write. Here both are written beside, flushed to the disk and renamed; a failure is one
+    sentence.
+    """
+    from fairseq import checkpoint_utils
+
+    def save(state, filename, async_write=False):
+        with _one_sentence_for(filename), write_beside(filename, "wb") as handle:
+            torch.save(state, handle)
+
+    def copy(source, target, overwrite=False):
+        with _one_sentence_for(target), open(source, "rb") as whole, write_beside(target, "wb") as handle:
+            shutil.copyfileobj(whole, handle, 1 << 24)
+        return target
+
+    checkpoint_utils.torch_persistent_save = save
+    checkpoint_utils.PathManager.copy = staticmethod(copy)
+
+
+@contextmanager
+def _one_sentence_for(filename: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where a write fails
+        reason = (
+            os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "the disk is full or failed"
+        )
+        sys.stderr.write(f"error: cannot save {filename}: {reason}; make room and start the same command again\n")
+        raise SystemExit(1) from None
+
+
+def refuse_unsafe_checkpoints() -> None:
+    """Say in one sentence why a checkpoint is not loaded: torn, or holding objects that could run code."""
+    from fairseq import checkpoint_utils
+
+    load = checkpoint_utils.load_checkpoint_to_cpu
+
+    @exit_on_user_error()
+    def load_or_say_why(path, *args, **kwargs):
+        try:
+            return load(path, *args, **kwargs)
+        except pickle.UnpicklingError:
+            raise UserError(
+                f"{path} was not loaded: it is torn, or holds Python objects that could run code; only tensors "
+                "and plain values are read"
+            ) from None
+        except (EOFError, RuntimeError, KeyError) as error:
+            raise UserError(f"{path} is not a whole checkpoint of fairseq ({type(error).__name__}: {error})") from None
+
+    checkpoint_utils.load_checkpoint_to_cpu = load_or_say_why
 
 
 def list_flags_in_help(configs: dict[str, type]) -> None:

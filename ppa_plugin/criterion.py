@@ -12,13 +12,13 @@ from fairseq.logging import metrics
 from torch import Tensor
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.distributed import gather_counts, gather_rows, rank_and_world
+from ppa_plugin.layers import default_layer
 from ppa_plugin.model.attention import padded_share
 from ppa_plugin.objectives import info_nce_of_anchors, masked_lm_loss, packed_mean_pool
 
 logger = logging.getLogger(__name__)
-
-SIDES = ("orig", "latn")
 
 
 @dataclass
@@ -51,11 +51,6 @@ class TranslitAlignmentCriterionConfig(FairseqDataclass):
             "detached: without, as in the released code, whose gradient is 1/W of the true one"
         },
     )
-
-
-def default_layer(depth: int) -> int:
-    """The layer that the paper uses: 8 of 12 blocks, and round(2/3 of the depth) of any other number."""
-    return 8 if depth == 12 else round(2 * depth / 3)
 
 
 def parse_sides(text: str) -> tuple[str, ...]:

@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Optional
 
 from fairseq import utils
-from fairseq.data import ConcatDataset, Dictionary, data_utils
+from fairseq.data import ConcatDataset, Dictionary
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
 from ppa_plugin.commandline import UserError, exit_on_user_error
-from ppa_plugin.criterion import SIDES, needed_streams
+from ppa_plugin.criterion import needed_streams
 from ppa_plugin.data.masking import Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
+from ppa_plugin.data.shards import SIDES, find_beside, language_directories, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
+from ppa_plugin.failure import end_run_on_failure
+from ppa_plugin.retrieval_metric import RetrievalMetric
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +37,9 @@ class TranslitAlignmentConfig(FairseqDataclass):
     max_positions: int = field(
         default=512, metadata={"help": "tokens of the longest sequence, specials included; longer ones are cut"}
     )
+    sampling_alpha: float = field(
+        default=1.0, metadata={"help": "language shares proportional to pairs ** alpha; 1 takes the data as it is"}
+    )
     batch_order: ChoiceEnum(["random", "length"]) = field(
         default="random",
         metadata={"help": "micro-batches of random pairs, as in the paper, or of pairs of similar length"},
@@ -43,6 +50,10 @@ class TranslitAlignmentConfig(FairseqDataclass):
             "help": "a TLM sequence that is too long loses tokens of both sides, or its end as in the released code"
         },
     )
+    retrieval_data: Optional[str] = field(
+        default=None,
+        metadata={"help": "directory in Tatoeba's layout: every validation adds retrieval_top10, from English"},
+    )
     seed: int = II("common.seed")
     mlm_weight: float = II("criterion.mlm_weight")
     mlm_sides: str = II("criterion.mlm_sides")
@@ -50,46 +61,77 @@ class TranslitAlignmentConfig(FairseqDataclass):
     tlm_weight: float = II("criterion.tlm_weight")
     batch_size: Optional[int] = II("dataset.batch_size")
     world_size: int = II("distributed_training.distributed_world_size")
+    ddp_backend: str = II("distributed_training.ddp_backend")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
 
 
 @register_task("translit_alignment", dataclass=TranslitAlignmentConfig)
 class TranslitAlignmentTask(FairseqTask):
     """Post-training alignment on pairs of a sentence and its romanization."""
 
-    def __init__(self, cfg: TranslitAlignmentConfig, dictionary: Dictionary):
+    def __init__(self, cfg: TranslitAlignmentConfig, dictionary: Dictionary, retrieval: RetrievalMetric | None = None):
         super().__init__(cfg)
         self.dictionary = dictionary
+        self.retrieval = retrieval
+        self.retrieval_top10 = None
         self.streams = needed_streams(cfg.mlm_weight, cfg.mlm_sides, cfg.seq_weight, cfg.tlm_weight)
-        self.model_depth = None
+        self.model = None
 
     @classmethod
     @exit_on_user_error()
     def setup_task(cls, cfg: TranslitAlignmentConfig, **kwargs) -> "TranslitAlignmentTask":
-        """Load the dictionary found in the first shard or above it."""
-        for name in ("mask_prob", "mask_keep", "mask_random"):
-            if not 0 <= getattr(cfg, name) <= 1:
-                raise UserError(f"--{name.replace('_', '-')} {getattr(cfg, name)} is not between 0 and 1")
-        if cfg.mask_keep + cfg.mask_random > 1:
-            raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")
-        dictionary = load_dictionary(find_beside(Path(utils.split_paths(cfg.data)[0]), "dict.txt"))
+        """Check the flags, load the one dictionary of all shards and the retrieval data."""
+        _check_flags(cfg)
+        shards = [Path(shard) for shard in utils.split_paths(cfg.data)]
+        dictionary = load_one_dictionary(shards, cfg.finetune_from_model)
         logger.info("dictionary: %d entries", len(dictionary))
-        return cls(cfg, dictionary)
+        retrieval = None
+        if cfg.retrieval_data:
+            model = find_beside(shards[0], "sentencepiece.bpe.model")
+            if model is None:
+                raise UserError(f"--retrieval-data needs a sentencepiece.bpe.model in {shards[0]} or above it")
+            retrieval = RetrievalMetric(Path(cfg.retrieval_data), model, cfg.max_positions)
+        return cls(cfg, dictionary, retrieval)
+
+    @property
+    def model_depth(self) -> int:
+        """Blocks of the model, which the criterion's `--seq-layer` depends on."""
+        return self.model.depth
 
     @exit_on_user_error()
     def build_model(self, cfg, from_checkpoint: bool = False):
-        """Build the model and remember its depth, which the criterion's `--seq-layer` depends on."""
-        model = super().build_model(cfg, from_checkpoint)
-        self.model_depth = model.depth
-        return model
+        """Build the model and remember it for the criterion."""
+        self.model = super().build_model(cfg, from_checkpoint)
+        return self.model
 
     @exit_on_user_error()
     def build_criterion(self, cfg, from_checkpoint: bool = False):
-        """Build the criterion and say how many pairs contrast with one another."""
+        """Build the criterion, freeze what it gives no gradient, and say how many pairs contrast with one another."""
         criterion = super().build_criterion(cfg, from_checkpoint)
-        if cfg.seq_weight and self.cfg.batch_size:
+        if not criterion.weights and self.model is not None:
+            self.model.freeze_above(criterion.seq_layer)
+            logger.info("SEQ alone: the blocks above layer %d and the head are frozen", criterion.seq_layer)
+        if cfg.seq_weight and self.pairs_per_contrastive_batch:
             ranks, pairs = self.cfg.world_size, self.cfg.batch_size
             logger.info("pairs per contrastive batch: %d x %d = %d", ranks, pairs, ranks * pairs)
         return criterion
+
+    @property
+    def pairs_per_contrastive_batch(self) -> int | None:
+        """W x b; None where --max-tokens alone decides."""
+        return self.cfg.world_size * self.cfg.batch_size if self.cfg.batch_size else None
+
+    def get_checkpoint_dict(self) -> dict:
+        """What fairseq keeps for the task in a checkpoint, to compare when training resumes."""
+        return {type(self).__name__: {"pairs_per_contrastive_batch": self.pairs_per_contrastive_batch}}
+
+    def set_checkpoint_dict(self, state: dict) -> None:
+        """Warn when the run that resumes contrasts another number of pairs than the one that wrote the checkpoint."""
+        before, now = state.get("pairs_per_contrastive_batch"), self.pairs_per_contrastive_batch
+        if self.cfg.seq_weight and before != now:
+            logger.warning(
+                "pairs per contrastive batch: %s in the checkpoint, %s now; SEQ is another task", before, now
+            )
 
     @exit_on_user_error()
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs) -> None:
@@ -97,28 +139,22 @@ class TranslitAlignmentTask(FairseqTask):
         shards = utils.split_paths(self.cfg.data)
         training = split == "train"
         shard = Path(shards[(epoch - 1) % len(shards)] if training else shards[0])
-        sides = {side: [] for side in SIDES}
-        for directory in language_directories(shard, split):
-            pair = {side: _load_side(directory, split, side, self.dictionary) for side in SIDES}
-            if len(pair["orig"]) != len(pair["latn"]):
-                raise UserError(
-                    f"{directory}: {split} has {len(pair['orig'])} original and {len(pair['latn'])} romanized "
-                    "sentences; binarize it again"
-                )
-            for side in SIDES:
-                sides[side].append(pair[side])
+        self.datasets.pop(split, None)  # its memory is freed before the next shard's is taken
+        pairs = [load_pair(directory, split, self.dictionary) for directory in language_directories(shard, split)]
         cfg = self.cfg
         self.datasets[split] = PairedDataset(
-            *(ConcatDataset(sides[side]) for side in SIDES),
+            *(ConcatDataset([pair[side] for pair in pairs]) for side in SIDES),
             Masking(len(self.dictionary), cfg.mask_prob, cfg.mask_keep, cfg.mask_random),
             self.streams,
             cfg.seed,
             cfg.max_positions,
             str(cfg.tlm_truncation),
             str(cfg.batch_order),
+            tuple(len(pair["orig"]) for pair in pairs),
+            cfg.sampling_alpha if training else 1.0,
             fixed=not training,
         )
-        logger.info("%s: %d pairs of %d languages from %s", split, len(self.datasets[split]), len(sides["orig"]), shard)
+        logger.info("%s: %d pairs of %d languages from %s", split, len(self.datasets[split]), len(pairs), shard)
 
     @exit_on_user_error()
     def get_batch_iterator(self, dataset, num_shards: int = 1, **kwargs):
@@ -127,6 +163,28 @@ class TranslitAlignmentTask(FairseqTask):
         if len(dataset) < num_shards:
             raise UserError(f"{len(dataset)} pairs cannot be shared among {num_shards} ranks; use fewer ranks")
         return super().get_batch_iterator(dataset, num_shards=num_shards, **kwargs)
+
+    def train_step(self, *args, **kwargs):
+        """As stock fairseq; a failure ends the run on all ranks."""
+        with end_run_on_failure("a training step"):
+            return super().train_step(*args, **kwargs)
+
+    def valid_step(self, *args, **kwargs):
+        """As stock fairseq; a failure ends the run on all ranks."""
+        with end_run_on_failure("validation"):
+            return super().valid_step(*args, **kwargs)
+
+    def begin_valid_epoch(self, epoch: int, model) -> None:
+        """Measure retrieval on every rank alike, since every rank reads the metric that selects checkpoints."""
+        if self.retrieval is not None:
+            with end_run_on_failure("retrieval"):
+                self.retrieval_top10 = self.retrieval(model)
+
+    def reduce_metrics(self, logging_outputs, criterion) -> None:
+        """Log the criterion's terms and, in validation, the retrieval accuracy."""
+        super().reduce_metrics(logging_outputs, criterion)
+        if self.retrieval_top10 is not None and not criterion.training:
+            metrics.log_scalar("retrieval_top10", self.retrieval_top10, round=4)
 
     def max_positions(self) -> int:
         """Tokens of the longest sequence, specials included."""
@@ -143,29 +201,44 @@ class TranslitAlignmentTask(FairseqTask):
         return self.dictionary
 
 
-def find_beside(shard: Path, name: str) -> Path:
-    """The file `name` in the shard or up to two levels above it; raises `UserError` where there is none."""
-    for directory in (shard, *list(shard.resolve().parents)[:2]):
-        if (directory / name).is_file():
-            return directory / name
-    raise UserError(f"no {name} in {shard} or above it; pass shards made by ppa-preprocess (data-bin/shard00:...)")
+def load_one_dictionary(shards: list[Path], checkpoint: str | None) -> Dictionary:
+    """The dictionary that all shards share with the checkpoint that training starts from.
+
+    Raises `UserError` where a shard has none, or where two of them, or the one beside the checkpoint, differ.
+    """
+    paths = {}
+    for shard in shards:
+        path = find_beside(shard, "dict.txt")
+        if path is None:
+            raise UserError(
+                f"no dict.txt in {shard} or above it; pass shards made by ppa-preprocess (data-bin/shard00:...)"
+            )
+        paths[path.resolve()] = path
+    if checkpoint and (Path(checkpoint).parent / "dict.txt").is_file():
+        path = Path(checkpoint).parent / "dict.txt"
+        paths[path.resolve()] = path
+    first, *others = paths.values()
+    dictionary = load_dictionary(first)
+    for other in others:
+        symbols = load_dictionary(other).symbols
+        if symbols != dictionary.symbols:
+            raise UserError(
+                f"{first} ({len(dictionary)} entries) and {other} ({len(symbols)} entries) differ: preprocess all "
+                "shards with the SentencePiece model of the checkpoint"
+            )
+    return dictionary
 
 
-def language_directories(shard: Path, split: str) -> list[Path]:
-    """The directories of a shard that hold a split: one a language, or the shard itself."""
-    if not shard.is_dir():
-        raise UserError(f"{shard} is not a directory; pass shards made by ppa-preprocess (data-bin/shard00:...)")
-    candidates = [shard, *sorted(path for path in shard.iterdir() if path.is_dir())]
-    found = [path for path in candidates if (path / f"{split}.orig-latn.orig.idx").is_file()]
-    if not found:
-        raise UserError(f"no {split}.orig-latn.orig.idx in {shard} or its language directories; run ppa-preprocess")
-    return found
-
-
-def _load_side(directory: Path, split: str, side: str, dictionary: Dictionary):
-    """The memory-mapped sentences of one side of one language."""
-    path = directory / f"{split}.orig-latn.{side}"
-    dataset = data_utils.load_indexed_dataset(str(path), dictionary, dataset_impl="mmap")
-    if dataset is None:
-        raise UserError(f"{path}.bin and {path}.idx are not both there; run ppa-preprocess binarize again")
-    return dataset
+def _check_flags(cfg: TranslitAlignmentConfig) -> None:
+    for name in ("mask_prob", "mask_keep", "mask_random"):
+        if not 0 <= getattr(cfg, name) <= 1:
+            raise UserError(f"--{name.replace('_', '-')} {getattr(cfg, name)} is not between 0 and 1")
+    if cfg.mask_keep + cfg.mask_random > 1:
+        raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")
+    if cfg.max_positions < 5:
+        raise UserError(f"--max-positions {cfg.max_positions} leaves no room for a pair and its three specials")
+    if str(cfg.ddp_backend) == "fully_sharded":
+        raise UserError(
+            "--ddp-backend fully_sharded has not been shown to work with this plugin; use --zero-sharding os to share "
+            "the optimizer state among ranks"
+        )

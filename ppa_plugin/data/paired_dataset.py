@@ -1,10 +1,13 @@
 """Sentences and their romanizations, side by side, as fairseq batches them."""
 
+from functools import cached_property
+
 import numpy as np
 from fairseq.data import FairseqDataset
 
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import EOS, Masking, concatenate_pair, mask_tokens, stream_generator, wrap
+from ppa_plugin.data.sampling import sample_languages
 
 
 class PairedDataset(FairseqDataset):
@@ -19,6 +22,8 @@ class PairedDataset(FairseqDataset):
         max_positions: tokens of a sequence, specials included; longer sides are cut, never filtered.
         tlm_truncation: "both" or "right", see `ppa_plugin.data.masking.concatenate_pair`.
         batch_order: "random", as in the paper, or "length": batches of pairs of similar length.
+        language_sizes: pairs of each language, in order; with `sampling_alpha` they decide how often it is seen.
+        sampling_alpha: see `ppa_plugin.data.sampling.sample_languages`; 1 takes every pair once an epoch.
         fixed: one draw for all epochs, for validation.
 
     Raises:
@@ -35,6 +40,8 @@ class PairedDataset(FairseqDataset):
         max_positions: int = 512,
         tlm_truncation: str = "both",
         batch_order: str = "random",
+        language_sizes: tuple[int, ...] = (),
+        sampling_alpha: float = 1.0,
         fixed: bool = False,
     ):
         if len(orig) != len(latn):
@@ -46,6 +53,8 @@ class PairedDataset(FairseqDataset):
         self.max_positions = max_positions
         self.tlm_truncation = tlm_truncation
         self.batch_order = batch_order
+        self.language_sizes = language_sizes
+        self.sampling_alpha = sampling_alpha
         self.fixed = fixed
         self.epoch = 0
         self.batch_count_multiple = 1
@@ -72,7 +81,7 @@ class PairedDataset(FairseqDataset):
         """Pack the streams of all pairs into one batch without padding, see `ppa_plugin.data.batch.collate`."""
         return collate(samples, self.streams)
 
-    @property
+    @cached_property
     def sizes(self) -> np.ndarray:
         """Real tokens of each pair over its streams, after cutting (N,)."""
         orig = np.minimum(np.asarray(self.orig.sizes), self.max_positions - 1)
@@ -90,8 +99,11 @@ class PairedDataset(FairseqDataset):
         return self.num_tokens(index)
 
     def ordered_indices(self) -> np.ndarray:
-        """A permutation of the pairs, drawn from numpy's generator, which fairseq seeds with seed + epoch."""
-        order = np.random.permutation(len(self))
+        """The pairs of an epoch in random order, from numpy's generator, which fairseq seeds with seed + epoch."""
+        if self.sampling_alpha == 1:
+            order = np.random.permutation(len(self))
+        else:
+            order = np.random.permutation(sample_languages(self.language_sizes, self.sampling_alpha, np.random))
         if self.batch_order == "length":
             order = order[np.argsort(self.sizes[order], kind="stable")]
         return order

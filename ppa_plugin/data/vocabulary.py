@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 from fairseq.data import Dictionary
 
@@ -48,6 +49,12 @@ def dictionary_entries(sentencepiece_path: str | Path) -> list[str]:
             )
         seen.add(piece)
     return entries
+
+
+def to_indices(ids: list[int]) -> np.ndarray:
+    """SentencePiece ids of one sentence -> dictionary indices (T,), without specials: id + 1, and 3 for `<unk>`."""
+    ids = np.array(ids, dtype=np.int64)
+    return np.where(ids == 0, SPECIALS.index("<unk>"), ids + 1)
 
 
 def write_dictionary(sentencepiece_path: str | Path, dict_path: str | Path) -> int:

@@ -9,6 +9,7 @@ import torch
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.layers import default_layer
 
 POOLS = ("all", "content")
 MAX_LENGTH = 512
@@ -16,11 +17,6 @@ MAX_LENGTH = 512
 _POST_NORM = ("bert", "roberta", "xlm-roberta")
 # RoBERTa's position table starts after the padding index, so that two of its rows are no positions.
 _ROBERTA = ("roberta", "xlm-roberta")
-
-
-def default_layer(depth: int) -> int:
-    """The layer that the paper pools, 8 of 12, and the one at two thirds of any other depth."""
-    return 8 if depth == 12 else round(depth * 2 / 3)
 
 
 class SentenceEncoder:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
 from omegaconf import II
@@ -117,6 +118,16 @@ class TranslitXLMR(BaseFairseqModel):
             bias=head.bias,
         )
 
+    def freeze_above(self, layer: int) -> None:
+        """Take the blocks above `layer` and the head, but for the tied embedding, out of training.
+
+        Without a masked-LM term they get no gradient, and DistributedDataParallel would wait for one.
+        """
+        head = self.encoder.lm_head
+        for module in (*self.encoder.sentence_encoder.layers[layer:], head.dense, head.layer_norm):
+            module.requires_grad_(False)
+        head.bias.requires_grad_(False)
+
     def max_positions(self) -> int:
         """Tokens of the longest sequence, specials included."""
         return self.encoder.sentence_encoder.embed_positions.num_embeddings - 2
@@ -154,6 +165,8 @@ def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor]) -> None
         where = "the checkpoint lacks" if key in own else "the model has no place for"
         raise UserError(f"the checkpoint is of another architecture than --arch builds: {where} {key}")
     for key, tensor in own.items():
+        if not torch.isfinite(state_dict[key]).all():
+            raise UserError(f"the checkpoint holds NaN or infinite weights in {key}; start from an earlier one")
         if state_dict[key].shape != tensor.shape:
             raise UserError(
                 f"the checkpoint is of another size than --arch builds: {key} is {tuple(state_dict[key].shape)} there "

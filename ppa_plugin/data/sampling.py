@@ -1,0 +1,31 @@
+"""How often each language is seen in an epoch."""
+
+import numpy as np
+
+
+def sample_languages(sizes: list[int], alpha: float, generator: np.random.RandomState) -> np.ndarray:
+    """Draw as many pairs as there are, language l with a share proportional to n_l ** alpha (XLM-R, section 3.1).
+
+    A language that gets more than its n_l pairs is repeated whole as often as it fits, so that its pairs are seen
+    equally often, give or take one.
+
+    Args:
+        sizes: the pairs of each language, in the order in which they are concatenated.
+        alpha: 1 takes every pair once; less takes more of the small languages and less of the large ones.
+        generator: draws which pairs of a language are taken.
+
+    Returns:
+        Indices into the concatenation, in no particular order.
+    """
+    total = sum(sizes)
+    weights = np.array(sizes, dtype=np.float64) ** alpha
+    # rounding the running sum keeps the total exact
+    bounds = np.rint(np.cumsum(weights) / weights.sum() * total).astype(np.int64)
+    wanted = np.diff(bounds, prepend=0)
+    drawn, start = [], 0
+    for size, count in zip(sizes, wanted.tolist(), strict=True):
+        whole, rest = divmod(count, size)
+        drawn += [np.tile(np.arange(size), whole), generator.permutation(size)[:rest]]
+        drawn[-2:] = [start + part for part in drawn[-2:]]
+        start += size
+    return np.concatenate(drawn)

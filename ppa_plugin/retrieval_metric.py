@@ -1,0 +1,87 @@
+"""Retrieval accuracy during training, which the paper selects its checkpoints by."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+import torch
+
+from ppa_plugin.data.masking import wrap
+from ppa_plugin.data.vocabulary import load_sentencepiece, to_indices
+from ppa_plugin.evaluation.codes import ENGLISH
+from ppa_plugin.evaluation.readers import RetrievalSet
+from ppa_plugin.evaluation.retrieval import top_k_accuracy
+from ppa_plugin.layers import default_layer
+
+# bounds the memory of one forward
+_TOKENS_A_FORWARD = 16_384
+
+
+class RetrievalMetric:
+    """Top-10 accuracy from English to every language of a directory in Tatoeba's layout, the mean over languages.
+
+    Measured as `ppa-evaluate retrieval --task tatoeba --sources eng_Latn` does: the mean over all tokens of the default
+    layer's output, specials included, and the cosine. Sentences are read and encoded once.
+
+    Args:
+        directory: holds `tatoeba.xxx-eng.xxx` and `tatoeba.xxx-eng.eng`, or Glot500's names.
+        sentencepiece_path: the model's SentencePiece file.
+        max_positions: longer sentences are cut.
+    """
+
+    def __init__(self, directory: Path, sentencepiece_path: Path, max_positions: int):
+        data = RetrievalSet(directory, "tatoeba")
+        processor = load_sentencepiece(sentencepiece_path)
+        self.pairs = {}
+        for target in data.targets(ENGLISH):
+            pair = data.pair(ENGLISH, target)
+            self.pairs[target] = tuple(
+                _encode(processor, side.sentences, max_positions) for side in (pair.queries, pair.candidates)
+            )
+
+    @torch.no_grad()
+    def __call__(self, model) -> float:
+        """The mean over languages, 0 to 1; the model's training mode is left as it was."""
+        training = model.training
+        model.eval()
+        layer = default_layer(model.depth)
+        shares = [
+            top_k_accuracy(_embed(model, english, layer), _embed(model, other, layer), (10,))[10]
+            for english, other in self.pairs.values()
+        ]
+        model.train(training)
+        return sum(shares) / len(shares)
+
+
+def _encode(processor: sentencepiece.SentencePieceProcessor, sentences, max_positions: int) -> list[np.ndarray]:
+    return [wrap(to_indices(ids), max_positions) for ids in processor.encode(list(sentences))]
+
+
+def _embed(model, sequences: list[np.ndarray], layer: int) -> torch.Tensor:
+    """The mean over all tokens of each sequence, (N, C) in FP32, in the order given."""
+    device = next(model.parameters()).device
+    order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
+    vectors = None
+    for batch in _cut(order, [len(s) for s in sequences]):
+        lengths = np.array([len(sequences[i]) for i in batch])
+        tokens = torch.from_numpy(np.concatenate([sequences[i] for i in batch])).to(device)
+        positions = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).to(device)
+        hidden = model(tokens, positions, lengths, seq_layer=layer).layer.float()
+        of_token = torch.from_numpy(np.repeat(np.arange(len(batch)), lengths)).to(device)
+        sums = hidden.new_zeros(len(batch), hidden.size(1)).index_add(0, of_token, hidden)
+        if vectors is None:
+            vectors = hidden.new_empty(len(sequences), hidden.size(1))
+        vectors[torch.tensor(batch, device=device)] = sums / torch.from_numpy(lengths).to(device).unsqueeze(1)
+    return vectors
+
+
+def _cut(order: list[int], lengths: list[int]) -> Iterator[list[int]]:
+    batch, tokens = [], 0
+    for i in order:
+        if batch and tokens + lengths[i] > _TOKENS_A_FORWARD:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(i)
+        tokens += lengths[i]
+    yield batch

@@ -10,9 +10,9 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.criterion import (
     TranslitAlignmentCriterion,
     TranslitAlignmentCriterionConfig,
-    default_layer,
     needed_streams,
 )
+from ppa_plugin.layers import default_layer
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 
 VOCABULARY, DEPTH = 40, 3

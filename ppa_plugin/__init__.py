@@ -9,6 +9,7 @@ compat.follow_interpolated_defaults()
 compat.read_bf16_flag()
 compat.save_checkpoints_whole()
 compat.refuse_unsafe_checkpoints()
+compat.broadcast_plain_configurations()
 
 # fairseq registers on import; --user-dir finds tasks/ and models/ by itself, but not these modules.
 from ppa_plugin.criterion import TranslitAlignmentCriterionConfig  # noqa: E402

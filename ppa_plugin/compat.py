@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib import metadata
 
 import torch
+from omegaconf import OmegaConf
 
 from ppa_plugin.commandline import UserError, exit_on_user_error
 from ppa_plugin.files import write_beside
@@ -137,6 +138,25 @@ def refuse_unsafe_checkpoints() -> None:
             raise UserError(f"{path} is not a whole checkpoint of fairseq ({type(error).__name__}: {error})") from None
 
     checkpoint_utils.load_checkpoint_to_cpu = load_or_say_why
+
+
+def broadcast_plain_configurations() -> None:
+    """Let ranks share a loaded checkpoint, which rank 0 sends through a `torch.load(weights_only=True)`.
+
+    The configuration travels as the plain dictionary that the file holds instead of OmegaConf's classes; the receiving
+    ranks do not read it. fairseq's stand-in for a tensor, a dataclass with one number, is allowed by its exact class.
+    """
+    from fairseq.distributed import utils
+
+    torch.serialization.add_safe_globals([utils._TensorPlaceholder])
+    broadcast = utils.broadcast_object
+
+    def broadcast_plain(obj, *args, **kwargs):
+        if isinstance(obj, dict) and OmegaConf.is_config(obj.get("cfg")):
+            obj = obj | {"cfg": OmegaConf.to_container(obj["cfg"], enum_to_str=True)}
+        return broadcast(obj, *args, **kwargs)
+
+    utils.broadcast_object = broadcast_plain
 
 
 def list_flags_in_help(configs: dict[str, type]) -> None:

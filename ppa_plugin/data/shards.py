@@ -50,12 +50,9 @@ def _load_side(path: Path, dictionary: Dictionary):
     for file in (index_path, data_path):
         if not file.is_file():
             raise UserError(f"{file} is missing; {again}")
-    try:
-        dataset = data_utils.load_indexed_dataset(str(path), dictionary, dataset_impl="mmap")
-        sizes = dataset.sizes
-    # struct.error and ValueError: cut short; AssertionError and KeyError: not an index, or of another type of tokens
-    except (OSError, ValueError, AssertionError, KeyError, struct.error) as error:
-        raise UserError(f"{index_path} is torn or not an index of fairseq's mmap format ({error}); {again}") from None
+    _check_index(index_path, again)
+    dataset = data_utils.load_indexed_dataset(str(path), dictionary, dataset_impl="mmap")
+    sizes = dataset.sizes
     item_bytes = np.dtype(dataset._index.dtype).itemsize
     expected = int(sizes.sum(dtype=np.int64)) * item_bytes
     found = data_path.stat().st_size
@@ -69,3 +66,17 @@ def _load_side(path: Path, dictionary: Dictionary):
                 f"another dictionary; {again}"
             )
     return dataset
+
+
+def _check_index(path: Path, again: str) -> None:
+    """fairseq's mmap index: magic, version, type of tokens and number of rows, then a size and a pointer a row."""
+    header = struct.Struct("<9sQBQ")
+    with open(path, "rb") as handle:
+        start = handle.read(header.size)
+    if len(start) == header.size:
+        magic, version, _, rows = header.unpack(start)
+        row_bytes = np.dtype(np.int32).itemsize + np.dtype(np.int64).itemsize
+        whole = path.stat().st_size == header.size + rows * row_bytes
+        if (magic, version, whole) == (b"MMIDIDX\0\0", 1, True):
+            return
+    raise UserError(f"{path} is torn or no index of fairseq's mmap format; {again}")

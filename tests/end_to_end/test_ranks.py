@@ -7,7 +7,8 @@ import pytest
 import torch
 from fairseq import options, tasks, utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-from training import command, largest_difference, load, losses, parameters, train, write_shards
+from made_up_shards import write_shards
+from training import command, largest_difference, load, losses, parameters, train
 
 NO_DROPOUT = ("--dropout", 0, "--attention-dropout", 0)
 SGD = ("--optimizer", "sgd", "--lr", 0.1, "--max-update", 1)

@@ -25,7 +25,7 @@ def exit_on_user_error() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
 
 
@@ -37,7 +37,7 @@ def run(command: Callable[[list[str] | None], int | None], argv: list[str] | Non
         with exit_on_user_error():
             code = command(argv) or 0
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        sys.stderr.write("interrupted\n")
         code = 130
     raise SystemExit(code)
 
@@ -59,7 +59,7 @@ def progress(
             of_total = f" of {total:,}" if total else ""
             rate = count / (now - started)
             left = f", {(total - count) / rate:,.0f} s left" if total else ""
-            print(f"{description}: {count:,}{of_total} {unit}s, {rate:,.0f}/s{left}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"{description}: {count:,}{of_total} {unit}s, {rate:,.1f}/s{left}\n")
     seconds = time.monotonic() - started
     if seconds >= every:
-        print(f"{description}: {count:,} {unit}s in {seconds:,.0f} s", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{description}: {count:,} {unit}s in {seconds:,.0f} s\n")

@@ -6,7 +6,9 @@ import pytest
 import sentencepiece
 import torch
 
+from ppa_plugin.convert.names import to_fairseq
 from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 
 SENTENCES = """\
 Peace and quiet return to the city.
@@ -83,3 +85,22 @@ def tiny_hf_directory(tiny_hf_model, sentencepiece_path, tmp_path_factory):
     tiny_hf_model.save_pretrained(directory)
     shutil.copyfile(sentencepiece_path, directory / "sentencepiece.bpe.model")
     return directory
+
+
+@pytest.fixture
+def tiny_model(tiny_hf_model):
+    """Our model with the parameters of `tiny_hf_model`, in evaluation mode."""
+    config = tiny_hf_model.config
+    model = TranslitXLMR(
+        TranslitXLMRConfig(
+            encoder_layers=config.num_hidden_layers,
+            encoder_embed_dim=config.hidden_size,
+            encoder_ffn_embed_dim=config.intermediate_size,
+            encoder_attention_heads=config.num_attention_heads,
+            max_positions=512,
+        ),
+        config.vocab_size,
+    )
+    state = {name: tensor.clone() for name, tensor in tiny_hf_model.state_dict().items()}
+    model.load_state_dict(to_fairseq(state, "the tiny model"))
+    return model.eval()

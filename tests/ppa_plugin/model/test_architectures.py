@@ -24,22 +24,8 @@ def hf_model(tiny_hf_model):
 
 
 @pytest.fixture
-def model(hf_model):
-    """Our model with the parameters of the tiny random Transformers model, in evaluation mode."""
-    config = hf_model.config
-    ours = TranslitXLMR(
-        TranslitXLMRConfig(
-            encoder_layers=LAYERS,
-            encoder_embed_dim=config.hidden_size,
-            encoder_ffn_embed_dim=config.intermediate_size,
-            encoder_attention_heads=config.num_attention_heads,
-            max_positions=512,
-        ),
-        config.vocab_size,
-    )
-    state = {name: tensor.clone() for name, tensor in hf_model.state_dict().items()}
-    ours.load_state_dict(to_fairseq(state, "the tiny model"))
-    return ours.eval()
+def model(tiny_model):
+    return tiny_model
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""Each mend of stock fairseq, where no other test would notice its absence."""
+
+import argparse
+import io
+from importlib import metadata
+
+import pytest
+import torch
+from fairseq import checkpoint_utils
+
+from ppa_plugin import compat
+
+
+def versions(monkeypatch, **installed):
+    def version(name):
+        if name not in installed:
+            raise metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+
+
+def test_another_distribution_of_fairseq_is_named(monkeypatch):
+    versions(monkeypatch, **{"fairseq-fixed": "0.12.3.1"})
+    compat.require_fairseq_fixed()
+    versions(monkeypatch, fairseq="0.12.2")
+    with pytest.raises(ImportError, match="needs the distribution fairseq-fixed"):
+        compat.require_fairseq_fixed()
+    versions(monkeypatch, **{"fairseq-fixed": "0.12.3.1", "fairseq": "0.12.2"})
+    with pytest.raises(ImportError, match=r"fairseq 0\.12\.2 shadows fairseq-fixed"):
+        compat.require_fairseq_fixed()
+
+
+def test_namespaces_load_and_nothing_else_is_allowed():
+    buffer = io.BytesIO()
+    torch.save({"args": argparse.Namespace(lr=1.0)}, buffer)
+    buffer.seek(0)
+    assert torch.load(buffer, weights_only=True)["args"].lr == 1.0
+    allowed = {f"{c.__module__}.{c.__qualname__}" for c in torch.serialization.get_safe_globals()}
+    beyond_torch = {name for name in allowed if not name.startswith("torch.")}
+    assert beyond_torch == {"argparse.Namespace", "fairseq.distributed.utils._TensorPlaceholder"}
+
+
+def test_a_copy_that_fails_leaves_the_old_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "checkpoint_1_2.pt").write_bytes(b"new")
+    (tmp_path / "checkpoint_last.pt").write_bytes(b"old")
+
+    def torn(source, target, length):
+        target.write(b"n")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(compat.shutil, "copyfileobj", torn)
+    with pytest.raises(SystemExit):
+        checkpoint_utils.PathManager.copy(
+            str(tmp_path / "checkpoint_1_2.pt"), str(tmp_path / "checkpoint_last.pt"), overwrite=True
+        )
+    assert "cannot save" in capsys.readouterr().err
+    assert (tmp_path / "checkpoint_last.pt").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,172 @@
+"""`verify --plan`: the formulas against real models, measured tensors, the training's own counts; and the command."""
+
+import numpy as np
+import pytest
+import torch
+from made_up_text import sentences, write_corpus, write_group
+from ppa_preprocess import plan
+from ppa_preprocess.binarize import index_sizes
+
+from ppa_plugin.data.batch import collate
+from ppa_plugin.data.masking import STREAMS, Masking
+from ppa_plugin.data.paired_dataset import PairedDataset
+from ppa_plugin.data.vocabulary import load_dictionary
+from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
+from ppa_plugin.objectives import masked_lm_loss
+
+TINY = plan.architecture_sizes("translit_tiny", vocabulary=2000, max_positions=512)
+GLOT500 = plan.architecture_sizes("glot500_base", vocabulary=401_145, max_positions=512)
+CUSTOM = plan.Sizes(layers=3, embed_dim=48, ffn_dim=80, heads=6, vocabulary=321, max_positions=77)
+
+
+class Rows(list):
+    """Binarized rows as `PairedDataset` takes them."""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.array([len(row) for row in self])
+
+
+def build(sizes: plan.Sizes) -> TranslitXLMR:
+    config = TranslitXLMRConfig(
+        encoder_layers=sizes.layers,
+        encoder_embed_dim=sizes.embed_dim,
+        encoder_ffn_embed_dim=sizes.ffn_dim,
+        encoder_attention_heads=sizes.heads,
+        attention_dropout=0.0,
+        max_positions=sizes.max_positions,
+    )
+    return TranslitXLMR(config, sizes.vocabulary)
+
+
+def pairs_of(lengths: list[tuple[int, int]], sizes: plan.Sizes) -> PairedDataset:
+    draw = np.random.default_rng(1)
+    sides = (
+        Rows(torch.from_numpy(np.append(draw.integers(4, sizes.vocabulary - 1, pair[side]), 2)) for pair in lengths)
+        for side in (0, 1)
+    )
+    return PairedDataset(*sides, Masking(sizes.vocabulary), max_positions=sizes.max_positions)
+
+
+@pytest.mark.parametrize("sizes", [TINY, CUSTOM, GLOT500])
+def test_the_parameter_count_is_that_of_the_model(sizes):
+    with torch.device("meta"):  # shapes without memory
+        model = build(sizes)
+    assert plan.parameter_count(sizes) == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_sizes_come_from_the_registered_architectures():
+    assert GLOT500[:4] == (12, 768, 3072, 12)
+    assert plan.architecture_sizes("xlmr_large", 250_002, 512)[:4] == (24, 1024, 4096, 16)
+
+
+def test_tokens_of_the_streams_are_those_of_the_dataset():
+    pairs = pairs_of([(3, 5), (0, 1), (75, 75), (76, 2), (90, 200), (37, 37), (38, 37)], CUSTOM)
+    expected = int(pairs.sizes.sum())
+    assert plan.stream_tokens(pairs.orig.sizes, pairs.latn.sizes, CUSTOM.max_positions) == expected
+    assert collate([pairs[i] for i in range(len(pairs))], STREAMS)["ntokens"] == expected
+
+
+@pytest.mark.parametrize("lengths", [[(20, 20)] * 8, [(5, 9), (8, 30), (31, 12), (17, 19), (25, 39), (9, 9), (12, 35)]])
+def test_activations_are_estimated_within_a_quarter_of_what_the_forward_keeps(lengths):
+    """What autograd saves, counted by storage; without attention dropout, so that a CPU keeps no attention weights."""
+    pairs, model = pairs_of(lengths, TINY), build(TINY)
+    batch = collate([pairs[i] for i in range(len(pairs))], STREAMS)
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept, alive = {}, []
+
+    def count(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)  # so that no address is given out twice
+        return tensor
+
+    masked = [batch["masked"][stream] for stream in STREAMS]
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        output = model(**batch["net_input"], head_rows=torch.cat([m["rows"] for m in masked]), seq_layer=3)
+        for hidden, m in zip(output.head.split([len(m["rows"]) for m in masked]), masked, strict=True):
+            masked_lm_loss(hidden, m["targets"], output.weight, output.bias)
+    total = sum(len(m["rows"]) for m in masked)
+    estimated = plan.activation_bytes(TINY, batch["ntokens"], total, value_bytes=4, dropout_mask_bytes=4)
+    estimated += plan.kept_logits_bytes(TINY, total)
+    assert estimated == pytest.approx(sum(kept.values()), rel=0.25)
+
+
+def test_memory_of_the_training_state():
+    count = plan.parameter_count(GLOT500)
+    state = {
+        precision: sum(plan.memory(GLOT500, precision, 16, 184, 0.15)[:3]) / count for precision in plan.PRECISIONS
+    }
+    assert state == {"fp32": 16, "fp16": 20, "memory-efficient-fp16": 12}
+    four = plan.memory(GLOT500, "fp16", 16, 184, 0.15, ranks=4)
+    assert four.buckets == 2 * count
+    assert four.peak == sum(four[:4]) + max(sum(four[4:7]), four.step)
+
+
+def test_the_largest_batch_size_fits_and_one_more_does_not():
+    for card in (24 * 10**9, 80 * 10**9):
+        for precision in plan.PRECISIONS:
+            pairs = plan.largest_batch_size(GLOT500, precision, card, 184.0, 0.15)
+            peaks = [plan.memory(GLOT500, precision, n, 184.0, 0.15).peak for n in (pairs, pairs + 1)]
+            assert peaks[0] <= card - plan.CUDA_CONTEXT < peaks[1]
+    assert plan.largest_batch_size(GLOT500, "fp32", 6 * 10**9, 184.0, 0.15) == 0
+
+
+def test_updates_and_micro_batches():
+    assert plan.max_update(pairs=1000, passes=2, batch=512) == 4
+    assert plan.max_update(pairs=1024, passes=1, batch=512) == 2
+    assert [plan.update_freq(512, 16, ranks) for ranks in (1, 3, 4)] == [32, None, 8]
+    # 63 micro-batches; on 4 ranks 64, in 16 rounds of which 8 make an update
+    assert plan.micro_batches(1000, 16) == 63
+    assert plan.micro_batches(1000, 16, ranks=4) == 64
+    assert [plan.updates(1000, 16, freq, ranks) for freq, ranks in ((32, 1), (8, 4))] == [2, 2]
+    assert plan.checkpoint_count(62_000, epochs=16, save_interval_updates=2000) == 31 + 16 + 2
+
+
+@pytest.fixture
+def made(tmp_path, spm, ppa):
+    lines = {"tur_Latn": sentences("tur_Latn", 90), "ell_Grek": sentences("ell_Grek", 70)}
+    group = write_group(tmp_path / "g.yaml", lines)
+    corpus = write_corpus(tmp_path / "in", lines)
+    assert ppa("all", "--config", group, "--input", corpus, "--spm", spm, "--output", tmp_path / "out") == 0
+    return tmp_path / "out"
+
+
+def test_the_command_prints_counts_flags_disk_and_memory(made, ppa):
+    assert ppa("verify", "--output", made, "--plan", "--batch", "32", "--pairs", "8", "--arch", "translit_tiny") == 0
+    shards = [made / "data-bin/shard00", made / "data-bin/shard01"]
+    counts = [sum(len(index_sizes(p.with_suffix(""))) for p in s.glob("*/train*orig.idx")) for s in shards]
+    table = [line.split() for line in ppa.out.splitlines() if line.startswith("shard0")]
+    assert [row[1] for row in table] == [str(count) for count in counts]
+    assert sum(counts) == 140
+    assert "2 passes x 140 pairs / 32 pairs an update = 9 updates; one shard an epoch: 4 epochs" in ppa.out
+    flags = f"{shards[0]}:{shards[1]} --arch translit_tiny --batch-size 8 --update-freq"
+    for update_freq in (4, 1):
+        assert f"{flags} {update_freq} --max-update 9 --save-interval-updates 2000\n" in ppa.out
+    entries = len(load_dictionary(made / "data-bin/dict.txt"))
+    parameters = plan.parameter_count(plan.architecture_sizes("translit_tiny", entries, 512))
+    assert f"{parameters:,} parameters" in ppa.out
+    assert "checkpoint" in ppa.out
+    assert ppa.out.count("largest --batch-size") == 2
+
+
+def test_without_the_flag_nothing_is_planned(made, ppa):
+    assert ppa("verify", "--output", made) == 0
+    assert "max-update" not in ppa.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--plan", "--arch", "bert"), "--arch bert is none of glot500_base"),
+        (("--plan", "--batch", "100"), "--batch 100 is not a multiple of --pairs 16"),
+        (("--plan", "--passes", "0"), "'0' is not a number of at least 1"),
+        (("--plan", "--pairs", "many"), "'many' is not a number of at least 1"),
+        (("--batch", "64"), "add --plan"),
+    ],
+)
+def test_bad_flags_end_in_one_sentence(tmp_path, ppa, flags, said):
+    assert ppa("verify", "--output", tmp_path, *flags) == 2
+    assert said in ppa.err
+    assert "Traceback" not in ppa.err

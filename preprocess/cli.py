@@ -4,7 +4,7 @@ import argparse
 import functools
 from pathlib import Path
 
-from ppa_preprocess import binarize, encode, romanize, sample, verify
+from ppa_preprocess import binarize, encode, plan_report, romanize, sample, verify
 from ppa_preprocess.group import Group, check_language_code, load_group
 from ppa_preprocess.lines import write_json_lines
 from ppa_preprocess.parallel import default_workers
@@ -45,6 +45,10 @@ _EXAMPLE_VALUES = {
 _ONE_FILE_EXAMPLE = """
   ppa-preprocess romanize --input tur.txt --output tur.latn.txt --lang tur
   (a line on which the romanizer fails is empty in OUTPUT and recorded in OUTPUT.dropped.jsonl)"""
+_PLAN_EXAMPLE = """
+  ppa-preprocess verify --output work/ --plan --passes 2 --batch 512 --arch glot500_base --pairs 16
+  (updates, the flags to pass to fairseq-train, disk, and the batch size that fits the memory of a GPU)"""
+_EXAMPLES = {"romanize": _ONE_FILE_EXAMPLE, "verify": _PLAN_EXAMPLE}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -62,7 +66,7 @@ def _main(argv: list[str] | None) -> None:
             raise UserError(f"ppa-preprocess {args.step} needs --{name}: {_MEANING[name]}")
     workspace = Workspace(args.output, say=functools.partial(print, flush=True))
     if args.step == "verify":
-        verify.run(workspace)
+        _verify(args, workspace)
         return
     group = load_group(args.config)
     if getattr(args, "lang", None):
@@ -83,6 +87,19 @@ def _run_steps(group: Group, args: argparse.Namespace, workspace: Workspace) -> 
     }
     for step in wanted:
         steps[step]()
+
+
+def _verify(args: argparse.Namespace, workspace: Workspace) -> None:
+    """Verify and, with --plan, print the plan; bad flags are found before the checksums."""
+    given = {name: getattr(args, name) for name in plan_report.Training._fields if getattr(args, name) is not None}
+    if given and not args.plan:
+        raise UserError(f"--{next(iter(given))} says how to train and is for --plan; add --plan")
+    training = plan_report.Training(**given)
+    if args.plan:
+        plan_report.check(training)
+    manifest = verify.run(workspace)
+    if args.plan:
+        plan_report.run(workspace, manifest, training)
 
 
 def _check_before_writing(group: Group, args: argparse.Namespace) -> None:
@@ -126,16 +143,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for step, help_text in _STEPS.items():
-        epilog = _example(step) + (_ONE_FILE_EXAMPLE if step == "romanize" else "")
+        epilog = _example(step) + _EXAMPLES.get(step, "")
         sub = steps.add_parser(step, help=help_text, description=help_text, epilog=epilog, formatter_class=layout)
         for name, meaning in _MEANING.items():
             sub.add_argument(f"--{name}", type=Path, help=meaning)
         sub.add_argument(
-            "--workers", type=_workers, default=default_workers(), help="processes and threads (default: all cores)"
+            "--workers",
+            type=_at_least_one,
+            default=default_workers(),
+            help="processes and threads (default: all cores)",
         )
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
+        if step == "verify":
+            _add_plan_flags(sub)
     return parser
+
+
+def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
+    defaults = plan_report.Training()
+    parser.add_argument("--plan", action="store_true", help="print what a training on these shards will take")
+    for name, meaning in {
+        "passes": "how often each pair is seen",
+        "batch": "pairs an update, over all GPUs",
+        "pairs": "pairs a micro-batch of one GPU: fairseq-train's --batch-size",
+    }.items():
+        default = getattr(defaults, name)
+        parser.add_argument(f"--{name}", type=_at_least_one, help=f"with --plan: {meaning} (default: {default})")
+    parser.add_argument("--arch", help=f"with --plan: fairseq-train's --arch (default: {defaults.arch})")
 
 
 def _example(step: str) -> str:
@@ -144,7 +179,7 @@ def _example(step: str) -> str:
     )
 
 
-def _workers(text: str) -> int:
+def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return int(text)

@@ -16,8 +16,8 @@ from ppa_plugin.files import sha256
 _HEADER = ("language", "read", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
 
 
-def run(workspace: Workspace) -> None:
-    """Check `data-bin/` and `dropped.jsonl` against the manifest and print a table of what is there.
+def run(workspace: Workspace) -> dict[str, Any]:
+    """Check `data-bin/` and `dropped.jsonl` against the manifest, print a table of what is there, return the manifest.
 
     Checksums, lines and tokens of every side, side against side, read = not sampled + kept + dropped, dictionary =
     SentencePiece model. Raises `UserError` at the first thing that does not agree.
@@ -36,6 +36,7 @@ def run(workspace: Workspace) -> None:
         workspace.say(row)
     files = manifest["files"]
     workspace.say(f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says")
+    return manifest
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -116,12 +117,13 @@ def _table(manifest: dict[str, Any]) -> list[str]:
         counts = [language["read"], language["not_sampled"], sum(language["dropped"].values())]
         rows.append((lang, *counts, language["train"], language["valid"], *tokens))
     rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
-    cells = [_HEADER, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
+    return align([_HEADER, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)])
+
+
+def align(rows: list[tuple[str, ...]]) -> list[str]:
+    """The rows of a table as lines with aligned columns, the first one to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
     ]

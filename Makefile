@@ -27,7 +27,7 @@ demo: setup ## the quick start: corpus, training, evaluation, table (at most 10 
 	@$(BIN)/python examples/quickstart/quickstart.py $(ARGS)
 
 test: lint ## lint, then the test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
 test-slow: setup ## the tests that take longer than the suite may
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -36,7 +36,7 @@ setup(
     ],
     extras_require={
         "quickstart": ["Babel"],
-        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "ruff"],
+        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
     },
     entry_points={
         "console_scripts": [

@@ -3,16 +3,13 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import sentencepiece
-import torch
 import yaml
+from training import BIN, ROOT, largest_difference, load, losses, parameters, train
 
-BIN = Path(sys.executable).parent
-ROOT = Path(__file__).parents[2]
 WORDS = {
     "ell_Grek": ["πόλη", "θάλασσα", "βουνό", "ποτάμι", "χωριό", "δρόμος", "νησί", "λιμάνι"],
     "heb_Hebr": ["עיר", "ים", "הר", "נהר", "כפר", "רחוב", "אי", "נמל"],
@@ -36,18 +33,6 @@ def ppa(*command, code: int = 0) -> subprocess.CompletedProcess:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
-
-
-def train(data: Path, save_dir: Path, *flags, code: int = 0) -> subprocess.CompletedProcess:
-    return ppa(
-        *("fairseq-train", data, "--user-dir", ROOT / "ppa_plugin", "--task", "translit_alignment"),
-        *("--criterion", "translit_alignment", "--arch", "translit_tiny", "--cpu", "--num-workers", 0),
-        *("--encoder-layers", 3, "--encoder-embed-dim", 16, "--encoder-ffn-embed-dim", 24),
-        *("--encoder-attention-heads", 2, "--optimizer", "adam", "--adam-betas", "(0.9, 0.999)", "--lr", 1e-3),
-        *("--lr-scheduler", "polynomial_decay", "--max-update", 4, "--batch-size", 8, "--update-freq", 2),
-        *("--save-interval-updates", 2, "--log-format", "json", "--save-dir", save_dir, *flags),
-        code=code,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -80,30 +65,23 @@ def work(tmp_path_factory) -> Path:
     return work
 
 
-def parameters(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return torch.load(checkpoint, weights_only=True)["model"]
-
-
 def test_from_text_to_retrieval(work):
     shard, straight, resumed = work / "data/data-bin/shard00", work / "straight", work / "resumed"
-    log = train(shard, straight)
-    train_logs = [json.loads(line[line.index("{") :]) for line in log.stdout.splitlines() if '"train_loss"' in line]
-    assert {"train_mlm_orig", "train_mlm_latn", "train_seq", "train_tlm", "train_seq_acc"} <= train_logs[-1].keys()
-    assert train_logs[-1]["train_num_updates"] == "4"
+    flags = ("--update-freq", 2, "--save-interval-updates", 2, "--adam-betas", "(0.9, 0.999)")
+    printed = train(shard, straight, *flags, validate=True)
+    for key in ("loss", "mlm_orig", "mlm_latn", "seq", "tlm", "seq_acc", "masked", "tokens", "padding", "pairs_per_s"):
+        assert sorted(losses(printed, key)) == [1, 2, 3, 4]
 
     resumed.mkdir()
-    (halfway,) = straight.glob("checkpoint_*_2.pt")
-    shutil.copy(halfway, resumed / "checkpoint_last.pt")
-    assert "@ 2 updates" in train(shard, resumed).stdout
-    ours, theirs = (parameters(path / "checkpoint_last.pt") for path in (straight, resumed))
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert any(not torch.equal(ours[name], tensor) for name, tensor in parameters(halfway).items())
+    shutil.copy(straight / "checkpoint_1_2.pt", resumed / "checkpoint_last.pt")
+    assert "@ 2 updates" in train(shard, resumed, *flags, validate=True)
+    ours = parameters(straight)
+    assert largest_difference(ours, parameters(resumed)) == 0
+    assert largest_difference(ours, parameters(straight, "checkpoint_1_2.pt")) > 0
 
     ppa("ppa-convert", "to-hf", straight / "checkpoint_last.pt", work / "aligned")
     ppa("ppa-convert", "to-fairseq", work / "aligned", work / "again")
-    again = parameters(work / "again/model.pt")
-    assert again.keys() == ours.keys()
-    assert all(torch.equal(ours[name], again[name]) for name in ours)
+    assert largest_difference(ours, parameters(work / "again", "model.pt")) == 0
     train(shard, work / "finetuned", "--finetune-from-model", work / "again/model.pt", "--max-update", 1)
 
     evaluation = work / "bible"
@@ -123,13 +101,41 @@ def test_from_text_to_retrieval(work):
     assert all(0 <= r["value"] <= 1 and r["n"] == 12 and r["layer"] == 2 for r in results)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_checkpoints_are_selected_by_retrieval(work, tmp_path, ranks):
+    (tmp_path / "tatoeba").mkdir()
+    for code, language in (("ell", "ell_Grek"), ("heb", "heb_Hebr")):
+        for side, of in ((code, language), ("eng", "eng_Latn")):
+            path = tmp_path / "tatoeba" / f"tatoeba.{code}-eng.{side}"
+            path.write_text("\n".join(sentences(of, 30)) + "\n", encoding="utf-8")
+    printed = train(
+        *(work / "data/data-bin/shard00", tmp_path / "run", "--retrieval-data", tmp_path / "tatoeba", "--lr", 1e-2),
+        *(
+            "--max-update",
+            6,
+            "--save-interval-updates",
+            2,
+            "--validate-interval-updates",
+            2,
+            "--batch-size",
+            8 // ranks,
+        ),
+        *("--best-checkpoint-metric", "retrieval_top10", "--maximize-best-checkpoint-metric"),
+        ranks=ranks,
+        validate=True,
+    )
+    found = losses(printed, "retrieval_top10", "valid")
+    assert {2, 4, 6} <= found.keys()
+    best = load(tmp_path / "run/checkpoint_best.pt")
+    assert best["extra_state"]["val_loss"] == pytest.approx(max(found.values()), abs=1e-4)
+    assert found[best["optimizer_history"][-1]["num_updates"]] == max(found.values())
+
+
 def test_bad_input_is_one_sentence_and_exit_code_2(work, tmp_path):
-    shard = work / "data/data-bin/shard00"
-    done = train(shard, tmp_path / "run", "--seq-layer", 9, code=2)
-    assert "error: --seq-layer 9 is beyond the model's depth, 3 blocks" in done.stderr
-    assert "Traceback" not in done.stderr
-    done = train(tmp_path / "nowhere", tmp_path / "run", code=2)
-    assert "error: no dict.txt in" in done.stderr
+    printed = train(work / "data/data-bin/shard00", tmp_path / "run", "--seq-layer", 9, code=2)
+    assert "error: --seq-layer 9 is beyond the model's depth, 3 blocks" in printed
+    assert "Traceback" not in printed
+    assert "error: no dict.txt in" in train(tmp_path / "nowhere", tmp_path / "run", code=2)
 
 
 def test_help_lists_every_flag():

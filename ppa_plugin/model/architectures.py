@@ -139,16 +139,24 @@ class TranslitXLMR(BaseFairseqModel):
         A checkpoint of another vocabulary or another architecture ends the run with one sentence.
         """
         own = self.state_dict()
-        for key in list(state_dict):
-            # names of fairseq before 0.10
-            new = key.replace(".emb_layer_norm.", ".layernorm_embedding.")
-            new = new.replace("decoder.", "encoder.", 1) if new.startswith("decoder.") else new
-            if new.startswith("classification_heads.") or new.endswith((".version", "._float_tensor")):
-                del state_dict[key]
-            elif new != key:
-                state_dict[new] = state_dict.pop(key)
+        _use_todays_names(state_dict)
         state_dict.setdefault(_TOKEN_TYPES, own[_TOKEN_TYPES].new_zeros(own[_TOKEN_TYPES].shape))
         _check_shapes(state_dict, own)
+
+
+def _use_todays_names(state_dict: dict[str, Tensor]) -> None:
+    """Rename, in place, what fairseq called otherwise when RoBERTa came out; drop what is no parameter."""
+    for key in list(state_dict):
+        new = key.replace(".emb_layer_norm.", ".layernorm_embedding.")
+        new = new.replace("decoder.", "encoder.", 1) if new.startswith("decoder.") else new
+        tensor = state_dict.pop(key)
+        if new.startswith("classification_heads.") or new.endswith((".version", "._float_tensor")):
+            continue
+        if ".self_attn.in_proj_" in new:
+            for part, third in zip("qkv", tensor.chunk(3), strict=True):
+                state_dict[new.replace("in_proj_", f"{part}_proj.")] = third
+        else:
+            state_dict[new] = tensor
 
 
 def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor]) -> None:

@@ -137,6 +137,23 @@ def test_fairseqs_own_checkpoints_load_with_zeros_for_the_token_type(model):
     assert not model.state_dict()[row].any()
 
 
+def test_the_names_of_the_first_releases_load(model):
+    state, old = checkpoint(model), {}
+    for name, tensor in state.items():
+        name = name.replace("encoder.", "decoder.", 1).replace(".layernorm_embedding.", ".emb_layer_norm.")
+        if "_proj." in name and "out_proj" not in name:
+            kind = name.rsplit(".", 1)[1]
+            parts = [
+                state[name.replace("decoder.", "encoder.", 1).replace(name.split(".")[-2], f"{p}_proj")] for p in "qkv"
+            ]
+            old[name.replace(f"{name.split('.')[-2]}.{kind}", f"in_proj_{kind}")] = torch.cat(parts)
+        else:
+            old[name] = tensor
+    assert any("in_proj_weight" in name for name in old)
+    model.load_state_dict(old)
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

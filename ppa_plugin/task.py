@@ -55,6 +55,7 @@ class TranslitAlignmentConfig(FairseqDataclass):
         metadata={"help": "directory in Tatoeba's layout: every validation adds retrieval_top10, from English"},
     )
     seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
     mlm_weight: float = II("criterion.mlm_weight")
     mlm_sides: str = II("criterion.mlm_sides")
     seq_weight: float = II("criterion.seq_weight")
@@ -137,7 +138,7 @@ class TranslitAlignmentTask(FairseqTask):
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs) -> None:
         """Load a split: training data from the epoch's shard, validation data from the first, which alone has it."""
         shards = utils.split_paths(self.cfg.data)
-        training = split == "train"
+        training = split == self.cfg.train_subset
         shard = Path(shards[(epoch - 1) % len(shards)] if training else shards[0])
         self.datasets.pop(split, None)  # its memory is freed before the next shard's is taken
         pairs = [load_pair(directory, split, self.dictionary) for directory in language_directories(shard, split)]

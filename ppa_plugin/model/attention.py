@@ -1,5 +1,6 @@
 """Self-attention over packed sequences: torch's scaled_dot_product_attention over runs of similar length."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,35 +26,40 @@ class Run:
     real: Tensor | None
 
 
-def find_runs(lengths: np.ndarray, device: torch.device) -> list[Run]:
-    """Cut packed sequences of `lengths` (S,), on the host, into runs of neighbours of similar length."""
-    runs, first, token = [], 0, 0
-    sizes = lengths.tolist()
+def cut_into_runs(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the bounds [first, last) of runs of neighbouring sequences of similar length; lengths (S,), on the host."""
+    sizes, first = lengths.tolist(), 0
     while first < len(sizes):
         shortest = longest = sizes[first]
         last = first + 1
         while last < len(sizes):
-            low, high = min(shortest, sizes[last]), max(longest, sizes[last])
-            if low < high * _SIMILAR:
+            shortest, longest = min(shortest, sizes[last]), max(longest, sizes[last])
+            if shortest < longest * _SIMILAR:
                 break
-            shortest, longest = low, high
             last += 1
+        yield first, last
+        first = last
+
+
+def find_runs(lengths: np.ndarray, device: torch.device) -> list[Run]:
+    """The runs of packed sequences of `lengths` (S,), with what padding them takes on the device."""
+    runs, token = [], 0
+    for first, last in cut_into_runs(lengths):
         inside = lengths[first:last]
+        longest, end = int(inside.max()), token + int(inside.sum())
         slots = real = None
-        if shortest != longest:
+        if inside.min() != longest:
             keep = np.arange(longest) < inside[:, None]
             slots = torch.from_numpy(np.flatnonzero(keep)).to(device, non_blocking=True)
             real = torch.from_numpy(keep).to(device, non_blocking=True)
-        end = token + int(inside.sum())
         runs.append(Run(token, end, last - first, longest, slots, real))
-        first, token = last, end
+        token = end
     return runs
 
 
 def padded_share(lengths: np.ndarray) -> float:
     """The share of the positions that attention computes which are padding; the rest of the model sees none."""
-    runs = find_runs(lengths, torch.device("cpu"))
-    positions = sum(run.sequences * run.longest for run in runs)
+    positions = sum((last - first) * int(lengths[first:last].max()) for first, last in cut_into_runs(lengths))
     return 1.0 - float(lengths.sum()) / positions
 
 

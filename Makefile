@@ -37,6 +37,7 @@ lint: setup ## ruff: rules and formatting
 	@$(BIN)/ruff format --check --quiet . || { echo "error: run '$(BIN)/ruff format .' on the files above" >&2; exit 1; }
 
 bench: setup ## run every benchmark, one script a figure that README.md states
+	@set -e; test -d benchmarks || echo "there are no benchmarks yet"
 	@set -e; for script in $(wildcard benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
 
 # One stamp a step. A later step's stamp is newer than an earlier one's, and a changed version repeats what follows it.

@@ -64,6 +64,7 @@ class TranslitAlignmentConfig(FairseqDataclass):
     world_size: int = II("distributed_training.distributed_world_size")
     ddp_backend: str = II("distributed_training.ddp_backend")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    restore_file: str = II("checkpoint.restore_file")
 
 
 @register_task("translit_alignment", dataclass=TranslitAlignmentConfig)
@@ -215,6 +216,8 @@ def load_one_dictionary(shards: list[Path], checkpoint: str | None) -> Dictionar
                 f"no dict.txt in {shard} or above it; pass shards made by ppa-preprocess (data-bin/shard00:...)"
             )
         paths[path.resolve()] = path
+        # what fairseq-preprocess leaves beside data that it binarized by hand: the dictionary it really used
+        paths |= {path.resolve(): path for path in shard.glob("**/dict.orig.txt")}
     if checkpoint and (Path(checkpoint).parent / "dict.txt").is_file():
         path = Path(checkpoint).parent / "dict.txt"
         paths[path.resolve()] = path
@@ -238,6 +241,10 @@ def _check_flags(cfg: TranslitAlignmentConfig) -> None:
         raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")
     if cfg.max_positions < 5:
         raise UserError(f"--max-positions {cfg.max_positions} leaves no room for a pair and its three specials")
+    # fairseq would end in a traceback for the first and train from random weights for the second
+    for flag, path in (("--finetune-from-model", cfg.finetune_from_model), ("--restore-file", cfg.restore_file)):
+        if path and path != "checkpoint_last.pt" and not Path(path).is_file():
+            raise UserError(f"{flag} {path} does not exist")
     if str(cfg.ddp_backend) == "fully_sharded":
         raise UserError(
             "--ddp-backend fully_sharded has not been shown to work with this plugin; use --zero-sharding os to share "

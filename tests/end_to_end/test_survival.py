@@ -94,6 +94,8 @@ def test_a_hostile_checkpoint_is_refused_and_nothing_in_it_runs(data, start, tmp
 
 
 def test_broken_checkpoints_are_named(data, start, tmp_path):
+    printed = train(data, tmp_path / "run", "--restore-file", tmp_path / "nowhere.pt", code=2)
+    assert re.search(r"error: --restore-file \S*nowhere.pt does not exist", printed)
     broken = tmp_path / "broken.pt"
     broken.write_bytes(start.read_bytes()[:-2000])
     printed = train(data, tmp_path / "run", "--finetune-from-model", broken, code=2)
@@ -112,6 +114,10 @@ def test_another_vocabulary_is_named_with_both_sizes(data, start, tmp_path):
     printed = train(shard, tmp_path / "run", "--finetune-from-model", start, code=2)
     assert f"has {VOCABULARY} entries and the data's dict.txt has {VOCABULARY + 7}" in printed
     assert not (tmp_path / "run/checkpoint_last.pt").exists()
+    (shard / "aaa_Latn/dict.orig.txt").write_text("made 1\nup 1\n", encoding="utf-8")
+    printed = train(shard, tmp_path / "run", code=2)
+    assert re.search(rf"\({VOCABULARY + 7} entries\) and \S+dict.orig.txt \(7 entries\) differ", printed)
+    (shard / "aaa_Latn/dict.orig.txt").unlink()
     printed = train(f"{data}:{shard}", tmp_path / "run", code=2)
     assert re.search(rf"\({VOCABULARY} entries\) and \S+ \({VOCABULARY + 7} entries\) differ", printed)
 

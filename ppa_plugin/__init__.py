@@ -8,6 +8,7 @@ compat.allow_namespaces_in_checkpoints()
 compat.follow_interpolated_defaults()
 compat.read_bf16_flag()
 compat.save_checkpoints_whole()
+compat.save_tied_weights_once()
 compat.refuse_unsafe_checkpoints()
 compat.broadcast_plain_configurations()
 

@@ -9,6 +9,7 @@ import torch
 from fairseq import checkpoint_utils
 
 from ppa_plugin import compat
+from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
 
 
 def versions(monkeypatch, **installed):
@@ -57,3 +58,16 @@ def test_a_copy_that_fails_leaves_the_old_file(tmp_path, monkeypatch, capsys):
     assert "cannot save" in capsys.readouterr().err
     assert (tmp_path / "checkpoint_last.pt").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_tied_embedding_is_saved_once(tmp_path):
+    rows = torch.randn(1000, 64)
+    state = {"model": {EMBED_TOKENS: rows, TIED_OUTPUT: rows.clone(), "other": torch.ones(3)}, "extra_state": {}}
+    checkpoint_utils.torch_persistent_save(state, str(tmp_path / "tied.pt"))
+    loaded = torch.load(tmp_path / "tied.pt", weights_only=True)["model"]
+    assert (tmp_path / "tied.pt").stat().st_size < 1.5 * rows.nbytes
+    assert loaded.keys() == state["model"].keys()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in state["model"].items())
+    state["model"][TIED_OUTPUT] = rows + 1
+    checkpoint_utils.torch_persistent_save(state, str(tmp_path / "untied.pt"))
+    assert torch.equal(torch.load(tmp_path / "untied.pt", weights_only=True)["model"][TIED_OUTPUT], rows + 1)

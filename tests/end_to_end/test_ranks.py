@@ -47,7 +47,7 @@ def test_detached_gather_gives_the_released_codes_share(data, one_rank, tmp_path
     assert largest_difference(half, detached) < 1e-6
 
 
-def test_pytorch_ddp_accepts_seq_alone(data, one_rank, tmp_path):
+def test_seq_alone_freezes_what_it_gives_no_gradient(data, one_rank, tmp_path):
     flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE, "--batch-size", 16)
     printed = train(data, tmp_path, *flags)
     assert "the blocks above layer 2 and the head are frozen" in printed

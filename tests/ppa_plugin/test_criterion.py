@@ -150,6 +150,39 @@ def test_a_batch_without_masked_tokens_trains_on_nothing_but_seq(model):
     assert all(g is None or not g.any() for g in gradients)
 
 
+@pytest.fixture
+def process_group(tmp_path):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_distributed_data_parallel_accepts_seq_alone_once_the_rest_is_frozen(model, process_group, frozen):
+    config, batch, _ = make_batch(mlm_weight=0.0, tlm_weight=0.0)
+    if frozen:
+        model.freeze_above(2)
+    parallel = torch.nn.parallel.DistributedDataParallel(model)
+    run(parallel, config, batch)[0].backward()
+    if frozen:
+        run(parallel, config, batch)[0].backward()
+    else:
+        with pytest.raises(RuntimeError, match="Expected to have finished reduction"):
+            run(parallel, config, batch)
+
+
+@pytest.mark.parametrize(
+    "flags", [{}, {"tlm_weight": 0.0}, {"seq_weight": 0.0}, {"mlm_sides": "orig", "seq_weight": 0.0}]
+)
+def test_distributed_data_parallel_finds_every_gradient(model, process_group, flags):
+    config, batch, dataset = make_batch(**flags)
+    parallel = torch.nn.parallel.DistributedDataParallel(model)
+    dataset.masking = type(dataset.masking)(VOCABULARY, prob=0.0)
+    without_masked_tokens = dataset.collater([dataset[i] for i in range(4)])
+    for each in (batch, without_masked_tokens, batch):
+        run(parallel, config, each)[0].backward()
+
+
 @pytest.mark.parametrize(("depth", "layer"), [(12, 8), (4, 3), (24, 16), (6, 4), (1, 1)])
 def test_default_layer_is_two_thirds_up(depth, layer):
     assert default_layer(depth) == layer

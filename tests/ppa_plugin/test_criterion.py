@@ -181,6 +181,7 @@ def test_distributed_data_parallel_finds_every_gradient(model, process_group, fl
     without_masked_tokens = dataset.collater([dataset[i] for i in range(4)])
     for each in (batch, without_masked_tokens, batch):
         run(parallel, config, each)[0].backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
 @pytest.mark.parametrize(("depth", "layer"), [(12, 8), (4, 3), (24, 16), (6, 4), (1, 1)])

@@ -13,6 +13,7 @@ from ppa_plugin.evaluation.codes import ENGLISH
 from ppa_plugin.evaluation.readers import RetrievalSet
 from ppa_plugin.evaluation.retrieval import top_k_accuracy
 from ppa_plugin.layers import default_layer
+from ppa_plugin.objectives import packed_mean_pool
 
 # bounds the memory of one forward
 _TOKENS_A_FORWARD = 16_384
@@ -67,12 +68,12 @@ def _embed(model, sequences: list[np.ndarray], layer: int) -> torch.Tensor:
         lengths = np.array([len(sequences[i]) for i in batch])
         tokens = torch.from_numpy(np.concatenate([sequences[i] for i in batch])).to(device)
         positions = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).to(device)
-        hidden = model(tokens, positions, lengths, seq_layer=layer).layer.float()
+        hidden = model(tokens, positions, lengths, seq_layer=layer).layer
         of_token = torch.from_numpy(np.repeat(np.arange(len(batch)), lengths)).to(device)
-        sums = hidden.new_zeros(len(batch), hidden.size(1)).index_add(0, of_token, hidden)
+        pooled = packed_mean_pool(hidden, torch.arange(len(tokens), device=device), of_token, len(batch))
         if vectors is None:
-            vectors = hidden.new_empty(len(sequences), hidden.size(1))
-        vectors[torch.tensor(batch, device=device)] = sums / torch.from_numpy(lengths).to(device).unsqueeze(1)
+            vectors = pooled.new_empty(len(sequences), pooled.size(1))
+        vectors[torch.tensor(batch, device=device)] = pooled
     return vectors
 
 

@@ -82,7 +82,7 @@ def load_dictionary(path: str | Path) -> Dictionary:
 
 def check_dictionary(dictionary: Dictionary, sentencepiece_path: str | Path) -> None:
     """Raise `UserError` unless the dictionary's every index is the Hugging Face id of the model's piece."""
-    expected = [*SPECIALS, *pieces(load_sentencepiece(sentencepiece_path)), MASK]
+    expected = [*SPECIALS, *dictionary_entries(sentencepiece_path)]
     if dictionary.symbols == expected:
         return
     if len(dictionary) != len(expected):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.codes import ENGLISH, canonical
-from ppa_plugin.files import read_lines
+from ppa_plugin.files import read_lines, sha256
 
 RETRIEVAL_TASKS = ("bible", "tatoeba", "sib")
 # Their sentences are the same in every language; Tatoeba's languages share no sentences but with English.
@@ -28,7 +28,7 @@ class Side:
         sentences = tuple(line.removesuffix("\r") for line in read_lines(path))
         if not sentences:
             raise UserError(f"{path} is empty")
-        return cls(path, sentences, hashlib.sha256(path.read_bytes()).hexdigest())
+        return cls(path, sentences, sha256(path))
 
 
 @dataclass(frozen=True)

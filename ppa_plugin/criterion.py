@@ -15,8 +15,8 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.data.shards import SIDES
 from ppa_plugin.distributed import gather_counts, gather_rows, rank_and_world
 from ppa_plugin.layers import default_layer
-from ppa_plugin.model.attention import padded_share
-from ppa_plugin.objectives import info_nce_of_anchors, masked_lm_loss, packed_mean_pool
+from ppa_plugin.model.linear_cross_entropy import linear_cross_entropy
+from ppa_plugin.objectives import info_nce_of_anchors, packed_mean_pool
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class TranslitAlignmentCriterion(FairseqCriterion):
             "ntokens": sample["ntokens"],
             "masked": sum(len(r) for r in rows),
             # the share of padding, weighted by tokens so that it sums across ranks
-            "padding": padded_share(sample["net_input"]["lengths"]) * sample["ntokens"],
+            "padding": output.padding * sample["ntokens"],
             "sample_size": pairs,
         }
         total = output.weight.new_zeros((), dtype=torch.float32)
@@ -122,11 +122,16 @@ class TranslitAlignmentCriterion(FairseqCriterion):
         targets = {stream: sample["masked"][stream]["targets"] for stream in self.weights}
         if not targets:
             return {}
-        hidden = output.head.split([len(t) for t in targets.values()])
-        return {
-            stream: masked_lm_loss(h, t, output.weight, output.bias)
-            for h, (stream, t) in zip(hidden, targets.items(), strict=True)
-        }
+        # one pass over the vocabulary for all of them
+        losses = linear_cross_entropy(
+            output.head,
+            torch.cat(list(targets.values())),
+            output.weight,
+            output.bias,
+            [len(t) for t in targets.values()],
+            output.tied,
+        )
+        return dict(zip(targets, losses.unbind(), strict=True))
 
     def _contrast(self, hidden: Tensor, sample) -> tuple[Tensor, Tensor]:
         """SEQ of this rank's anchors against the candidates of all ranks, and how often the partner ranks first."""

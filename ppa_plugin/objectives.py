@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ppa_plugin.model.linear_cross_entropy import linear_cross_entropy
+
 
 def masked_lm_loss(hidden: Tensor, targets: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Mean cross-entropy of the masked positions, the softmax in FP32.
@@ -17,10 +19,7 @@ def masked_lm_loss(hidden: Tensor, targets: Tensor, weight: Tensor, bias: Tensor
     Returns:
         A scalar; 0 with zero gradient where M = 0.
     """
-    if len(targets) == 0:
-        # every parameter keeps its place in the graph, which DistributedDataParallel counts on
-        return (hidden.sum() + 0.0 * bias.sum()).float()
-    return F.cross_entropy(F.linear(hidden, weight, bias).float(), targets)
+    return linear_cross_entropy(hidden, targets, weight, bias)[0]
 
 
 def mean_pool(hidden: Tensor, keep: Tensor) -> Tensor:

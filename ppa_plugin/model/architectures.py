@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from fairseq.dataclass import FairseqDataclass
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
 from omegaconf import II
 from torch import Tensor, nn
 
 from ppa_plugin.commandline import UserError, exit_on_user_error
+from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
+from ppa_plugin.model.tied_embedding import TiedGradient
 
 _PREFIX = "encoder.sentence_encoder."
 _TOKEN_TYPES = f"{_PREFIX}embed_token_types.weight"
@@ -28,6 +30,13 @@ class TranslitXLMRConfig(FairseqDataclass):
     dropout: float = field(default=0.1, metadata={"help": "dropout after the embeddings and every sub-layer"})
     attention_dropout: float = field(default=0.1, metadata={"help": "dropout on the attention weights"})
     activation_dropout: float = field(default=0.0, metadata={"help": "dropout after the feed-forward activation"})
+    attention: ChoiceEnum(["auto", *KERNELS]) = field(
+        default="auto",
+        metadata={
+            "help": "kernel of attention: auto takes flash-attn where it is installed, else nested, on a GPU, and runs "
+            "of similar length elsewhere"
+        },
+    )
     max_positions: int = II("task.max_positions")
 
 
@@ -41,6 +50,10 @@ class Output(NamedTuple):
     # the output projection: weight (V, C), tied to the embedding, and bias (V,)
     weight: Tensor
     bias: Tensor
+    # takes the projection's gradient of `weight`, for the embedding's to complete; None where no head rows were asked for
+    tied: TiedGradient | None
+    # share of the positions that attention computed which were padding
+    padding: float
 
 
 class _Encoder(nn.Module):
@@ -71,6 +84,7 @@ class TranslitXLMR(BaseFairseqModel):
             config.dropout,
             config.attention_dropout,
             config.activation_dropout,
+            str(config.attention),
         )
         self.encoder = _Encoder(sentence_encoder, config.encoder_embed_dim)
         self.apply(_initialise)
@@ -102,20 +116,22 @@ class TranslitXLMR(BaseFairseqModel):
         """Encode packed sequences once for all terms.
 
         Args:
-            tokens, positions: (T,); lengths: (S,) on the host; cu_seqlens: (S + 1,) their bounds, for kernels that
-                take them: all as `ppa_plugin.data.batch.collate` makes them.
+            tokens, positions: (T,); lengths: (S,) on the host; cu_seqlens: (S + 1,) their bounds: all as
+                `ppa_plugin.data.batch.collate` makes them.
             head_rows: (M,) the rows that the masked-LM head sees; without, the blocks above `seq_layer` are skipped.
             seq_layer: the layer whose output is returned.
         """
-        top = self.depth if head_rows is not None else seq_layer
-        wanted = {k for k in (top, seq_layer) if k is not None}
-        layers = self.encoder.sentence_encoder(tokens, positions, lengths, wanted)
-        head = self.encoder.lm_head
+        encoder, head = self.encoder.sentence_encoder, self.encoder.lm_head
+        tied = None if head_rows is None else TiedGradient()
+        packing = encoder.pack(lengths, cu_seqlens)
+        encoded = encoder(encoder.embed(tokens, positions, tied), packing, seq_layer, head_rows)
         return Output(
-            head=None if head_rows is None else head(layers[top].index_select(0, head_rows)),
-            layer=None if seq_layer is None else layers[seq_layer],
+            head=None if head_rows is None else head(encoded.top),
+            layer=encoded.layer,
             weight=head.weight,
             bias=head.bias,
+            tied=tied,
+            padding=packing.padded_share,
         )
 
     def freeze_above(self, layer: int) -> None:

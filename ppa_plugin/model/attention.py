@@ -1,7 +1,15 @@
-"""Self-attention over packed sequences: torch's scaled_dot_product_attention over runs of similar length."""
+"""Self-attention over packed sequences, by a kernel for sequences of any length or over runs of similar length.
 
-from collections.abc import Iterator
+* `nested`: torch's scaled_dot_product_attention over jagged nested tensors, which on a GPU is a variable-length kernel
+  (flash in half precision, memory-efficient in FP32), with dropout. `torch.nn.attention.varlen` has none.
+* `flash-attn`: the library of that name, where it is installed; half precision on a GPU only.
+* `runs`: scaled_dot_product_attention over runs of neighbours of similar length, padded to the run's longest.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -63,6 +71,46 @@ def padded_share(lengths: np.ndarray) -> float:
     return 1.0 - float(lengths.sum()) / positions
 
 
+def choose_kernel(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
+    """The name of the kernel that `wanted` means here; `auto`: flash-attn or nested on a GPU, runs elsewhere."""
+    if wanted != "auto":
+        return wanted
+    if device.type != "cuda":
+        return "runs"
+    half = dtype in (torch.float16, torch.bfloat16)
+    return "flash-attn" if half and importlib.util.find_spec("flash_attn") else "nested"
+
+
+class Packing:
+    """How T tokens fall into S sequences, and what the kernel needs to know of it: made once for all blocks.
+
+    Args:
+        lengths: (S,) tokens of each sequence, on the host.
+        cu_seqlens: (S + 1,) int32, their bounds, on the device; made here where there are none.
+        kernel: one of `KERNELS`.
+    """
+
+    def __init__(self, lengths: np.ndarray, cu_seqlens: Tensor | None, kernel: str, device: torch.device):
+        self.lengths = lengths
+        self.kernel = kernel
+        self.device = device
+        if cu_seqlens is None:
+            bounds = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+            cu_seqlens = torch.from_numpy(bounds).to(device, non_blocking=True)
+        self.cu_seqlens = cu_seqlens
+        self.shortest, self.longest = int(lengths.min()), int(lengths.max())
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """For the kernel `runs`."""
+        return find_runs(self.lengths, self.device)
+
+    @property
+    def padded_share(self) -> float:
+        """The share of the positions that attention computes which are padding; the rest of the model sees none."""
+        return padded_share(self.lengths) if self.kernel == "runs" else 0.0
+
+
 class PackedSelfAttention(nn.Module):
     """Multi-head self-attention of every packed sequence with itself; parameter names as in fairseq and RoBERTa."""
 
@@ -75,26 +123,53 @@ class PackedSelfAttention(nn.Module):
         self.v_proj = nn.Linear(embed_dim, embed_dim)
         self.out_proj = nn.Linear(embed_dim, embed_dim)
 
-    def forward(self, hidden: Tensor, runs: list[Run]) -> Tensor:
-        """hidden (T, C) -> (T, C)."""
+    def forward(self, hidden: Tensor, packing: Packing, rows: Tensor | None = None) -> Tensor:
+        """hidden (T, C) -> (T, C), or (M, C) for the M `rows` that are wanted."""
         weight = torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight])
         bias = torch.cat([self.q_proj.bias, self.k_proj.bias, self.v_proj.bias])
-        projected = F.linear(hidden, weight, bias)
-        attended = [self._attend(projected[run.first_token : run.last_token], run) for run in runs]
-        return self.out_proj(torch.cat(attended))
+        projected = F.linear(hidden, weight, bias).unflatten(1, (3, self.heads, -1))
+        attended = KERNELS[packing.kernel](projected, packing, self.dropout if self.training else 0.0).flatten(1)
+        return self.out_proj(attended if rows is None else attended.index_select(0, rows))
 
-    def _attend(self, projected: Tensor, run: Run) -> Tensor:
-        """One run's queries, keys and values (t, 3C) -> (t, C)."""
-        positions = run.sequences * run.longest
-        if run.slots is not None:
-            projected = projected.new_zeros(positions, projected.size(1)).index_copy(0, run.slots, projected)
-        heads = projected.view(run.sequences, run.longest, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(
-            heads[0],
-            heads[1],
-            heads[2],
-            attn_mask=None if run.real is None else run.real[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        attended = attended.transpose(1, 2).reshape(positions, -1)
-        return attended if run.slots is None else attended.index_select(0, run.slots)
+
+def _attend_runs(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
+    return torch.cat(
+        [_attend_run(projected[run.first_token : run.last_token], run, dropout) for run in packing.runs]
+    )
+
+
+def _attend_run(projected: Tensor, run: Run, dropout: float) -> Tensor:
+    """One run's queries, keys and values (t, 3, H, D) -> (t, H, D)."""
+    positions = run.sequences * run.longest
+    if run.slots is not None:
+        padded = projected.new_zeros(positions, *projected.shape[1:])
+        projected = padded.index_copy(0, run.slots, projected)
+    heads = projected.unflatten(0, (run.sequences, run.longest)).permute(2, 0, 3, 1, 4)
+    mask = None if run.real is None else run.real[:, None, None, :]
+    attended = F.scaled_dot_product_attention(*heads, attn_mask=mask, dropout_p=dropout)
+    attended = attended.transpose(1, 2).flatten(0, 1)
+    return attended if run.slots is None else attended.index_select(0, run.slots)
+
+
+def _attend_nested(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
+    heads = [
+        torch.nested.nested_tensor_from_jagged(
+            part.contiguous(), packing.cu_seqlens, min_seqlen=packing.shortest, max_seqlen=packing.longest
+        ).transpose(1, 2)
+        for part in projected.unbind(1)
+    ]
+    return F.scaled_dot_product_attention(*heads, dropout_p=dropout).transpose(1, 2).values()
+
+
+def _attend_flash_attn(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
+    from flash_attn import flash_attn_varlen_qkvpacked_func
+
+    return flash_attn_varlen_qkvpacked_func(projected, packing.cu_seqlens, packing.longest, dropout_p=dropout)
+
+
+# (T, 3, H, D) queries, keys and values, their packing and the dropout of attention weights -> (T, H, D)
+KERNELS: dict[str, Callable[[Tensor, Packing, float], Tensor]] = {
+    "runs": _attend_runs,
+    "nested": _attend_nested,
+    "flash-attn": _attend_flash_attn,
+}

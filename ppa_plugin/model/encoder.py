@@ -1,11 +1,14 @@
 """XLM-R's encoder (post-LN RoBERTa) over packed tokens; parameter names as in fairseq's RobertaModel."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ppa_plugin.model.attention import PackedSelfAttention, Run, find_runs
+from ppa_plugin.model.attention import PackedSelfAttention, Packing, choose_kernel
+from ppa_plugin.model.tied_embedding import TiedGradient, look_up
 
 # RoBERTa counts positions from padding_idx + 1 = 2; Hugging Face's 514 rows are 512 positions and these two.
 POSITION_OFFSET = 2
@@ -33,14 +36,22 @@ class EncoderLayer(nn.Module):
         self.dropout = dropout
         self.activation_dropout = activation_dropout
 
-    def forward(self, hidden: Tensor, runs: list[Run]) -> Tensor:
-        """hidden (T, C) -> (T, C)."""
-        hidden = self.self_attn_layer_norm(hidden + self._drop(self.self_attn(hidden, runs), self.dropout))
+    def forward(self, hidden: Tensor, packing: Packing, rows: Tensor | None = None) -> Tensor:
+        """hidden (T, C) -> (T, C), or (M, C) for the M `rows` that are wanted: keys and values see all the same."""
+        attended = self._drop(self.self_attn(hidden, packing, rows), self.dropout)
+        hidden = self.self_attn_layer_norm((hidden if rows is None else hidden.index_select(0, rows)) + attended)
         inner = self._drop(F.gelu(self.fc1(hidden)), self.activation_dropout)
         return self.final_layer_norm(hidden + self._drop(self.fc2(inner), self.dropout))
 
     def _drop(self, hidden: Tensor, probability: float) -> Tensor:
         return F.dropout(hidden, probability) if self.training and probability else hidden
+
+
+class Encoded(NamedTuple):
+    """What the blocks give: the wanted rows (M, C) of the top layer, and the whole wanted layer (T, C)."""
+
+    top: Tensor | None
+    layer: Tensor | None
 
 
 class PackedEncoder(nn.Module):
@@ -52,6 +63,7 @@ class PackedEncoder(nn.Module):
         max_positions: tokens of the longest sequence, specials included.
         dropout, attention_dropout, activation_dropout: after embeddings and sub-layers, on attention weights, and after
             the activation of the feed-forward layers.
+        attention: one of `ppa_plugin.model.attention.KERNELS`, or "auto".
     """
 
     def __init__(
@@ -65,6 +77,7 @@ class PackedEncoder(nn.Module):
         dropout: float = 0.1,
         attention_dropout: float = 0.1,
         activation_dropout: float = 0.0,
+        attention: str = "auto",
     ):
         super().__init__()
         self.embed_tokens = nn.Embedding(vocabulary, embed_dim, padding_idx=PADDING_INDEX)
@@ -77,34 +90,40 @@ class PackedEncoder(nn.Module):
             for _ in range(layers)
         )
         self.dropout = dropout
+        self.attention = attention
 
-    def embed(self, tokens: Tensor, positions: Tensor) -> Tensor:
+    def embed(self, tokens: Tensor, positions: Tensor, tied: TiedGradient | None = None) -> Tensor:
         """tokens (T,), positions (T,) from 0 -> layer 0 (T, C)."""
-        embedded = self.embed_tokens(tokens) + self.embed_positions(positions + POSITION_OFFSET)
+        embedded = look_up(self.embed_tokens.weight, tokens, tied) + self.embed_positions(positions + POSITION_OFFSET)
         embedded = self.layernorm_embedding(embedded + self.embed_token_types.weight[0])
         return F.dropout(embedded, self.dropout) if self.training and self.dropout else embedded
 
-    def forward(
-        self, tokens: Tensor, positions: Tensor, lengths: np.ndarray, wanted_layers: set[int]
-    ) -> dict[int, Tensor]:
-        """Run the blocks up to the highest wanted layer.
+    def pack(self, lengths: np.ndarray, cu_seqlens: Tensor | None) -> Packing:
+        """The packing of sequences of `lengths` (S,), for the kernel that attention uses here."""
+        weight = self.embed_tokens.weight
+        kernel = choose_kernel(self.attention, weight.device, weight.dtype)
+        return Packing(lengths, cu_seqlens, kernel, weight.device)
+
+    def forward(self, hidden: Tensor, packing: Packing, wanted_layer: int | None, rows: Tensor | None) -> Encoded:
+        """Run the blocks up to the wanted layer, or all of them where rows are wanted.
 
         Args:
-            tokens: (T,) the packed sequences.
-            positions: (T,) from 0 within each sequence.
-            lengths: (S,) tokens of each sequence, on the host.
-            wanted_layers: k is the output of block k, 0 the embeddings.
-
-        Returns:
-            {k: (T, C)} for every wanted layer.
+            hidden: (T, C) layer 0.
+            packing: from `pack`.
+            wanted_layer: k is the output of block k, 0 the embeddings; None for none.
+            rows: (M,) the rows of the top layer that are wanted; the last block computes no others, unless its whole
+                output is the wanted layer. None for none.
         """
-        runs = find_runs(lengths, tokens.device)
-        hidden = self.embed(tokens, positions)
-        outputs = {0: hidden}
-        for k in range(1, max(wanted_layers) + 1):
-            hidden = self.layers[k - 1](hidden, runs)
-            outputs[k] = hidden
-        return {k: outputs[k] for k in wanted_layers}
+        depth = len(self.layers)
+        layer = hidden if wanted_layer == 0 else None
+        for k in range(1, (wanted_layer if rows is None else depth) + 1):
+            narrow = rows if k == depth and wanted_layer != depth else None
+            hidden = self.layers[k - 1](hidden, packing, narrow)
+            layer = hidden if k == wanted_layer else layer
+        if rows is None:
+            return Encoded(None, layer)
+        narrowed = depth > 0 and wanted_layer != depth
+        return Encoded(hidden if narrowed else hidden.index_select(0, rows), layer)
 
 
 class MaskedLMHead(nn.Module):

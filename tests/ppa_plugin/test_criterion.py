@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from pairs import make_dataset
@@ -44,20 +45,21 @@ def run(model, config, batch):
 
 def reference_terms(model, dataset, layer, temperature=1.0):
     """Every term in float64, sequence by sequence, without packing."""
-    encoder, head = model.encoder.sentence_encoder, model.encoder.lm_head
+    head = model.encoder.lm_head
     terms, vectors = {}, {"orig": [], "latn": []}
     for stream in dataset.streams:
         losses = []
         for i in range(len(dataset)):
             masked, chosen, targets = dataset[i][stream]
             tokens = torch.from_numpy(masked)
-            layers = encoder(tokens, torch.arange(len(tokens)), torch.tensor([len(tokens)]).numpy(), {layer, DEPTH})
-            logits = head(layers[DEPTH]) @ head.weight.T + head.bias
+            everything, length = torch.arange(len(tokens)), np.array([len(tokens)])
+            output = model(tokens, everything, length, head_rows=everything, seq_layer=layer)
+            logits = output.head @ head.weight.T + head.bias
             log_probabilities = torch.log_softmax(logits, 1)
             losses += [-log_probabilities[p, t] for p, t in zip(chosen.tolist(), targets.tolist(), strict=True)]
             if stream != "tlm":
                 content = (tokens > 2) | (tokens == VOCABULARY - 1)
-                vectors[stream].append(layers[layer][content].mean(0))
+                vectors[stream].append(output.layer[content].mean(0))
         terms[stream] = torch.stack(losses).mean()
     if vectors["orig"]:
         every = torch.stack(vectors["orig"] + vectors["latn"])

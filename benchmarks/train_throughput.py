@@ -1,0 +1,295 @@
+"""Pairs a second of a training step: ours, on packed tokens, against three padded passes of Transformers' model.
+
+    python benchmarks/train_throughput.py --text DIR [--languages tur_Latn,ell_Grek] --arch glot500_base --pairs 16
+    python benchmarks/train_throughput.py --data-bin data-bin/shard00 --device cuda --precision fp16 --pairs 128
+    python benchmarks/train_throughput.py --text DIR --arch translit_tiny --vocabulary 16000 --grid
+
+Both steps share the parameters, the pairs and the masks, and run in turn in one process; figures are medians over the
+rounds. A step is the forward and backward of one micro-batch of pairs drawn at random; one step of Adam, measured
+apart, is spread over `--update-pairs` pairs. Losses are compared without dropout. The baseline is the step of the
+paper's code: random batches padded to their longest sequence, one pass a stream, the head on masked positions only.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import padded_step
+import real_pairs
+import torch
+from peak_memory import PeakMemory
+from ppa_preprocess.plan import architecture_sizes
+
+from ppa_plugin import commandline
+from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCriterionConfig
+from ppa_plugin.data.batch import collate
+from ppa_plugin.data.masking import STREAMS
+from ppa_plugin.flops import estimate_flops, measure_peak
+from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
+
+PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+LOSS_SCALE = 128.0
+GRID_PAIRS, GRID_LENGTHS = (16, 64, 256), (32, 128, 512)
+
+
+class Bench:
+    """A model, its padded twin on the same parameters, and the steps of both."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.device = torch.device(args.device)
+        self.dtype = PRECISIONS[args.precision]
+        torch.set_float32_matmul_precision("high" if args.precision == "tf32" else "highest")
+        self.sizes = architecture_sizes(args.arch, args.vocabulary, 512)
+        torch.manual_seed(0)
+        config = TranslitXLMRConfig(
+            encoder_layers=self.sizes.layers,
+            encoder_embed_dim=self.sizes.embed_dim,
+            encoder_ffn_embed_dim=self.sizes.ffn_dim,
+            encoder_attention_heads=self.sizes.heads,
+            max_positions=self.sizes.max_positions,
+        )
+        self.model = TranslitXLMR(config, args.vocabulary).to(self.device, self.dtype)
+        self.padded = padded_step.share_parameters(self.model)
+        self.criterion = TranslitAlignmentCriterion(
+            TranslitAlignmentCriterionConfig(), SimpleNamespace(model_depth=self.sizes.layers)
+        )
+        self.layer = self.criterion.seq_layer
+
+    def ours(self, batch: dict, train: bool = True) -> dict[str, float]:
+        """One step on packed tokens; the terms, as numbers, only where nothing is timed."""
+        self.model.train(train)
+        loss, pairs, log = self.criterion(self.model, batch)
+        if train:
+            (loss * (LOSS_SCALE / pairs)).backward()
+            return {}
+        return {term: float(log[term]) / pairs for term in ("mlm_orig", "mlm_latn", "seq", "tlm")}
+
+    def baseline(self, batch: dict, train: bool = True) -> dict[str, float]:
+        """One step on padded batches."""
+        self.padded.train(train)
+        terms = padded_step.losses(self.padded, batch, self.layer)
+        if train:
+            (sum(terms.values()) * LOSS_SCALE).backward()
+            return {}
+        return {term: float(loss) for term, loss in terms.items()}
+
+    def batches(self, samples: list[dict]) -> tuple[dict, dict]:
+        """The same pairs, packed and padded, on the device."""
+        packed = _to(collate(samples, STREAMS), self.device)
+        return packed, padded_step.pad(samples, self.device)
+
+    def flops(self, lengths: np.ndarray, masked: int, narrow_top: bool) -> int:
+        """Floating-point operations of a step over sequences of these lengths."""
+        sizes = self.sizes
+        return estimate_flops(
+            sizes.layers, sizes.embed_dim, sizes.ffn_dim, sizes.vocabulary, lengths, masked, narrow_top
+        )
+
+    def forget_gradients(self) -> None:
+        """Give the gradients' memory back, so that each step of Adam's length starts alike."""
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark: a table on the terminal, JSON where asked for."""
+    commandline.run(_main, argv)
+
+
+def _main(argv: list[str] | None) -> None:
+    args = _parser().parse_args(argv)
+    pairs = (
+        real_pairs.from_shard(args.data_bin, args.vocabulary)
+        if args.data_bin
+        else real_pairs.from_text(args.text, args.languages, args.vocabulary)
+    )
+    args.vocabulary = pairs.masking.vocabulary
+    bench = Bench(args)
+    report = {"machine": _machine(bench.device), "arguments": vars(args) | {"text": str(args.text)}}
+    report["peak_flops"] = measure_peak(bench.device, bench.dtype)
+    report["comparison"] = compare(bench, pairs, args)
+    if args.grid:
+        report["grid"] = grid(bench, pairs, args)
+    _print(report)
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def compare(bench: Bench, pairs, args: argparse.Namespace) -> dict[str, Any]:
+    """Ours and the baseline in turn: times, memory, losses."""
+    samples = draw(pairs, args.pairs, args.seed)
+    packed, padded = bench.batches(samples)
+    with torch.no_grad():
+        terms = {"ours": bench.ours(packed, train=False), "baseline": bench.baseline(padded, train=False)}
+    difference = max(abs(terms["ours"][term] - value) / max(abs(value), 1) for term, value in terms["baseline"].items())
+    steps = {"ours": lambda: bench.ours(packed)}
+    if not args.no_baseline:
+        steps["baseline"] = lambda: bench.baseline(padded)
+    seconds = {name: [] for name in steps}
+    memory = dict.fromkeys(steps, 0)
+    for round_ in range(args.rounds + 1):  # the first one warms up
+        for name, step in steps.items():
+            bench.forget_gradients()
+            with PeakMemory(bench.device) as peak:
+                elapsed = _time(step, bench.device)
+            if round_:
+                seconds[name].append(elapsed)
+                memory[name] = max(memory[name], peak.bytes)
+    adam = _time_adam(bench) if args.update_pairs else 0.0
+    lengths = packed["net_input"]["lengths"]
+    masked = sum(len(packed["masked"][stream]["targets"]) for stream in STREAMS)
+    positions = [batch["tokens"].shape for batch in padded.values()]
+    padded_lengths = np.concatenate([np.full(*shape) for shape in positions])
+    result = {
+        "tokens": int(lengths.sum()),
+        "masked": masked,
+        "padding": 1 - lengths.sum() / padded_lengths.sum(),
+        "loss_difference": difference,
+        "adam_s": adam,
+        "predicted_ratio": bench.flops(padded_lengths, masked, False) / bench.flops(lengths, masked, True),
+        "steps": {},
+    }
+    for name, times in seconds.items():
+        second = statistics.median(times)
+        flops = bench.flops(lengths, masked, True)
+        updated = second + adam * args.pairs / args.update_pairs if args.update_pairs else second
+        result["steps"][name] = {
+            "seconds": times,
+            "median_s": second,
+            "pairs_per_s": args.pairs / second,
+            "tokens_per_s": int(lengths.sum()) / second,
+            "flops_per_s": flops / second,
+            "pairs_per_s_with_adam": args.pairs / updated,
+            "tokens_per_s_with_adam": int(lengths.sum()) / updated,
+            "peak_bytes": memory[name],
+        }
+    if not args.no_baseline:
+        ratios = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds["baseline"], strict=True)]
+        result["ratio"] = {"median": statistics.median(ratios), "rounds": ratios}
+        result["memory_ratio"] = memory["ours"] / memory["baseline"]
+    return result
+
+
+def grid(bench: Bench, pairs, args: argparse.Namespace) -> list[dict[str, float]]:
+    """Ours alone, over micro-batches of several sizes and sides of several lengths."""
+    rows = []
+    sets = [(size, None, pairs) for size in GRID_PAIRS]
+    sets += [(args.pairs, length, real_pairs.with_mean_length(pairs, length)) for length in GRID_LENGTHS]
+    for size, length, source in sets:
+        packed = _to(collate(draw(source, size, args.seed), STREAMS), bench.device)
+        times = []
+        for round_ in range(args.rounds + 1):
+            bench.forget_gradients()
+            elapsed = _time(lambda packed=packed: bench.ours(packed), bench.device)
+            times += [elapsed] if round_ else []
+        second = statistics.median(times)
+        lengths = packed["net_input"]["lengths"]
+        masked = sum(len(packed["masked"][stream]["targets"]) for stream in STREAMS)
+        rows.append(
+            {
+                "pairs": size,
+                "side_tokens": length,
+                "tokens": int(lengths.sum()),
+                "pairs_per_s": size / second,
+                "tokens_per_s": int(lengths.sum()) / second,
+                "flops_per_s": bench.flops(lengths, masked, True) / second,
+            }
+        )
+    return rows
+
+
+def draw(pairs, count: int, seed: int) -> list[dict]:
+    """`count` pairs at random, with their masks."""
+    chosen = np.random.default_rng(seed).choice(len(pairs), count, replace=count > len(pairs))
+    return [pairs[int(index)] for index in chosen]
+
+
+def _time(step: Callable[[], Any], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _time_adam(bench: Bench) -> float:
+    """Seconds of one step of Adam over FP32 copies of all parameters."""
+    masters = [parameter.detach().float().clone() for parameter in bench.model.parameters()]
+    for master in masters:
+        master.grad = torch.zeros_like(master)
+    adam = torch.optim.AdamW(masters, lr=2e-5, fused=True)
+    adam.step()
+    return statistics.median(_time(adam.step, bench.device) for _ in range(3))
+
+
+def _to(batch: Any, device: torch.device) -> Any:
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device)
+    return {key: _to(value, device) for key, value in batch.items()} if isinstance(batch, dict) else batch
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__}
+
+
+def _print(report: dict[str, Any]) -> None:
+    write, result, peak = sys.stdout.write, report["comparison"], report["peak_flops"]
+    write(f"{report['machine']}, large matmul {peak / 1e9:,.0f} GFLOP/s\n")
+    write(
+        f"{result['tokens']:,} real tokens, {result['masked']:,} masked, {result['padding']:.0%} of the padded "
+        f"positions are padding; losses differ by {result['loss_difference']:.1e}; Adam {result['adam_s']:.3f} s\n"
+    )
+    write(f"{'':10}{'pairs/s':>10}{'tokens/s':>11}{'GFLOP/s':>10}{'of peak':>9}{'peak GB':>9}{'with Adam':>11}\n")
+    for name, step in result["steps"].items():
+        write(
+            f"{name:10}{step['pairs_per_s']:10.2f}{step['tokens_per_s']:11,.0f}{step['flops_per_s'] / 1e9:10,.0f}"
+            f"{step['flops_per_s'] / peak:9.0%}{step['peak_bytes'] / 1e9:9.1f}{step['pairs_per_s_with_adam']:11.2f}\n"
+        )
+    if "ratio" in result:
+        rounds = result["ratio"]["rounds"]
+        write(
+            f"ratio {result['ratio']['median']:.2f} (median of {len(rounds)} rounds, {min(rounds):.2f} to "
+            f"{max(rounds):.2f}); {result['predicted_ratio']:.2f} by arithmetic alone; memory "
+            f"{result['memory_ratio']:.2f}\n"
+        )
+    for row in report.get("grid", []):
+        write(
+            f"{row['pairs']:4} pairs, sides of {row['side_tokens'] or 'their own'} tokens: "
+            f"{row['pairs_per_s']:9.2f} pairs/s {row['tokens_per_s']:10,.0f} tokens/s "
+            f"{row['flops_per_s'] / peak:6.0%} of peak\n"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--text", type=Path, help="directory of <lang>.txt or <lang>/train.tsv")
+    source.add_argument("--data-bin", type=Path, help="a shard made by ppa-preprocess")
+    parser.add_argument("--languages", type=lambda text: text.split(","), default=[], help="only these (default: all)")
+    parser.add_argument("--arch", default="glot500_base", help="default: %(default)s")
+    parser.add_argument("--vocabulary", type=int, default=401_145, help="entries (default: Glot500's, %(default)s)")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="default: %(default)s")
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")
+    parser.add_argument("--pairs", type=int, default=16, help="pairs a micro-batch (default: %(default)s)")
+    parser.add_argument("--update-pairs", type=int, default=512, help="pairs a step of Adam; 0: none (default: 512)")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of pairs (default: %(default)s)")
+    parser.add_argument("--no-baseline", action="store_true", help="time ours alone")
+    parser.add_argument("--grid", action="store_true", help="ours over several batch sizes and lengths")
+    parser.add_argument("--json", type=Path, help="write the report here")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

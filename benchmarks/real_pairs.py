@@ -14,8 +14,8 @@ from ppa_preprocess.romanize import romanize_lines
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import EOS, STREAMS, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
-from ppa_plugin.data.vocabulary import load_dictionary, to_indices
 from ppa_plugin.data.shards import find_beside, language_directories, load_pair
+from ppa_plugin.data.vocabulary import load_dictionary, to_indices
 from ppa_plugin.files import read_lines
 
 # On SIB-200's training text of nine languages this gives 184 real tokens a pair over the three streams.

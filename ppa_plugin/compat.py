@@ -48,6 +48,7 @@ def quiet_imports() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"fairscale\.")
     warnings.filterwarnings("ignore", category=UserWarning, module=r"hydra\.")
     warnings.filterwarnings("ignore", message=r"\n'config' is validated against ConfigStore schema")
+    warnings.filterwarnings("ignore", message="The PyTorch API of nested tensors is in prototype stage")
     logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.shards import SIDES
-from ppa_plugin.distributed import gather_counts, gather_rows, rank_and_world
+from ppa_plugin.distributed import gather_rows, rank_and_world
 from ppa_plugin.layers import default_layer
 from ppa_plugin.model.linear_cross_entropy import linear_cross_entropy
 from ppa_plugin.objectives import info_nce_of_anchors, packed_mean_pool
@@ -38,6 +38,12 @@ class TranslitAlignmentCriterionConfig(FairseqDataclass):
         metadata={"help": "block whose output is pooled for SEQ (default: 8 of 12, else two thirds of the depth)"},
     )
     seq_temperature: float = field(default=1.0, metadata={"help": "divides the similarities of SEQ"})
+    seq_negatives: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "contrast the pairs of all ranks, in rank order, in consecutive groups of this many (default: all)"
+        },
+    )
     seq_pooling: ChoiceEnum(["mean", "cls"]) = field(
         default="mean", metadata={"help": "sentence vector: mean over tokens that are not special, or that of <s>"}
     )
@@ -90,6 +96,8 @@ class TranslitAlignmentCriterion(FairseqCriterion):
             self.seq_layer = default_layer(task.model_depth) if cfg.seq_layer is None else cfg.seq_layer
             if not 0 <= self.seq_layer <= task.model_depth:
                 raise UserError(f"--seq-layer {self.seq_layer} is beyond the model's depth, {task.model_depth} blocks")
+            if cfg.seq_negatives is not None and cfg.seq_negatives < 2:
+                raise UserError(f"--seq-negatives {cfg.seq_negatives}: a pair needs another one to contrast with")
             logger.info("SEQ pools the output of layer %d of %d", self.seq_layer, task.model_depth)
 
     def forward(self, model, sample, reduce=True):
@@ -103,6 +111,7 @@ class TranslitAlignmentCriterion(FairseqCriterion):
             "masked": sum(len(r) for r in rows),
             # the share of padding, weighted by tokens so that it sums across ranks
             "padding": output.padding * sample["ntokens"],
+            "flops": output.flops,
             "sample_size": pairs,
         }
         total = output.weight.new_zeros((), dtype=torch.float32)
@@ -137,15 +146,19 @@ class TranslitAlignmentCriterion(FairseqCriterion):
         """SEQ of this rank's anchors against the candidates of all ranks, and how often the partner ranks first."""
         vectors = self._sentence_vectors(hidden, sample)
         orig, latn = (vectors.index_select(0, sample["sequence"][side]) for side in SIDES)
-        counts = gather_counts(len(orig), orig.device)
+        most, pairs = sample["most_pairs"], torch.arange(len(orig), device=orig.device)
         differentiable = self.cfg.seq_gather == "exact"
-        both = torch.cat([orig, latn], dim=1)
-        all_orig, all_latn = gather_rows(both, counts, differentiable).chunk(2, dim=1)
-        if differentiable or len(counts) == 1:
-            offset = sum(counts[: rank_and_world()[0]])
-            return info_nce_of_anchors(orig, latn, all_orig, all_latn, offset, self.cfg.seq_temperature)
-        # as released: every rank takes the mean over all anchors, and only its own rows carry a gradient
-        return info_nce_of_anchors(all_orig, all_latn, all_orig, all_latn, 0, self.cfg.seq_temperature)
+        gathered, real = gather_rows(torch.cat([orig, latn], dim=1), most, differentiable)
+        all_orig, all_latn = gathered.chunk(2, dim=1)
+        own = pairs + rank_and_world()[0] * most
+        anchors = torch.cat([orig, latn])
+        if real is not None and not differentiable:
+            # as released: every rank takes the mean over all anchors, and only its own rows carry a gradient
+            own = real.nonzero().squeeze(1)
+            anchors = torch.cat([all_orig[own], all_latn[own]])
+        return info_nce_of_anchors(
+            anchors, all_orig, all_latn, own, real, self.cfg.seq_negatives, self.cfg.seq_temperature
+        )
 
     def _sentence_vectors(self, hidden: Tensor, sample) -> Tensor:
         """(T, C) -> (S, C) in FP32, normalised where the similarity is the cosine."""
@@ -169,6 +182,7 @@ class TranslitAlignmentCriterion(FairseqCriterion):
         metrics.log_scalar("padding", totals["padding"] / tokens, tokens, round=3)
         metrics.log_speed("pairs_per_s", pairs, round=1)
         metrics.log_speed("tokens_per_s", tokens, round=0)
+        metrics.log_speed("_flops_per_s", totals["flops"])  # for the task's mfu; fairseq prints no _names
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

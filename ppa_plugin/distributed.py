@@ -2,6 +2,7 @@
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -12,52 +13,44 @@ def rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
-def gather_rows(rows: Tensor, counts: list[int], differentiable: bool = True) -> Tensor:
-    """The rows of all ranks, in rank order: (counts[rank], C) -> (sum(counts), C).
+def gather_rows(rows: Tensor, most: int, differentiable: bool = True) -> tuple[Tensor, Tensor | None]:
+    """The rows of all ranks, in rank order: (n, C) -> (ranks x most, C), and which of them are real.
+
+    Each rank's share is filled up to `most` rows with zeros, so that all shapes are known on the host and nothing waits
+    for the device.
 
     Args:
-        rows: this rank's rows.
-        counts: how many rows each rank holds, from `gather_counts`; ranks may differ.
+        rows: this rank's rows, at most `most`; ranks may differ in how many they hold.
+        most: the same number on all ranks.
         differentiable: gradients flow to the ranks that own the rows (summed over ranks). Otherwise the others'
             rows are constants and only this rank's slice carries a gradient, as in the released code.
+
+    Returns:
+        The rows, and (ranks x most,) bool; on one rank, the rows as they are and None.
     """
-    if len(counts) == 1:
-        return rows
-    gathered = _GatherRows.apply(rows, counts)
-    if differentiable:
-        return gathered
-    rank, _ = rank_and_world()
-    start = sum(counts[:rank])
-    gathered = gathered.detach()
-    return torch.cat([gathered[:start], rows, gathered[start + counts[rank] :]])
-
-
-def gather_counts(count: int, device: torch.device) -> list[int]:
-    """How many rows each rank holds, in rank order."""
-    _, world = rank_and_world()
+    rank, world = rank_and_world()
     if world == 1:
-        return [count]
-    counts = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(world)]
-    dist.all_gather(counts, torch.tensor([count], device=device))
-    return torch.cat(counts).tolist()
+        return rows, None
+    # a column of ones travels with the rows, and arrives as zeros where a share was filled up
+    marked = F.pad(torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1), (0, 0, 0, most - len(rows)))
+    gathered = _GatherRows.apply(marked)
+    if not differentiable:
+        gathered = gathered.detach()
+        gathered = torch.cat([gathered[: rank * most], marked, gathered[(rank + 1) * most :]])
+    return gathered[:, :-1], gathered[:, -1].detach() > 0
 
 
 class _GatherRows(torch.autograd.Function):
-    """all_gather of ragged rows whose backward sums, over ranks, the gradient of each rank's slice."""
+    """all_gather of equal shares whose backward sums, over ranks, the gradient of each rank's share."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, counts: list[int]) -> Tensor:
-        ctx.counts = counts
-        padded = rows.new_zeros(max(counts), *rows.shape[1:])
-        padded[: len(rows)] = rows
-        blocks = [torch.empty_like(padded) for _ in counts]
-        dist.all_gather(blocks, padded)
-        return torch.cat([block[:count] for block, count in zip(blocks, counts, strict=True)])
+    def forward(ctx, rows: Tensor) -> Tensor:
+        blocks = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(blocks, rows.contiguous())
+        return torch.cat(blocks)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, gradient: Tensor) -> Tensor:
         gradient = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(gradient)
-        rank = dist.get_rank()
-        start = sum(ctx.counts[:rank])
-        return gradient[start : start + ctx.counts[rank]], None
+        return gradient.chunk(dist.get_world_size())[dist.get_rank()]

@@ -56,32 +56,58 @@ def info_nce(orig: Tensor, latn: Tensor, temperature: float = 1.0) -> Tensor:
         orig, latn: (N, C); row i of one belongs to row i of the other.
         temperature: divides the similarities.
     """
-    return info_nce_of_anchors(orig, latn, orig, latn, 0, temperature)[0]
+    pairs = torch.arange(len(orig), device=orig.device)
+    return info_nce_of_anchors(torch.cat([orig, latn]), orig, latn, pairs, temperature=temperature)[0]
 
 
 def info_nce_of_anchors(
-    orig: Tensor, latn: Tensor, all_orig: Tensor, all_latn: Tensor, offset: int, temperature: float = 1.0
+    anchors: Tensor,
+    orig: Tensor,
+    latn: Tensor,
+    own: Tensor,
+    real: Tensor | None = None,
+    negatives: int | None = None,
+    temperature: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """`info_nce` for the anchors of one rank against the candidates of all ranks.
 
     Args:
-        orig, latn: (n, C) the anchors: this rank's pairs.
-        all_orig, all_latn: (N, C) the pairs of all ranks, in rank order; the anchors' own rows start at `offset`.
+        anchors: (2n, C) the vectors of n pairs: those of `orig`, then those of `latn`.
+        orig, latn: (N, C) the candidates: the pairs of all ranks, in rank order.
+        own: (n,) which of the N pairs each anchor pair is.
+        real: (N,) bool, which candidates are pairs and which only fill a rank's share up; without, all are.
+        negatives: the real pairs are cut, in order, into groups of this many (the last may be smaller), and a pair
+            contrasts within its group; without, all are one group. The mean over anchors is then the pair-weighted
+            mean over the groups.
         temperature: divides the similarities.
 
     Returns:
-        The mean over the 2n anchors, and the share of them whose partner ranks first (ties are misses; 1 for N = 1).
+        The mean over the 2n anchors, and the share of them whose partner ranks first (ties are misses; 1 for a group of
+        one pair).
     """
-    anchors = torch.cat([orig, latn]).float()
-    candidates = torch.cat([all_orig, all_latn]).float()
-    n, total = len(orig), len(all_orig)
-    own = offset + torch.arange(n, device=orig.device)
-    own, partner = torch.cat([own, own + total]), torch.cat([own + total, own])
+    total = len(orig)
+    candidates = torch.cat([orig, latn]).float()
     with torch.autocast(anchors.device.type, enabled=False):  # --amp would turn this product into FP16
-        scores = anchors @ candidates.T / temperature
-    scores = scores.scatter(1, own.unsqueeze(1), float("-inf"))
+        scores = anchors.float() @ candidates.T / temperature
+    left_out = _left_out(total, own, real, negatives)
+    partner = torch.cat([own + total, own])
+    scores = scores.masked_fill(left_out, float("-inf"))
     loss = F.cross_entropy(scores, partner)
     with torch.no_grad():
         positive = scores.gather(1, partner.unsqueeze(1))
         hits = (scores >= positive).sum(1) == 1
     return loss, hits.float().mean()
+
+
+def _left_out(total: int, own: Tensor, real: Tensor | None, negatives: int | None) -> Tensor:
+    """(2n, 2N) bool: no anchor contrasts with itself, with what fills up, or with another group."""
+    columns = torch.arange(total, device=own.device)
+    elsewhere = torch.zeros(len(own), total, dtype=torch.bool, device=own.device)
+    if real is not None:
+        elsewhere |= ~real
+    if negatives is not None:
+        place = columns if real is None else real.cumsum(0) - 1
+        group = place // negatives
+        elsewhere |= group[own].unsqueeze(1) != group
+    itself = elsewhere | (own.unsqueeze(1) == columns)
+    return torch.cat([torch.cat([itself, elsewhere], 1), torch.cat([elsewhere, itself], 1)])

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
+import torch
 from fairseq import utils
 from fairseq.data import ConcatDataset, Dictionary
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.logging.meters import safe_round
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
@@ -19,6 +21,7 @@ from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import SIDES, find_beside, language_directories, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.failure import end_run_on_failure
+from ppa_plugin.flops import measure_peak
 from ppa_plugin.retrieval_metric import RetrievalMetric
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,8 @@ class TranslitAlignmentConfig(FairseqDataclass):
     tlm_weight: float = II("criterion.tlm_weight")
     batch_size: Optional[int] = II("dataset.batch_size")
     world_size: int = II("distributed_training.distributed_world_size")
+    amp: bool = II("common.amp")
+    seq_negatives: Optional[int] = II("criterion.seq_negatives")
     ddp_backend: str = II("distributed_training.ddp_backend")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     restore_file: str = II("checkpoint.restore_file")
@@ -76,6 +81,7 @@ class TranslitAlignmentTask(FairseqTask):
         self.dictionary = dictionary
         self.retrieval = retrieval
         self.retrieval_top10 = None
+        self.peak_flops = None
         self.streams = needed_streams(cfg.mlm_weight, cfg.mlm_sides, cfg.seq_weight, cfg.tlm_weight)
         self.model = None
 
@@ -113,15 +119,20 @@ class TranslitAlignmentTask(FairseqTask):
         if not criterion.weights and self.model is not None:
             self.model.freeze_above(criterion.seq_layer)
             logger.info("SEQ alone: the blocks above layer %d and the head are frozen", criterion.seq_layer)
-        if cfg.seq_weight and self.pairs_per_contrastive_batch:
+        if cfg.seq_weight and self.cfg.batch_size:
             ranks, pairs = self.cfg.world_size, self.cfg.batch_size
-            logger.info("pairs per contrastive batch: %d x %d = %d", ranks, pairs, ranks * pairs)
+            groups = f", in groups of {cfg.seq_negatives}" if cfg.seq_negatives else ""
+            logger.info("pairs per contrastive batch: %d x %d = %d%s", ranks, pairs, ranks * pairs, groups)
         return criterion
 
     @property
     def pairs_per_contrastive_batch(self) -> int | None:
-        """W x b; None where --max-tokens alone decides."""
-        return self.cfg.world_size * self.cfg.batch_size if self.cfg.batch_size else None
+        """W x b, or a group of them with --seq-negatives; None where --max-tokens alone decides."""
+        groups = self.cfg.seq_negatives
+        if not self.cfg.batch_size:
+            return groups
+        pairs = self.cfg.world_size * self.cfg.batch_size
+        return min(pairs, groups) if groups else pairs
 
     def get_checkpoint_dict(self) -> dict:
         """What fairseq keeps for the task in a checkpoint, to compare when training resumes."""
@@ -169,7 +180,13 @@ class TranslitAlignmentTask(FairseqTask):
     def train_step(self, *args, **kwargs):
         """As stock fairseq; a failure ends the run on all ranks."""
         with end_run_on_failure("a training step"):
+            if self.peak_flops is None:
+                self.peak_flops = self._measure_peak()
             return super().train_step(*args, **kwargs)
+
+    def _measure_peak(self) -> float:
+        weight = next(self.model.parameters())
+        return self.cfg.world_size * measure_peak(weight.device, torch.float16 if self.cfg.amp else weight.dtype)
 
     def valid_step(self, *args, **kwargs):
         """As stock fairseq; a failure ends the run on all ranks."""
@@ -183,8 +200,10 @@ class TranslitAlignmentTask(FairseqTask):
                 self.retrieval_top10 = self.retrieval(model)
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
-        """Log the criterion's terms and, in validation, the retrieval accuracy."""
+        """Log the criterion's terms; in training `mfu`, the share of the machine's peak; in validation retrieval."""
         super().reduce_metrics(logging_outputs, criterion)
+        if self.peak_flops is not None and criterion.training:
+            metrics.log_derived("mfu", lambda meters: safe_round(meters["_flops_per_s"].avg / self.peak_flops, 3))
         if self.retrieval_top10 is not None and not criterion.training:
             metrics.log_scalar("retrieval_top10", self.retrieval_top10, round=4)
 

@@ -6,7 +6,6 @@ The sizes of an architecture are read from where it is registered, ppa_plugin/mo
 """
 
 import argparse
-from bisect import bisect_right
 from math import ceil
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 from ppa_plugin.commandline import UserError
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.model.encoder import POSITION_OFFSET
+from ppa_plugin.model.linear_cross_entropy import CHUNK, KEPT_SHARE
 
 # training flag (FP32 has none): bytes a parameter of the parameters, their gradients and the optimizer state
 PRECISIONS = {
@@ -27,6 +27,8 @@ PRECISIONS = {
 SPECIALS_OF_A_PAIR = 7
 # what the CUDA context, its libraries and the allocator's rounding take beside the tensors
 CUDA_CONTEXT = 10**9
+# pairs a micro-batch beyond which nobody asks
+_MOST_PAIRS = 4096
 
 
 class Sizes(NamedTuple):
@@ -48,7 +50,7 @@ class Memory(NamedTuple):
     optimizer: int
     buckets: int  # pytorch_ddp's copy of the gradients; 0 on one GPU
     activations: int  # kept from the forward for the backward, without the logits
-    logits: int  # FP32, kept and at work
+    logits: int  # kept, and the chunk at work
     tied_gradient: int  # of the embedding, before it is added to .grad
     step: int  # what Adam takes while it steps, when nothing of the micro-batch is left
 
@@ -136,49 +138,52 @@ def masked_tokens(pairs: int, tokens_per_pair: float, mask_prob: float) -> int:
     return ceil(pairs * (tokens_per_pair - SPECIALS_OF_A_PAIR) * mask_prob)
 
 
-def activation_bytes(sizes: Sizes, tokens: int, masked: int, value_bytes: int, dropout_mask_bytes: int = 1) -> int:
+def activation_bytes(sizes: Sizes, tokens: int, masked: int, value_bytes: int) -> int:
     """What the forward keeps for the backward, without the logits.
 
-    * A block keeps (12C + 2F) b a token: its input; query, key and value, and them again in the padded layout of
-      sequences of unequal length; attention's result, and again as packed; the first LayerNorm's input and result;
-      the values before and after GELU; the second LayerNorm's input. To these come two dropout masks of C, 4 (H + 4)
-      bytes of FP32 statistics, and 3C^2 b for the joined weights of query, key and value.
-    * The embeddings keep C b a token for their LayerNorm, its statistics and a dropout mask; the top layer's result is
-      C b a token; the head keeps 4C b a masked token.
+    * A block keeps (8C + 2F) b a token: its input; query, key and value; attention's result; the first LayerNorm's input
+      and result; the values before and after GELU; the second LayerNorm's input. To these come two dropout masks of C
+      bytes, 4 (H + 4) bytes of FP32 statistics, and 3C^2 b for the joined weights of query, key and value. Of the top
+      block, what follows attention, (4C + 2F) b and the masks, is kept for masked tokens alone.
+    * The embeddings keep C b a token for their LayerNorm, its statistics and a dropout mask; the head keeps 5C b a
+      masked token.
 
-    Attention runs in a kernel that keeps no weights, as on a GPU; on a CPU with attention dropout torch keeps about
-    3 H t^2 b for a sequence of t tokens. An element of a dropout mask is one byte on a GPU and four on a CPU.
+    Attention runs in a kernel that keeps no weights and pads nothing, as on a GPU. On a CPU torch keeps up to 4C b a
+    token more for sequences of unequal length, and with attention dropout about 3 H t^2 b for a sequence of t tokens.
     """
     c, f = sizes.embed_dim, sizes.ffn_dim
-    dropout_mask = c * dropout_mask_bytes
-    of_token = (12 * c + 2 * f) * value_bytes + 2 * dropout_mask + 4 * (sizes.heads + 4)
-    block = tokens * of_token + 3 * c * c * value_bytes
-    embeddings = tokens * (c * value_bytes + dropout_mask + 8)
-    return sizes.layers * block + embeddings + (tokens + 4 * masked) * c * value_bytes
+    before = 4 * c * value_bytes + 4 * sizes.heads
+    after = (4 * c + 2 * f) * value_bytes + 2 * c + 16
+    blocks = sizes.layers * (tokens * before + 3 * c * c * value_bytes)
+    blocks += ((sizes.layers - 1) * tokens + masked) * after + tokens * c * value_bytes
+    embeddings = tokens * (c * value_bytes + c + 8)
+    return blocks + embeddings + 5 * masked * c * value_bytes
 
 
-def kept_logits_bytes(sizes: Sizes, masked: int) -> int:
-    """4 V M: the log-softmax of all masked positions, in FP32 whatever the precision of the training."""
-    return 4 * sizes.vocabulary * masked
+def kept_logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | None = None) -> int:
+    """V M b: the logits of all masked positions, 0 where they exceed the share of the card that may keep them."""
+    kept = sizes.vocabulary * masked * value_bytes
+    return kept if card_bytes is None or kept <= KEPT_SHARE * card_bytes else 0
 
 
-def logits_bytes(sizes: Sizes, masked: int) -> int:
-    """The logits as the backward begins: 4 V (M + 2 M/2), all in FP32.
-
-    What is kept, and two buffers more for the stream at work, of which TLM, with about half of the masked positions, is
-    the largest.
-    """
-    return 2 * kept_logits_bytes(sizes, masked)
+def logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | None = None) -> int:
+    """The logits as the backward begins: what is kept, and 3 FP32 copies of the chunk of entries at work."""
+    return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) + 3 * 4 * CHUNK * masked
 
 
 def memory(
-    sizes: Sizes, precision: str, pairs: int, tokens_per_pair: float, mask_prob: float, ranks: int = 1
+    sizes: Sizes,
+    precision: str,
+    pairs: int,
+    tokens_per_pair: float,
+    mask_prob: float,
+    ranks: int = 1,
+    card_bytes: int | None = None,
 ) -> Memory:
     """The memory of one GPU for micro-batches of `pairs` of mean length, T = pairs x tokens a pair.
 
     * State: P times the bytes of `PRECISIONS`; on several GPUs P b for pytorch_ddp's buckets.
-    * Tied gradient, 2 VC b: the embedding is used four times (as such, and by the head for each stream), and these
-      gradients are added up, two at a time, before they reach .grad.
+    * Tied gradient, VC b: the projection's, to which the embedding adds its rows before it reaches .grad.
     * Step: Adam's denominator, 4 VC for the largest tensor; with `fp16` 4 P, as all are one tensor; with
       `memory-efficient-fp16` 12 VC, since the tensor and its gradient are in FP32 for that moment.
     """
@@ -192,8 +197,8 @@ def memory(
         optimizer=count * optimizer_bytes,
         buckets=count * gradient_bytes if ranks > 1 else 0,
         activations=activation_bytes(sizes, ceil(pairs * tokens_per_pair), masked, value_bytes),
-        logits=logits_bytes(sizes, masked),
-        tied_gradient=2 * embedding * value_bytes,
+        logits=logits_bytes(sizes, masked, value_bytes, card_bytes),
+        tied_gradient=embedding * value_bytes,
         step={"fp32": 4 * embedding, "fp16": 4 * count, "memory-efficient-fp16": 12 * embedding}[precision],
     )
 
@@ -204,6 +209,8 @@ def largest_batch_size(
     """The most pairs of a micro-batch whose peak, with 1 GB for CUDA itself, fits the card; 0 where none does."""
 
     def peak(pairs: int) -> int:
-        return memory(sizes, precision, pairs, tokens_per_pair, mask_prob, ranks).peak
+        return memory(sizes, precision, pairs, tokens_per_pair, mask_prob, ranks, card_bytes).peak
 
-    return bisect_right(range(1, 1 << 20), card_bytes - CUDA_CONTEXT, key=peak)
+    # not by bisection: where the logits are no longer kept, memory falls
+    fitting = (pairs for pairs in range(_MOST_PAIRS, 0, -1) if peak(pairs) <= card_bytes - CUDA_CONTEXT)
+    return next(fitting, 0)

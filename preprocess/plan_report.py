@@ -132,7 +132,7 @@ def _memory_lines(sizes: plan.Sizes, total: _Shard, mask_prob: float, training: 
         "gradients": "gradients",
         "optimizer state, in FP32": "optimizer",
         f"activations of {training.pairs} pairs": "activations",
-        f"logits in FP32, {masked:,} x {sizes.vocabulary:,}": "logits",
+        f"logits, {masked:,} x {sizes.vocabulary:,}": "logits",
         "gradients of the tied embedding": "tied_gradient",
         "Adam's step, after the micro-batch": "step",
         "peak": "peak",

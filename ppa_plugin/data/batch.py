@@ -6,7 +6,7 @@ import torch
 from ppa_plugin.data.masking import EOS
 
 
-def collate(samples: list[dict], streams: tuple[str, ...]) -> dict:
+def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | None = None) -> dict:
     """Pack the items of a `PairedDataset` into one batch of T tokens in S sequences.
 
     Sequences are laid out from long to short, so that attention meets neighbours of similar length. The result holds
@@ -17,6 +17,7 @@ def collate(samples: list[dict], streams: tuple[str, ...]) -> dict:
     * `sequence`: {stream: (N,) the sequence that holds it};
     * `masked`: {stream: {"rows" (M,) of the packed tokens, "targets" (M,)}};
     * `content`: the rows (K,) of the sides `orig` and `latn` that are not special, and `content_sequence` (K,);
+    * `most_pairs`: the pairs of the largest batch of all ranks, as given, else this one's;
     * `nsentences` (pairs) and `ntokens` (real tokens over all streams).
     """
     order = sorted(
@@ -35,6 +36,7 @@ def collate(samples: list[dict], streams: tuple[str, ...]) -> dict:
     return {
         "id": torch.tensor([sample["id"] for sample in samples]),
         "nsentences": len(samples),
+        "most_pairs": most_pairs or len(samples),
         "ntokens": int(starts[-1]),
         "net_input": {
             "tokens": torch.from_numpy(tokens),

@@ -58,6 +58,7 @@ class PairedDataset(FairseqDataset):
         self.fixed = fixed
         self.epoch = 0
         self.batch_count_multiple = 1
+        self.most_pairs: int | None = None
 
     def __len__(self) -> int:
         return len(self.orig)
@@ -79,7 +80,7 @@ class PairedDataset(FairseqDataset):
 
     def collater(self, samples: list[dict]) -> dict:
         """Pack the streams of all pairs into one batch without padding, see `ppa_plugin.data.batch.collate`."""
-        return collate(samples, self.streams)
+        return collate(samples, self.streams, self.most_pairs)
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -130,15 +131,23 @@ class PairedDataset(FairseqDataset):
         """
         if len(indices) < self.batch_count_multiple:
             raise ValueError(f"{len(indices)} pairs cannot be shared among {self.batch_count_multiple} ranks")
+        if max_tokens is None:
+            ends = list(range(max_sentences or len(indices), len(indices), max_sentences or len(indices)))
+        else:
+            ends = self._ends(indices, max_tokens, max_sentences or len(indices))
+        batches = self._share_among_ranks(np.split(indices, ends))
+        self.most_pairs = max(map(len, batches))
+        return batches
+
+    def _ends(self, indices: np.ndarray, max_tokens: int, max_sentences: int) -> list[int]:
+        """Where a micro-batch is full: the first position of each one but the first."""
         ends, start, tokens = [], 0, 0
         for position, size in enumerate(self.sizes[indices].tolist()):
-            full = max_sentences is not None and position - start >= max_sentences
-            if position > start and (full or (max_tokens is not None and tokens + size > max_tokens)):
+            if position > start and (position - start >= max_sentences or tokens + size > max_tokens):
                 ends.append(position)
                 start, tokens = position, 0
             tokens += size
-        batches = np.split(indices, ends)
-        return self._share_among_ranks(batches)
+        return ends
 
     def _share_among_ranks(self, batches: list[np.ndarray]) -> list[np.ndarray]:
         ranks, pairs = self.batch_count_multiple, sum(map(len, batches))

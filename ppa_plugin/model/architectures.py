@@ -11,6 +11,7 @@ from omegaconf import II
 from torch import Tensor, nn
 
 from ppa_plugin.commandline import UserError, exit_on_user_error
+from ppa_plugin.flops import estimate_flops
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
 from ppa_plugin.model.tied_embedding import TiedGradient
@@ -50,10 +51,12 @@ class Output(NamedTuple):
     # the output projection: weight (V, C), tied to the embedding, and bias (V,)
     weight: Tensor
     bias: Tensor
-    # takes the projection's gradient of `weight`, for the embedding's to complete; None where no head rows were asked for
+    # takes the projection's gradient of `weight`, for the embedding's to complete; None without head rows
     tied: TiedGradient | None
     # share of the positions that attention computed which were padding
     padding: float
+    # floating-point operations of this forward and its backward, see `ppa_plugin.flops.estimate_flops`
+    flops: int
 
 
 class _Encoder(nn.Module):
@@ -125,6 +128,7 @@ class TranslitXLMR(BaseFairseqModel):
         tied = None if head_rows is None else TiedGradient()
         packing = encoder.pack(lengths, cu_seqlens)
         encoded = encoder(encoder.embed(tokens, positions, tied), packing, seq_layer, head_rows)
+        masked = 0 if head_rows is None else len(head_rows)
         return Output(
             head=None if head_rows is None else head(encoded.top),
             layer=encoded.layer,
@@ -132,7 +136,16 @@ class TranslitXLMR(BaseFairseqModel):
             bias=head.bias,
             tied=tied,
             padding=packing.padded_share,
+            flops=self.flops(lengths, masked, seq_layer),
         )
+
+    def flops(self, lengths: np.ndarray, masked: int, seq_layer: int | None) -> int:
+        """Floating-point operations of a forward and backward over sequences of `lengths` (S,), M masked."""
+        encoder, first = self.encoder.sentence_encoder, self.encoder.sentence_encoder.layers[0]
+        vocabulary, embed_dim = encoder.embed_tokens.weight.shape
+        layers = self.depth if masked else seq_layer or 0
+        narrow = bool(masked) and seq_layer != self.depth
+        return estimate_flops(layers, embed_dim, first.fc1.out_features, vocabulary, lengths, masked, narrow)
 
     def freeze_above(self, layer: int) -> None:
         """Take the blocks above `layer` and the head, but for the tied embedding, out of training.

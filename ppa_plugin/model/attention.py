@@ -133,9 +133,7 @@ class PackedSelfAttention(nn.Module):
 
 
 def _attend_runs(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
-    return torch.cat(
-        [_attend_run(projected[run.first_token : run.last_token], run, dropout) for run in packing.runs]
-    )
+    return torch.cat([_attend_run(projected[run.first_token : run.last_token], run, dropout) for run in packing.runs])
 
 
 def _attend_run(projected: Tensor, run: Run, dropout: float) -> Tensor:

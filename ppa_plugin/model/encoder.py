@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ppa_plugin.model.attention import PackedSelfAttention, Packing, choose_kernel
+from ppa_plugin.model.dropout import dropout
 from ppa_plugin.model.tied_embedding import TiedGradient, look_up
 
 # RoBERTa counts positions from padding_idx + 1 = 2; Hugging Face's 514 rows are 512 positions and these two.
@@ -38,13 +39,10 @@ class EncoderLayer(nn.Module):
 
     def forward(self, hidden: Tensor, packing: Packing, rows: Tensor | None = None) -> Tensor:
         """hidden (T, C) -> (T, C), or (M, C) for the M `rows` that are wanted: keys and values see all the same."""
-        attended = self._drop(self.self_attn(hidden, packing, rows), self.dropout)
+        attended = dropout(self.self_attn(hidden, packing, rows), self.dropout, self.training)
         hidden = self.self_attn_layer_norm((hidden if rows is None else hidden.index_select(0, rows)) + attended)
-        inner = self._drop(F.gelu(self.fc1(hidden)), self.activation_dropout)
-        return self.final_layer_norm(hidden + self._drop(self.fc2(inner), self.dropout))
-
-    def _drop(self, hidden: Tensor, probability: float) -> Tensor:
-        return F.dropout(hidden, probability) if self.training and probability else hidden
+        inner = dropout(F.gelu(self.fc1(hidden)), self.activation_dropout, self.training)
+        return self.final_layer_norm(hidden + dropout(self.fc2(inner), self.dropout, self.training))
 
 
 class Encoded(NamedTuple):
@@ -96,7 +94,7 @@ class PackedEncoder(nn.Module):
         """tokens (T,), positions (T,) from 0 -> layer 0 (T, C)."""
         embedded = look_up(self.embed_tokens.weight, tokens, tied) + self.embed_positions(positions + POSITION_OFFSET)
         embedded = self.layernorm_embedding(embedded + self.embed_token_types.weight[0])
-        return F.dropout(embedded, self.dropout) if self.training and self.dropout else embedded
+        return dropout(embedded, self.dropout, self.training)
 
     def pack(self, lengths: np.ndarray, cu_seqlens: Tensor | None) -> Packing:
         """The packing of sequences of `lengths` (S,), for the kernel that attention uses here."""

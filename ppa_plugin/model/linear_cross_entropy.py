@@ -14,10 +14,10 @@ from torch import Tensor
 from ppa_plugin.model.tied_embedding import TiedGradient
 
 # Entries a chunk: small enough that its FP32 copy is a small part of memory, large enough for full-speed products.
-_CHUNK = 8192
+CHUNK = 8192
 # Logits of all chunks are kept up to this many bytes; on a GPU, up to this share of its memory.
 _KEPT_BYTES = 2 << 30
-_KEPT_SHARE = 1 / 8
+KEPT_SHARE = 1 / 8
 
 
 def linear_cross_entropy(
@@ -58,8 +58,8 @@ class _Chunk:
 
 
 def _chunks(targets: Tensor, vocabulary: int):
-    for start in range(0, vocabulary, _CHUNK):
-        stop = min(start + _CHUNK, vocabulary)
+    for start in range(0, vocabulary, CHUNK):
+        stop = min(start + CHUNK, vocabulary)
         local = (targets - start).unsqueeze(1)
         inside = (local >= 0) & (local < stop - start)
         yield _Chunk(start, stop, local * inside, inside)
@@ -108,20 +108,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
             of_logits.scatter_add_(1, chunk.local, -scale * chunk.inside)
             rows = slice(chunk.start, chunk.stop)
             of_bias[rows] = of_logits.sum(0)
-            _add_product(of_hidden, of_logits.to(hidden.dtype), weight[rows].to(hidden.dtype))
+            of_hidden += of_logits.to(hidden.dtype) @ weight[rows].to(hidden.dtype)
             if of_weight is not None:
                 _set_product(of_weight[rows], of_logits.to(hidden.dtype).T, hidden)
         if ctx.tied is not None:
             ctx.tied.of_projection, of_weight = of_weight, None
         return of_hidden.to(hidden.dtype), None, of_weight, of_bias, None, None
-
-
-def _add_product(total: Tensor, one: Tensor, other: Tensor) -> None:
-    """total += one @ other, in place where the precisions allow it; half precision is added up in FP32."""
-    if one.dtype == total.dtype:
-        total.addmm_(one, other)
-    else:
-        total += one @ other
 
 
 def _set_product(target: Tensor, one: Tensor, other: Tensor) -> None:
@@ -135,4 +127,4 @@ def _set_product(target: Tensor, one: Tensor, other: Tensor) -> None:
 def _budget(device: torch.device) -> float:
     if device.type != "cuda":
         return _KEPT_BYTES
-    return torch.cuda.get_device_properties(device).total_memory * _KEPT_SHARE
+    return torch.cuda.get_device_properties(device).total_memory * KEPT_SHARE

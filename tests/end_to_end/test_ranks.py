@@ -77,11 +77,11 @@ def setup(tmp_path):
 def sequence_loss(model, tokens, chosen, targets, layer):
     """Log-likelihoods of the chosen tokens of one sequence alone, and its pooled vector, in float64."""
     tokens = torch.from_numpy(tokens)
-    encoder, head = model.encoder.sentence_encoder, model.encoder.lm_head
-    layers = encoder(tokens, torch.arange(len(tokens)), np.array([len(tokens)]), {layer, model.depth})
-    log_probabilities = torch.log_softmax(head(layers[model.depth]) @ head.weight.T + head.bias, 1)
+    everything = torch.arange(len(tokens))
+    output = model(tokens, everything, np.array([len(tokens)]), head_rows=everything, seq_layer=layer)
+    log_probabilities = torch.log_softmax(output.head @ output.weight.T + output.bias, 1)
     content = tokens > 2
-    return [-log_probabilities[p, t] for p, t in zip(chosen, targets, strict=True)], layers[layer][content].mean(0)
+    return [-log_probabilities[p, t] for p, t in zip(chosen, targets, strict=True)], output.layer[content].mean(0)
 
 
 def micro_step_loss(model, dataset, ranks_indices):

@@ -1,5 +1,6 @@
 """`fairseq-train` on one or several gloo ranks, and what it printed and saved."""
 
+import argparse
 import json
 import os
 import socket
@@ -86,7 +87,8 @@ def losses(printed: str, key: str = "loss", tag: str = "train_inner") -> dict[in
 
 
 def load(checkpoint: Path) -> dict:
-    return torch.load(checkpoint, weights_only=True)
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        return torch.load(checkpoint, weights_only=True)
 
 
 def parameters(save_dir: Path, name: str = "checkpoint_last.pt") -> dict[str, torch.Tensor]:

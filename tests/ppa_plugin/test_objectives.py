@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ppa_plugin.objectives import info_nce, info_nce_of_anchors, masked_lm_loss, mean_pool, packed_mean_pool
 
@@ -46,18 +48,40 @@ def test_info_nce_of_one_pair_is_zero_with_zero_gradient():
 
 def test_anchors_of_ranks_average_to_the_whole():
     orig, latn = random(5, 6, seed=3), random(5, 6, seed=4)
-    parts = [info_nce_of_anchors(orig[a:b], latn[a:b], orig, latn, a)[0] * (b - a) for a, b in [(0, 2), (2, 5)]]
+    parts = [contrast(orig, latn, torch.arange(a, b))[0] * (b - a) for a, b in [(0, 2), (2, 5)]]
     assert sum(parts).item() / 5 == pytest.approx(info_nce(orig, latn).item(), rel=1e-6)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=4).filter(any), st.integers(2, 6), st.integers(0, 3))
+def test_groups_of_negatives_equal_a_pair_weighted_mean_of_groups(shares, negatives, spare):
+    """Ranks of `shares` pairs, each filled up with zeros; groups of `negatives` real ones, in rank order."""
+    pairs, most = sum(shares), max(shares) + spare
+    orig, latn = random(pairs, 6, seed=3), random(pairs, 6, seed=4)
+    groups = [slice(start, start + negatives) for start in range(0, pairs, negatives)]
+    expected = sum(len(orig[g]) * reference_info_nce(orig[g], latn[g], 1.0).item() for g in groups) / pairs
+    real = torch.cat([torch.arange(most) < share for share in shares])
+    filled = [torch.zeros(len(real), 6).index_copy(0, real.nonzero().squeeze(1), side) for side in (orig, latn)]
+    total = 0.0
+    for rank, share in enumerate(shares):
+        if share:
+            own = rank * most + torch.arange(share)
+            loss, _ = contrast(*filled, own, real, negatives)
+            total += share * loss.item()
+    assert total / pairs == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def contrast(orig, latn, own, *more):
+    return info_nce_of_anchors(torch.cat([orig[own], latn[own]]), orig, latn, own, *more)
 
 
 def test_accuracy_counts_partners_that_rank_first_and_ties_as_misses():
     eye = torch.eye(3)
-    assert info_nce_of_anchors(eye, eye, eye, eye, 0)[1] == 1
+    assert contrast(eye, eye, torch.arange(3))[1] == 1
     same = torch.ones(3, 2)
-    assert info_nce_of_anchors(same, same, same, same, 0)[1] == 0
+    assert contrast(same, same, torch.arange(3))[1] == 0
     # pairs 0 and 1 swapped on one side: only pair 2 finds its partner, from both of its anchors
     swapped = eye[[1, 0, 2]]
-    assert info_nce_of_anchors(eye, swapped, eye, swapped, 0)[1].item() == pytest.approx(1 / 3)
+    assert contrast(eye, swapped, torch.arange(3))[1].item() == pytest.approx(1 / 3)
 
 
 def test_info_nce_of_half_precision_is_computed_in_full():

@@ -36,9 +36,11 @@ lint: setup ## ruff: rules and formatting
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { echo "error: run '$(BIN)/ruff format .' on the files above" >&2; exit 1; }
 
-bench: setup ## run every benchmark, one script a figure that README.md states
-	@set -e; test -d benchmarks || echo "there are no benchmarks yet"
-	@set -e; for script in $(wildcard benchmarks/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+bench: setup ## the benchmarks of training; TEXT=DIR names a directory of <lang>.txt files (default: CLDR data)
+	@test -n "$(TEXT)" || $(BIN)/python examples/quickstart/corpus.py --output runs/benchmarks
+	@set -e; for script in train_throughput profile_step; do echo "== benchmarks/$$script.py"; \
+	  $(BIN)/python benchmarks/$$script.py --text $(or $(TEXT),runs/benchmarks/text) $(ARGS); done
+	@echo "== benchmarks/head.py"; $(BIN)/python benchmarks/head.py
 
 # One stamp a step. A later step's stamp is newer than an earlier one's, and a changed version repeats what follows it.
 

@@ -32,6 +32,7 @@ from ppa_plugin import commandline
 from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCriterionConfig
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
+from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.flops import estimate_flops, measure_peak
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 
@@ -105,17 +106,12 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _main(argv: list[str] | None) -> None:
-    args = _parser().parse_args(argv)
-    pairs = (
-        real_pairs.from_shard(args.data_bin, args.vocabulary)
-        if args.data_bin
-        else real_pairs.from_text(args.text, args.languages, args.vocabulary)
-    )
-    args.vocabulary = pairs.masking.vocabulary
+    args = parser().parse_args(argv)
+    pairs = read_pairs(args)
     bench = Bench(args)
     report = {"machine": _machine(bench.device), "arguments": vars(args) | {"text": str(args.text)}}
-    report["peak_flops"] = measure_peak(bench.device, bench.dtype)
     report["comparison"] = compare(bench, pairs, args)
+    report["peak_flops"] = report["comparison"].pop("peak_flops")
     if args.grid:
         report["grid"] = grid(bench, pairs, args)
     _print(report)
@@ -123,7 +119,17 @@ def _main(argv: list[str] | None) -> None:
         args.json.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
 
 
-def compare(bench: Bench, pairs, args: argparse.Namespace) -> dict[str, Any]:
+def read_pairs(args: argparse.Namespace) -> PairedDataset:
+    """The pairs that the arguments name; a dictionary larger than `--vocabulary` takes its place."""
+    if args.data_bin:
+        pairs = real_pairs.from_shard(args.data_bin, args.vocabulary)
+    else:
+        pairs = real_pairs.from_text(args.text, args.languages, args.vocabulary)
+    args.vocabulary = pairs.masking.vocabulary
+    return pairs
+
+
+def compare(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> dict[str, Any]:
     """Ours and the baseline in turn: times, memory, losses."""
     samples = draw(pairs, args.pairs, args.seed)
     packed, padded = bench.batches(samples)
@@ -135,42 +141,24 @@ def compare(bench: Bench, pairs, args: argparse.Namespace) -> dict[str, Any]:
         steps["baseline"] = lambda: bench.baseline(padded)
     seconds = {name: [] for name in steps}
     memory = dict.fromkeys(steps, 0)
+    peak_flops = 0.0
     for round_ in range(args.rounds + 1):  # the first one warms up
+        peak_flops = max(peak_flops, measure_peak(bench.device, bench.dtype))
         for name, step in steps.items():
             bench.forget_gradients()
             with PeakMemory(bench.device) as peak:
-                elapsed = _time(step, bench.device)
+                elapsed = time_step(step, bench.device)
             if round_:
                 seconds[name].append(elapsed)
                 memory[name] = max(memory[name], peak.bytes)
-    adam = _time_adam(bench) if args.update_pairs else 0.0
-    lengths = packed["net_input"]["lengths"]
-    masked = sum(len(packed["masked"][stream]["targets"]) for stream in STREAMS)
-    positions = [batch["tokens"].shape for batch in padded.values()]
-    padded_lengths = np.concatenate([np.full(*shape) for shape in positions])
     result = {
-        "tokens": int(lengths.sum()),
-        "masked": masked,
-        "padding": 1 - lengths.sum() / padded_lengths.sum(),
         "loss_difference": difference,
-        "adam_s": adam,
-        "predicted_ratio": bench.flops(padded_lengths, masked, False) / bench.flops(lengths, masked, True),
-        "steps": {},
+        "adam_s": time_adam(bench) if args.update_pairs else 0.0,
+        "peak_flops": peak_flops,
+        **_figures(bench, packed, padded, seconds, args),
     }
-    for name, times in seconds.items():
-        second = statistics.median(times)
-        flops = bench.flops(lengths, masked, True)
-        updated = second + adam * args.pairs / args.update_pairs if args.update_pairs else second
-        result["steps"][name] = {
-            "seconds": times,
-            "median_s": second,
-            "pairs_per_s": args.pairs / second,
-            "tokens_per_s": int(lengths.sum()) / second,
-            "flops_per_s": flops / second,
-            "pairs_per_s_with_adam": args.pairs / updated,
-            "tokens_per_s_with_adam": int(lengths.sum()) / updated,
-            "peak_bytes": memory[name],
-        }
+    for name, step in result["steps"].items():
+        step["peak_bytes"] = memory[name]
     if not args.no_baseline:
         ratios = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds["baseline"], strict=True)]
         result["ratio"] = {"median": statistics.median(ratios), "rounds": ratios}
@@ -178,7 +166,33 @@ def compare(bench: Bench, pairs, args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def grid(bench: Bench, pairs, args: argparse.Namespace) -> list[dict[str, float]]:
+def _figures(
+    bench: Bench, packed: dict, padded: dict, seconds: dict[str, list[float]], args: argparse.Namespace
+) -> dict[str, Any]:
+    """What the times mean: rates of each step, padding, and the ratio that arithmetic alone gives."""
+    lengths = packed["net_input"]["lengths"]
+    tokens, masked = int(lengths.sum()), _masked(packed)
+    positions = np.concatenate([np.full(*batch["tokens"].shape) for batch in padded.values()])
+    flops = bench.flops(lengths, masked, True)
+    steps = {}
+    for name, times in seconds.items():
+        second = statistics.median(times)
+        steps[name] = {
+            "seconds": times,
+            "pairs_per_s": args.pairs / second,
+            "tokens_per_s": tokens / second,
+            "flops_per_s": flops / second,
+        }
+    return {
+        "tokens": tokens,
+        "masked": masked,
+        "padding": 1 - tokens / positions.sum(),
+        "predicted_ratio": bench.flops(positions, masked, False) / flops,
+        "steps": steps,
+    }
+
+
+def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[dict[str, float]]:
     """Ours alone, over micro-batches of several sizes and sides of several lengths."""
     rows = []
     sets = [(size, None, pairs) for size in GRID_PAIRS]
@@ -188,11 +202,10 @@ def grid(bench: Bench, pairs, args: argparse.Namespace) -> list[dict[str, float]
         times = []
         for round_ in range(args.rounds + 1):
             bench.forget_gradients()
-            elapsed = _time(lambda packed=packed: bench.ours(packed), bench.device)
+            elapsed = time_step(lambda packed=packed: bench.ours(packed), bench.device)
             times += [elapsed] if round_ else []
         second = statistics.median(times)
-        lengths = packed["net_input"]["lengths"]
-        masked = sum(len(packed["masked"][stream]["targets"]) for stream in STREAMS)
+        lengths, masked = packed["net_input"]["lengths"], _masked(packed)
         rows.append(
             {
                 "pairs": size,
@@ -206,13 +219,17 @@ def grid(bench: Bench, pairs, args: argparse.Namespace) -> list[dict[str, float]
     return rows
 
 
-def draw(pairs, count: int, seed: int) -> list[dict]:
+def draw(pairs: PairedDataset, count: int, seed: int) -> list[dict]:
     """`count` pairs at random, with their masks."""
     chosen = np.random.default_rng(seed).choice(len(pairs), count, replace=count > len(pairs))
     return [pairs[int(index)] for index in chosen]
 
 
-def _time(step: Callable[[], Any], device: torch.device) -> float:
+def _masked(packed: dict) -> int:
+    return sum(len(packed["masked"][stream]["targets"]) for stream in STREAMS)
+
+
+def time_step(step: Callable[[], Any], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
@@ -222,14 +239,14 @@ def _time(step: Callable[[], Any], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def _time_adam(bench: Bench) -> float:
+def time_adam(bench: Bench) -> float:
     """Seconds of one step of Adam over FP32 copies of all parameters."""
     masters = [parameter.detach().float().clone() for parameter in bench.model.parameters()]
     for master in masters:
         master.grad = torch.zeros_like(master)
     adam = torch.optim.AdamW(masters, lr=2e-5, fused=True)
     adam.step()
-    return statistics.median(_time(adam.step, bench.device) for _ in range(3))
+    return statistics.median(time_step(adam.step, bench.device) for _ in range(3))
 
 
 def _to(batch: Any, device: torch.device) -> Any:
@@ -251,7 +268,11 @@ def _print(report: dict[str, Any]) -> None:
         f"positions are padding; losses differ by {result['loss_difference']:.1e}; Adam {result['adam_s']:.3f} s\n"
     )
     write(f"{'':10}{'pairs/s':>10}{'tokens/s':>11}{'GFLOP/s':>10}{'of peak':>9}{'peak GB':>9}{'with Adam':>11}\n")
+    share = report["arguments"]["update_pairs"] and report["arguments"]["pairs"] / report["arguments"]["update_pairs"]
     for name, step in result["steps"].items():
+        seconds = report["arguments"]["pairs"] / step["pairs_per_s"]
+        step["pairs_per_s_with_adam"] = report["arguments"]["pairs"] / (seconds + result["adam_s"] * share)
+        step["tokens_per_s_with_adam"] = step["tokens_per_s"] * step["pairs_per_s_with_adam"] / step["pairs_per_s"]
         write(
             f"{name:10}{step['pairs_per_s']:10.2f}{step['tokens_per_s']:11,.0f}{step['flops_per_s'] / 1e9:10,.0f}"
             f"{step['flops_per_s'] / peak:9.0%}{step['peak_bytes'] / 1e9:9.1f}{step['pairs_per_s_with_adam']:11.2f}\n"
@@ -271,24 +292,24 @@ def _print(report: dict[str, Any]) -> None:
         )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", type=Path, help="directory of <lang>.txt or <lang>/train.tsv")
     source.add_argument("--data-bin", type=Path, help="a shard made by ppa-preprocess")
-    parser.add_argument("--languages", type=lambda text: text.split(","), default=[], help="only these (default: all)")
-    parser.add_argument("--arch", default="glot500_base", help="default: %(default)s")
-    parser.add_argument("--vocabulary", type=int, default=401_145, help="entries (default: Glot500's, %(default)s)")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="default: %(default)s")
-    parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")
-    parser.add_argument("--pairs", type=int, default=16, help="pairs a micro-batch (default: %(default)s)")
-    parser.add_argument("--update-pairs", type=int, default=512, help="pairs a step of Adam; 0: none (default: 512)")
-    parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw of pairs (default: %(default)s)")
-    parser.add_argument("--no-baseline", action="store_true", help="time ours alone")
-    parser.add_argument("--grid", action="store_true", help="ours over several batch sizes and lengths")
-    parser.add_argument("--json", type=Path, help="write the report here")
-    return parser
+    flags.add_argument("--languages", type=lambda text: text.split(","), default=[], help="only these (default: all)")
+    flags.add_argument("--arch", default="glot500_base", help="default: %(default)s")
+    flags.add_argument("--vocabulary", type=int, default=401_145, help="entries (default: Glot500's, %(default)s)")
+    flags.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="default: %(default)s")
+    flags.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")
+    flags.add_argument("--pairs", type=int, default=16, help="pairs a micro-batch (default: %(default)s)")
+    flags.add_argument("--update-pairs", type=int, default=512, help="pairs a step of Adam; 0: none (default: 512)")
+    flags.add_argument("--rounds", type=int, default=5, help="timed rounds (default: %(default)s)")
+    flags.add_argument("--seed", type=int, default=0, help="of the draw of pairs (default: %(default)s)")
+    flags.add_argument("--no-baseline", action="store_true", help="time ours alone")
+    flags.add_argument("--grid", action="store_true", help="ours over several batch sizes and lengths")
+    flags.add_argument("--json", type=Path, help="write the report here")
+    return flags
 
 
 if __name__ == "__main__":

@@ -141,10 +141,10 @@ def masked_tokens(pairs: int, tokens_per_pair: float, mask_prob: float) -> int:
 def activation_bytes(sizes: Sizes, tokens: int, masked: int, value_bytes: int) -> int:
     """What the forward keeps for the backward, without the logits.
 
-    * A block keeps (8C + 2F) b a token: its input; query, key and value; attention's result; the first LayerNorm's input
-      and result; the values before and after GELU; the second LayerNorm's input. To these come two dropout masks of C
-      bytes, 4 (H + 4) bytes of FP32 statistics, and 3C^2 b for the joined weights of query, key and value. Of the top
-      block, what follows attention, (4C + 2F) b and the masks, is kept for masked tokens alone.
+    * A block keeps (8C + 2F) b a token: its input; query, key and value; attention's result; the first LayerNorm's
+      input and result; the values before and after GELU; the second LayerNorm's input. To these come two dropout masks
+      of C bytes, 4 (H + 4) bytes of FP32 statistics, and 3C^2 b for the joined weights of query, key and value. Of the
+      top block, what follows attention, (4C + 2F) b and the masks, is kept for masked tokens alone.
     * The embeddings keep C b a token for their LayerNorm, its statistics and a dropout mask; the head keeps 5C b a
       masked token.
 

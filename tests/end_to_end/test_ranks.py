@@ -1,5 +1,6 @@
 """One gradient, whatever the ranks: 1, 2 and 4 gloo processes, against each other and against float64."""
 
+import re
 import sys
 
 import numpy as np
@@ -45,6 +46,16 @@ def test_detached_gather_gives_the_released_codes_share(data, one_rank, tmp_path
     detached = parameters(tmp_path)
     half = {name: before[name] + (after[name] - before[name]) / 2 for name in before}
     assert largest_difference(half, detached) < 1e-6
+
+
+def test_groups_of_negatives_do_not_depend_on_the_ranks(data, one_rank, tmp_path):
+    flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE, "--seq-negatives", 8)
+    printed = train(data, tmp_path / "one", *flags, "--batch-size", 16)
+    assert "pairs per contrastive batch: 1 x 16 = 16, in groups of 8" in printed
+    assert 0 <= float(re.search(r'"(?:train_)?mfu": "?([0-9.e-]+)', printed)[1]) < 1
+    train(data, tmp_path / "two", *flags, "--batch-size", 8, ranks=2)
+    assert largest_difference(parameters(tmp_path / "one"), parameters(tmp_path / "two")) < 1e-6
+    assert largest_difference(parameters(tmp_path / "one"), one_rank[1]) > 1e-4
 
 
 def test_seq_alone_freezes_what_it_gives_no_gradient(data, one_rank, tmp_path):

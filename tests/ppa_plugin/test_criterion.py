@@ -207,3 +207,8 @@ def test_bad_flags_are_named(flags, sentence):
 def test_nothing_to_train_is_refused():
     with pytest.raises(UserError, match="are all 0"):
         needed_streams(0, "orig,latn", 0, 0)
+
+
+def test_one_pair_has_nothing_to_contrast_with():
+    with pytest.raises(UserError, match="--seq-negatives 1: a pair needs another one"):
+        TranslitAlignmentCriterion(TranslitAlignmentCriterionConfig(seq_negatives=1), TASK)

@@ -1,0 +1,81 @@
+"""The projection onto the vocabulary and its cross-entropy alone: plain, in chunks, and Liger-Kernel's where installed.
+
+    python benchmarks/head.py [--rows 441] [--vocabulary 401145] [--device cuda --precision fp16] [--rounds 5]
+
+One forward and backward each, in turn; medians, peak memory, and the largest difference of the weight's gradient from
+the plain form's, relative to its largest entry. cut-cross-entropy is no candidate: it takes no bias, and it leaves out
+small gradients.
+"""
+
+import argparse
+import importlib.util
+import statistics
+import sys
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from peak_memory import PeakMemory
+from train_throughput import PRECISIONS, time_step
+
+from ppa_plugin import commandline
+from ppa_plugin.model.linear_cross_entropy import linear_cross_entropy
+
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def plain(hidden, targets, weight, bias):
+    """All logits, in FP32."""
+    return F.cross_entropy(F.linear(hidden, weight, bias).float(), targets)
+
+
+def liger(hidden, targets, weight, bias):
+    """Liger-Kernel's fused linear cross-entropy."""
+    from liger_kernel.transformers.functional import liger_fused_linear_cross_entropy
+
+    return liger_fused_linear_cross_entropy(hidden, weight, targets, bias)
+
+
+def main() -> None:
+    """Print the table."""
+    commandline.run(_main, None)
+
+
+def _main(argv: list[str] | None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=441, help="masked positions (default: those of 16 pairs)")
+    parser.add_argument("--width", type=int, default=768, help="default: %(default)s")
+    parser.add_argument("--vocabulary", type=int, default=401_145, help="default: %(default)s")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="default: %(default)s")
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    args = parser.parse_args(argv)
+    forms: dict[str, Loss] = {"plain": plain, "chunked": lambda *tensors: linear_cross_entropy(*tensors)[0]}
+    if args.device == "cuda" and importlib.util.find_spec("liger_kernel"):
+        forms["liger"] = liger
+    device, dtype = torch.device(args.device), PRECISIONS[args.precision]
+    torch.manual_seed(0)
+    hidden = torch.randn(args.rows, args.width, device=device).to(dtype).requires_grad_()
+    weight = (0.02 * torch.randn(args.vocabulary, args.width, device=device)).to(dtype).requires_grad_()
+    bias = torch.zeros(args.vocabulary, device=device, dtype=dtype).requires_grad_()
+    targets = torch.randint(args.vocabulary, (args.rows,), device=device)
+    seconds, memory, gradients = {name: [] for name in forms}, dict.fromkeys(forms, 0), {}
+    for round_ in range(args.rounds + 1):
+        for name, form in forms.items():
+            hidden.grad = weight.grad = bias.grad = None
+            with PeakMemory(device) as peak:
+                elapsed = time_step(lambda form=form: form(hidden, targets, weight, bias).backward(), device)
+            if round_:
+                seconds[name].append(elapsed)
+                memory[name] = max(memory[name], peak.bytes)
+            else:  # the first round warms up
+                gradients[name] = weight.grad[:: max(1, args.vocabulary // 1000)].float().clone()
+    largest = gradients["plain"].abs().max()
+    for name, times in seconds.items():
+        difference = ((gradients[name] - gradients["plain"]).abs().max() / largest).item()
+        sys.stdout.write(f"{name:8} {statistics.median(times):8.3f} s  peak {memory[name] / 1e9:6.2f} GB  ")
+        sys.stdout.write(f"gradient {difference:.0e}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The benchmarks run, on a tiny model, and compare what they say they compare."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+TEXT = {
+    "ell_Grek": ["Η ειρήνη επιστρέφει στην πόλη.", "Ο ήλιος λάμπει πάνω από τη θάλασσα και τα νησιά."],
+    "tur_Latn": ["Barış şehre geri dönüyor.", "Güneş denizin ve adaların üzerinde parlıyor, hava çok güzel."],
+}
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """One language as plain text, one in the layout of SIB-200."""
+    directory = tmp_path_factory.mktemp("text")
+    (directory / "ell_Grek.txt").write_text("\n".join(TEXT["ell_Grek"] * 5) + "\n", encoding="utf-8")
+    (directory / "tur_Latn").mkdir()
+    rows = ["index_id\tcategory\ttext", *(f"{i}\tnews\t{line}" for i, line in enumerate(TEXT["tur_Latn"] * 5))]
+    (directory / "tur_Latn" / "train.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return directory
+
+
+def run(script, *args):
+    command = [sys.executable, str(BENCHMARKS / script), *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_both_steps_have_equal_losses_and_a_ratio(text, tmp_path):
+    flags = ("--arch", "translit_tiny", "--vocabulary", 300, "--pairs", 4, "--rounds", 1)
+    printed = run("train_throughput.py", "--text", text, *flags, "--json", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())["comparison"]
+    assert report["loss_difference"] < 1e-4
+    assert report["ratio"]["rounds"] == [
+        report["steps"]["baseline"]["seconds"][0] / report["steps"]["ours"]["seconds"][0]
+    ]
+    assert 0 < report["padding"] < 1 < report["predicted_ratio"]
+    assert "ratio" in printed
+
+
+def test_the_profile_names_the_parts(text):
+    printed = run("profile_step.py", "--text", text, "--arch", "translit_tiny", "--vocabulary", 300, "--pairs", 4)
+    for part in ("head and cross-entropy", "FFN", "Q, K, V projections", "attention between Q, K, V", "Adam"):
+        assert part in printed
+
+
+def test_the_heads_agree():
+    printed = run("head.py", "--rows", 5, "--width", 16, "--vocabulary", 9000, "--rounds", 1)
+    differences = {line.split()[0]: float(line.split()[-1]) for line in printed.splitlines()}
+    assert differences["plain"] == 0
+    assert differences["chunked"] < 1e-5
+
+
+def test_missing_text_is_one_sentence(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "train_throughput.py"), "--text", str(tmp_path), "--languages", "xxx"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "neither" in done.stderr

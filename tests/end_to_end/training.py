@@ -1,6 +1,5 @@
 """`fairseq-train` on one or several gloo ranks, and what it printed and saved."""
 
-import argparse
 import json
 import os
 import socket
@@ -9,6 +8,8 @@ import sys
 from pathlib import Path
 
 import torch
+
+from ppa_plugin.compat import allow_namespaces_in_checkpoints
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -87,8 +88,8 @@ def losses(printed: str, key: str = "loss", tag: str = "train_inner") -> dict[in
 
 
 def load(checkpoint: Path) -> dict:
-    with torch.serialization.safe_globals([argparse.Namespace]):
-        return torch.load(checkpoint, weights_only=True)
+    allow_namespaces_in_checkpoints()
+    return torch.load(checkpoint, weights_only=True)
 
 
 def parameters(save_dir: Path, name: str = "checkpoint_last.pt") -> dict[str, torch.Tensor]:

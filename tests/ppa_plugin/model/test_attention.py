@@ -71,3 +71,22 @@ def test_bounds_are_those_of_the_lengths():
     packing = Packing(np.array([5, 2, 9]), None, "nested", torch.device("cpu"))
     assert packing.cu_seqlens.tolist() == [0, 5, 7, 16]
     assert F.pad(torch.tensor([5, 2, 9]).cumsum(0), (1, 0)).tolist() == packing.cu_seqlens.tolist()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float16, 5e-3)])
+def test_kernels_agree_on_a_gpu(dtype, tolerance):
+    lengths = [200, 130, 61, 60, 7, 1]
+    generator = torch.Generator().manual_seed(0)
+    projected = torch.randn(sum(lengths), 3, HEADS, 64, generator=generator).to("cuda", dtype)
+    results, gradients = {}, {}
+    kernels = ["runs", "nested"]
+    if choose_kernel("auto", projected.device, dtype) == "flash-attn":
+        kernels.append("flash-attn")
+    for kernel in kernels:
+        leaf = projected.clone().requires_grad_()
+        results[kernel] = KERNELS[kernel](leaf, Packing(np.array(lengths), None, kernel, leaf.device), 0.0)
+        (gradients[kernel],) = torch.autograd.grad(results[kernel].square().sum(), [leaf])
+    for kernel in kernels[1:]:
+        torch.testing.assert_close(results[kernel], results["runs"], rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(gradients[kernel], gradients["runs"], rtol=10 * tolerance, atol=10 * tolerance)

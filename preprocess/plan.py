@@ -15,7 +15,7 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 from ppa_plugin.commandline import UserError
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.model.encoder import POSITION_OFFSET
-from ppa_plugin.model.linear_cross_entropy import CHUNK, KEPT_SHARE
+from ppa_plugin.model.linear_cross_entropy import KEPT_SHARE, chunk_entries
 
 # training flag (FP32 has none): bytes a parameter of the parameters, their gradients and the optimizer state
 PRECISIONS = {
@@ -168,7 +168,8 @@ def kept_logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: i
 
 def logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | None = None) -> int:
     """The logits as the backward begins: what is kept, and 3 FP32 copies of the chunk of entries at work."""
-    return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) + 3 * 4 * CHUNK * masked
+    at_work = min(chunk_entries(masked, on_gpu=True), sizes.vocabulary) * masked
+    return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) + 3 * 4 * at_work
 
 
 def memory(

@@ -6,6 +6,7 @@ kept in the model's precision, in which the backward turns them into their own g
 fit the budget, made again. The plain form holds them three times over in FP32.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,8 @@ from ppa_plugin.model.tied_embedding import TiedGradient
 
 # Entries a chunk: small enough that its FP32 copy is a small part of memory, large enough for full-speed products.
 CHUNK = 8192
+# On a GPU a chunk has at least as many logits: few rows in small chunks would spend the time on launching kernels.
+GPU_LOGITS = 1 << 25
 # Logits of all chunks are kept up to this many bytes; on a GPU, up to this share of its memory.
 _KEPT_BYTES = 2 << 30
 KEPT_SHARE = 1 / 8
@@ -57,9 +60,15 @@ class _Chunk:
     inside: Tensor  # (M, 1)
 
 
-def _chunks(targets: Tensor, vocabulary: int):
-    for start in range(0, vocabulary, CHUNK):
-        stop = min(start + CHUNK, vocabulary)
+def chunk_entries(rows: int, on_gpu: bool) -> int:
+    """Entries of the vocabulary a chunk."""
+    return max(CHUNK, GPU_LOGITS // max(rows, 1)) if on_gpu else CHUNK
+
+
+def _chunks(targets: Tensor, vocabulary: int) -> Iterator[_Chunk]:
+    entries = chunk_entries(len(targets), targets.is_cuda)
+    for start in range(0, vocabulary, entries):
+        stop = min(start + entries, vocabulary)
         local = (targets - start).unsqueeze(1)
         inside = (local >= 0) & (local < stop - start)
         yield _Chunk(start, stop, local * inside, inside)

@@ -124,3 +124,9 @@ def test_a_lookup_without_a_projection_has_its_own_gradient():
     (ours,) = torch.autograd.grad(look_up(weight, tokens, TiedGradient()).square().sum(), [weight])
     (expected,) = torch.autograd.grad(F.embedding(tokens, weight).square().sum(), [weight])
     torch.testing.assert_close(ours, expected)
+
+
+def test_few_rows_on_a_gpu_take_few_chunks():
+    assert module.chunk_entries(441, on_gpu=False) == module.chunk_entries(14_000, on_gpu=True) == module.CHUNK
+    assert module.chunk_entries(441, on_gpu=True) * 441 == pytest.approx(module.GPU_LOGITS, rel=0.01)
+    assert module.chunk_entries(0, on_gpu=True) == module.GPU_LOGITS

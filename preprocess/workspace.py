@@ -12,7 +12,7 @@ from typing import Any
 from ppa_preprocess.lines import read_json_lines, write_json_lines
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.files import sha256, write_beside
+from ppa_plugin.files import naming_file, sha256, write_beside
 
 SIDES = ("orig", "latn")
 
@@ -147,12 +147,16 @@ class Workspace:
 
 @contextmanager
 def fresh_directory(path: Path) -> Iterator[Path]:
-    """Give a new directory beside `path` to write into; it takes the place of `path` when the block ends well."""
+    """Give a new directory beside `path` to write into; it takes the place of `path` when the block ends well.
+
+    An `OSError` of the block that names no file leaves it with the name of `path`.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     beside.mkdir(parents=True)
     try:
-        yield beside
+        with naming_file(path):
+            yield beside
         if path.exists():
             path.rename(old)
         beside.rename(path)

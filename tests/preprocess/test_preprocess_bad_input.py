@@ -145,11 +145,15 @@ def test_a_model_without_a_dictionary_is_found_before_the_work(tmp_path, spm, pp
     assert not setting.output.exists()
 
 
-def test_a_bad_byte_anywhere_leaves_no_text_written(tmp_path, spm, ppa):
+def test_a_bad_byte_at_the_end_leaves_no_text_of_its_language_and_the_others_done(tmp_path, spm, ppa):
     setting = Setting(tmp_path, spm)
-    setting.text.write_bytes(b"\xff\n")
+    good = setting.text.read_bytes()
+    setting.text.write_bytes(good + b"\xff\n")
     assert ppa(*setting.arguments()) == 2
-    assert set(tree(setting.output)) <= {".ppa-state/lock"}
+    assert set(tree(setting.output)) == {".ppa-state/lock", ".ppa-state/state.json", "text/ell_Grek.txt"}
+    setting.text.write_bytes(good)
+    assert ppa(*setting.arguments()) == 0
+    assert "sample    ell_Grek  unchanged" in ppa.out
 
 
 def test_two_runs_do_not_write_to_one_directory(tmp_path, spm, ppa):

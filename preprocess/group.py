@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.romanizers import ROMANIZERS
 
 from ppa_plugin.commandline import UserError
@@ -62,6 +63,7 @@ class Group:
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 512  # a side, with <s> and </s>
     romanizer: RomanizerChoice = field(default_factory=RomanizerChoice)
+    binarizer: str = "fairseq-preprocess"  # or direct: the same bytes, without the detour through text
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -70,6 +72,8 @@ class Group:
         _number("shards", self.shards, (int,), 1)
         _number("valid_size", self.valid_size, (int,), 0)
         _number("max_tokens", self.max_tokens, (int,), 3)  # <s>, one piece, </s>
+        if self.binarizer not in BINARIZERS:
+            raise UserError(f"binarizer is {self.binarizer!r}, known are: {', '.join(BINARIZERS)}")
 
     def as_dict(self) -> dict[str, Any]:
         """The group with every default filled in, as plain JSON types."""

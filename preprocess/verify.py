@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.binarize import index_sizes
+from ppa_preprocess.binarizers import index_sizes
 from ppa_preprocess.lines import read_json_lines
 from ppa_preprocess.workspace import SIDES, Workspace
 

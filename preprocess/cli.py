@@ -22,7 +22,7 @@ _STEPS = {
     "romanize": "text/ -> pairs/: each line and its romanization; or, without --config, one file",
     "encode": "pairs/ -> encoded/: SentencePiece tokens, shuffled, split into training and validation",
     "binarize": "encoded/ -> data-bin/: shards as fairseq-preprocess writes them, dictionary, manifest",
-    "verify": "data-bin/ against its manifest: checksums, lines, tokens, sums",
+    "verify": "data-bin/ against its manifest: checksums, lines, tokens, sums, and a sample of pairs against its text",
 }
 _NEEDS = {
     "all": ("config", "input", "spm", "output"),
@@ -111,7 +111,7 @@ def _verify(args: argparse.Namespace, workspace: Workspace) -> None:
     training = plan_report.Training(**given)
     if args.plan:
         plan_report.check(training)
-    manifest = verify.run(workspace)
+    manifest = verify.run(workspace, args.sample)
     if args.plan:
         plan_report.run(workspace, manifest, training)
 
@@ -171,6 +171,12 @@ def _parser() -> argparse.ArgumentParser:
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
         if step == "verify":
+            sub.add_argument(
+                "--sample",
+                type=_whole_number,
+                default=verify.SAMPLE,
+                help="pairs of each language to compare with their lines of pairs/ (default: %(default)s; 0: none)",
+            )
             _add_plan_flags(sub)
     return parser
 
@@ -200,6 +206,12 @@ def _example(step: str) -> str:
     return f"example:\n  ppa-preprocess {step} " + " ".join(
         f"--{name} {_EXAMPLE_VALUES[name]}" for name in _NEEDS[step]
     )
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

@@ -11,36 +11,35 @@ from ppa_plugin.commandline import UserError
 
 
 @contextmanager
-def naming(path: str | Path) -> Iterator[None]:
-    """Make an `OSError` of the block name `path` where it names no file: a failed read or write does not."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = str(path)
-        raise
-
-
-@contextmanager
 def write_beside(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """Open `path` for writing under a temporary name beside it; rename it into place when the block ends well.
 
     Text is UTF-8 with `\\n` line ends. When the block raises, the temporary file is removed and `path` stays as it was.
-    An `OSError` that names no file, as on a full disk, is given the name of `path`.
+    An `OSError` of the block that names no file, as on a full disk, leaves it with the name of `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
-        with naming(path):
-            with open(beside, mode, **text) as handle:
-                yield handle
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(beside, path)
+        with naming_file(path), open(beside, mode, **text) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_file(path: str | Path) -> Iterator[None]:
+    """Give an `OSError` of the block that names no file the name of `path`: a write to a full disk says not where."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def read_lines(path: str | Path) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -47,19 +46,12 @@ class Encoder:
         self._symbols = [*SPECIALS, *pieces(processor)]
         self.dtype = token_dtype(len(self._symbols) + 1)  # <mask>
 
-    def ids(self, lines: list[str]) -> list[list[int]]:
-        """SentencePiece ids of each line, without specials."""
-        return self._processor.encode(lines, out_type=int, num_threads=1)
-
-    def rows(self, ids: Sequence[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        """(tokens, sizes): the indices of all sentences in one array, </s> after each, and how many each has, int32.
-
-        A sentence without ids gets no </s> either.
-        """
-        lengths = np.fromiter(map(len, ids), dtype=np.int32, count=len(ids))
-        flat = to_indices(np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=lengths.sum()))
-        filled = lengths > 0
-        return np.insert(flat, np.cumsum(lengths)[filled], EOS).astype(self.dtype), lengths + filled
+    def indices(self, lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """(indices, lengths): those of all lines one after the other, without specials, and how many each line has."""
+        ids = self._processor.encode(lines, out_type=int, num_threads=1)
+        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+        # one array, not a list of lists: Python's garbage collector would go through these again and again
+        return to_indices(np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=lengths.sum())), lengths
 
     def text(self, row: bytes) -> str:
         """The symbols of a row but for its </s>, separated by spaces."""
@@ -81,15 +73,23 @@ def encode_chunk(encoding: Encoding, chunk: tuple[list[str], list[str]]) -> Enco
     """Encode originals and romanizations; a pair with an empty side is not kept, a side too long is cut."""
     encoder = load_encoder(encoding.spm, encoding.sha256)
     most = encoding.max_tokens - _SPECIALS_A_SIDE
-    pairs = list(zip(*map(encoder.ids, chunk), strict=True))
-    fates = bytes(KEPT if orig and latn else EMPTY_LATN if orig else EMPTY_ORIG for orig, latn in pairs)
-    kept = [pair if fate == KEPT else ([], []) for pair, fate in zip(pairs, fates, strict=True)]
-    sides = list(zip(*kept, strict=True))
-    rows = [encoder.rows([ids[:most] for ids in side]) for side in sides]
+    sides = [encoder.indices(lines) for lines in chunk]
+    (_, orig), (_, latn) = sides
+    fates = np.where(orig == 0, EMPTY_ORIG, np.where(latn == 0, EMPTY_LATN, KEPT))
+    kept = [np.where(fates == KEPT, np.minimum(lengths, most), 0) for _, lengths in sides]
+    tokens = [rows(*side, wished).astype(encoder.dtype) for side, wished in zip(sides, kept, strict=True)]
     return Encoded(
-        fates,
-        tokens=tuple(tokens.tobytes() for tokens, _ in rows),
-        sizes=tuple(sizes for _, sizes in rows),
-        cut=tuple(sum(len(ids) > most for ids in side) for side in sides),
-        unknown=tuple(int(np.count_nonzero(tokens == UNKNOWN)) for tokens, _ in rows),
+        fates=fates.astype(np.uint8).tobytes(),
+        tokens=tuple(side.tobytes() for side in tokens),
+        sizes=tuple((wished + (wished > 0)).astype(np.int32) for wished in kept),
+        cut=tuple(int(((fates == KEPT) & (lengths > most)).sum()) for _, lengths in sides),
+        unknown=tuple(int((side == UNKNOWN).sum()) for side in tokens),
     )
+
+
+def rows(indices: np.ndarray, lengths: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The first `kept` (N,) of the `lengths` (N,) indices of each line, then </s>; nothing where `kept` is 0."""
+    if (kept != lengths).any():
+        place = np.arange(len(indices)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        indices = indices[place < np.repeat(kept, lengths)]
+    return np.insert(indices, np.cumsum(kept)[kept > 0], EOS)

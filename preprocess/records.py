@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ppa_plugin.files import naming
+from ppa_plugin.files import naming_file
 
 _BLOCK_BYTES = 1 << 24
 _BLOCK_RECORDS = 4096
@@ -61,7 +61,7 @@ class Records:
 def open_lines(path: Path) -> Iterator[Records]:
     """Open a text by lines, without their `\\n`; a last line without one counts. `OSError` where it cannot be read."""
     with open(path, "rb") as handle:
-        with naming(path):
+        with naming_file(path):
             starts = _line_starts(handle)
         yield Records(path, handle.fileno(), starts, gap=1)
 

@@ -1,11 +1,13 @@
 """The command `ppa-preprocess`: raw text in, binarized pairs of original and romanized text out, step by step."""
 
 import argparse
+import dataclasses
 import functools
 import sys
 from pathlib import Path
 
 from ppa_preprocess import binarize, dry_run, encode, plan_report, romanize, sample, verify
+from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.group import Group, check_language_code, load_group
 from ppa_preprocess.lines import write_json_lines
 from ppa_preprocess.parallel import default_workers
@@ -21,9 +23,9 @@ _STEPS = {
     "all": "every step after the other, from text to verified shards",
     "sample": "INPUT -> text/: a share of each language's lines",
     "romanize": "text/ -> pairs/: each line and its romanization; or, without --config, one file",
-    "encode": "pairs/ -> encoded/: SentencePiece pieces, shuffled, split into training and validation",
+    "encode": "pairs/ -> encoded/: SentencePiece tokens, shuffled, split into training and validation",
     "binarize": "encoded/ -> data-bin/: shards as fairseq-preprocess writes them, dictionary, manifest",
-    "verify": "data-bin/ against its manifest: checksums, lines, tokens, sums",
+    "verify": "data-bin/ against its manifest: checksums, lines, tokens, sums, and a sample of pairs against its text",
 }
 _NEEDS = {
     "all": ("config", "input", "spm", "output"),
@@ -40,6 +42,12 @@ _MEANING = {
     "(romanize without --config: one file)",
     "spm": "the checkpoint's sentencepiece.bpe.model",
     "output": "the directory to write to",
+}
+# keys of the group file that a flag overrides
+_SETTINGS = {
+    "shards": "into how many shards each language is spread",
+    "valid_size": "pairs of each language for validation",
+    "binarizer": f"{' or '.join(BINARIZERS)}, which writes the same bytes faster, without text in between",
 }
 _EXAMPLE_VALUES = {
     "config": "group.yaml",
@@ -93,12 +101,18 @@ def _run(args: argparse.Namespace) -> None:
     if args.step == "verify":
         _verify(args, workspace)
         return
-    group = load_group(args.config)
+    group = _override(load_group(args.config), args)
     if getattr(args, "lang", None):
         raise UserError("--lang is for a single file; with --config the group file names the codes")
     sources = _check_before_writing(group, args)
     with workspace.locked():
         _run_steps(group, sources, args, workspace)
+
+
+def _override(group: Group, args: argparse.Namespace) -> Group:
+    """The group with what the flags say instead of its file."""
+    given = {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
+    return dataclasses.replace(group, **given)
 
 
 def _run_steps(group: Group, sources: dict[str, list[Source]], args: argparse.Namespace, workspace: Workspace) -> None:
@@ -122,7 +136,7 @@ def _verify(args: argparse.Namespace, workspace: Workspace) -> None:
     training = plan_report.Training(**given)
     if args.plan:
         plan_report.check(training)
-    manifest = verify.run(workspace)
+    manifest = verify.run(workspace, args.sample)
     if args.plan:
         plan_report.run(workspace, manifest, training)
 
@@ -175,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
             "--workers",
             type=_at_least_one,
             default=default_workers(),
-            help="processes and threads (default: all cores)",
+            help="processes (default: all cores)",
         )
         if "input" in _NEEDS[step]:
             sub.add_argument(
@@ -188,11 +202,26 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--dry-run", action="store_true", help="print what each language would give, write nothing"
             )
+        _add_settings(sub)
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
         if step == "verify":
+            sub.add_argument(
+                "--sample",
+                type=_whole_number,
+                default=verify.SAMPLE,
+                help="pairs of each language to compare with their lines of pairs/ (default: %(default)s; 0: none)",
+            )
             _add_plan_flags(sub)
     return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    defaults = {f.name: f.default for f in dataclasses.fields(Group)}
+    for name, meaning in _SETTINGS.items():
+        default = defaults[name]
+        flag, kind = f"--{name.replace('_', '-')}", type(default)
+        parser.add_argument(flag, type=kind, help=f"{meaning} (default: that of the group file, else {default})")
 
 
 def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
@@ -212,6 +241,12 @@ def _example(step: str) -> str:
     return f"example:\n  ppa-preprocess {step} " + " ".join(
         f"--{name} {_EXAMPLE_VALUES[name]}" for name in _NEEDS[step]
     )
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

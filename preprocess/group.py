@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.romanizers import ROMANIZERS
 from ppa_preprocess.scripts import check_script
 
@@ -94,6 +95,7 @@ class Group:
     filters: Filters = field(default_factory=Filters)  # before the sample is drawn
     max_tokens: int = 512  # a side, with <s> and </s>
     romanizer: RomanizerChoice = field(default_factory=RomanizerChoice)
+    binarizer: str = "fairseq-preprocess"  # or direct: the same bytes, without the detour through text
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -105,6 +107,8 @@ class Group:
         if self.filters.script_share:
             for lang in self.languages:
                 check_script(lang)
+        if self.binarizer not in BINARIZERS:
+            raise UserError(f"binarizer is {self.binarizer!r}, known are: {', '.join(BINARIZERS)}")
 
     def as_dict(self) -> dict[str, Any]:
         """The group with every default filled in, as plain JSON types."""

@@ -5,37 +5,50 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.binarize import index_sizes
+from ppa_preprocess.binarizers import index_sizes
 from ppa_preprocess.lines import read_json_lines
+from ppa_preprocess.round_trip import Speller, check_pairs
 from ppa_preprocess.workspace import SIDES, Workspace
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary
+from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
 from ppa_plugin.files import sha256
 
 _HEADER = ("language", "read", "filtered", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
 
 
-def run(workspace: Workspace) -> dict[str, Any]:
+# pairs a language that are read back as text; all of them where it has fewer
+SAMPLE = 100
+
+
+def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
     """Check `data-bin/` and `dropped.jsonl` against the manifest, print a table of what is there, return the manifest.
 
     Checksums, lines and tokens of every side, side against side, read = filtered + not sampled + kept + dropped,
-    dictionary = SentencePiece model. Raises `UserError` at the first thing that does not agree.
+    dictionary = SentencePiece model, and `sample` pairs of each language against the text of their lines. Raises
+    `UserError` at the first thing that does not agree.
     """
     manifest = _read_manifest(workspace.manifest)
     try:
         _check_files(manifest, workspace.data_bin)
-        check_dictionary(load_dictionary(workspace.dictionary), workspace.sentencepiece)
+        dictionary = load_dictionary(workspace.dictionary)
+        check_dictionary(dictionary, workspace.sentencepiece)
         for lang, language in manifest["languages"].items():
             _check_sum(lang, language)
             _check_lines_and_tokens(lang, language, manifest["group"]["shards"], workspace)
         _check_dropped(manifest, workspace.dropped)
+        processor = load_sentencepiece(workspace.sentencepiece)
+        speller = Speller(processor, dictionary, manifest["group"]["max_tokens"])
+        compared = check_pairs(manifest, workspace, speller, sample)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None
     for row in _table(manifest):
         workspace.say(row)
     files = manifest["files"]
-    workspace.say(f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says")
+    workspace.say(
+        f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says, {compared:,} pairs drawn from "
+        "them spell their lines of pairs/"
+    )
     return manifest
 
 

@@ -1,6 +1,7 @@
 """The output directory: where each step's files lie, and which of them need not be made again."""
 
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -8,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from ppa_preprocess.lines import read_json_lines, write_json_lines
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.files import naming_file, sha256, write_beside
@@ -116,9 +115,11 @@ class Workspace:
         for lang in languages:
             step = next((step for step in ("encode", "romanize") if self.recorded(f"{step} {lang}")), None)
             if step:
-                records += read_json_lines(self.dropped_by(step, lang))
-        if not self.dropped.is_file() or records != read_json_lines(self.dropped):
-            write_json_lines(self.dropped, records)
+                records.append(self.dropped_by(step, lang))
+        lines = itertools.zip_longest(_raw_lines(self.dropped), _raw_lines(*records))
+        if not self.dropped.is_file() or any(old != new for old, new in lines):
+            with write_beside(self.dropped, "wb") as handle:
+                handle.writelines(_raw_lines(*records))
 
     def _clear_left_overs(self) -> None:
         left_overs = list(self.output.glob(f".{self.dropped.name}.*.tmp"))
@@ -142,7 +143,13 @@ class Workspace:
 
     def _save_tasks(self) -> None:
         with write_beside(self._state / "state.json") as handle:
-            json.dump(self._tasks, handle, indent=1)
+            handle.write(json.dumps(self._tasks))  # json.dump is far slower, and this is written after every part
+
+
+def _raw_lines(*paths: Path) -> Iterator[bytes]:
+    for path in paths:
+        with open(path, "rb") as handle:
+            yield from handle
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+SOURCES = ["pyarrow", "datasets>=4"]
+
 setup(
     name="translit-ppa",
     version="0.1.0",
@@ -23,6 +25,7 @@ setup(
         "sentencepiece",
         "uroman==1.3.1.1",
         "sacremoses",
+        "regex",
         "tensorboard",
         "pyyaml",
         "tqdm",
@@ -36,7 +39,9 @@ setup(
     ],
     extras_require={
         "quickstart": ["Babel"],
-        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff"],
+        # ppa-preprocess: Parquet, Arrow and .zst files, datasets of the Hugging Face hub (datasets < 4 runs their code)
+        "sources": SOURCES,
+        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff", *SOURCES],
     },
     entry_points={
         "console_scripts": [

@@ -1,42 +1,22 @@
-"""Step 4: fairseq-preprocess's own code, in process, for every language and shard, with the checkpoint's dictionary."""
+"""Step 4: shards as fairseq-preprocess writes them, a part of every language in each, and the one dictionary."""
 
 import functools
-import itertools
-import logging
 import shutil
-import warnings
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ppa_preprocess import encode
+from ppa_preprocess.binarizers import BINARIZERS, Part, binarized_path, index_sizes, shard_bounds
 from ppa_preprocess.group import Group
-from ppa_preprocess.lines import open_lines
 from ppa_preprocess.manifest import write_manifest
 from ppa_preprocess.parallel import map_ordered
-from ppa_preprocess.workspace import SIDES, Workspace, fresh_directory
+from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.data.vocabulary import write_dictionary
 from ppa_plugin.files import write_beside
-
-
-@dataclass(frozen=True)
-class Part:
-    """The part of a language that goes into one shard: training lines from `start` to `stop`, validation or not."""
-
-    lang: str
-    shard: int
-    encoded: Path
-    start: int
-    stop: int
-    valid: bool
-    target: Path
-
-    @property
-    def task(self) -> str:
-        return f"binarize shard{self.shard:02d}/{self.lang}"
 
 
 def run(group: Group, spm: Path, workspace: Workspace, workers: int) -> None:
@@ -57,9 +37,11 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: int) -> None:
     for task in stale:
         shutil.rmtree(workspace.data_bin / task.removeprefix("binarize "), ignore_errors=True)
     workspace.forget(stale)
-    results = map_ordered(functools.partial(binarize_part, workspace.dictionary), made, min(workers, max(1, len(made))))
-    for part, files in zip(made, progress(results, "binarize", len(made), "part"), strict=True):
-        workspace.record(part.task, inputs[part], files, {})
+    function = functools.partial(binarize_part, group.binarizer, workspace.dictionary)
+    # closed at once if recording fails, so that no process writes on after this directory is given free
+    with closing(map_ordered(function, made, min(workers, max(1, len(made))))) as results:
+        for part, files in zip(made, progress(results, "binarize", len(made), "part"), strict=True):
+            workspace.record(part.task, inputs[part], files, {})
     write_manifest(group, workspace)
     workspace.say(
         f"binarize  {len(made)} parts (a language in a shard) written, {len(parts) - len(made)} unchanged "
@@ -76,34 +58,13 @@ def check_path(output: Path) -> None:
             )
 
 
-def binarize_part(dictionary: Path, part: Part) -> list[Path]:
-    """Binarize one part with fairseq-preprocess and return its files; checks every line's number of tokens."""
+def binarize_part(binarizer: str, dictionary: Path, part: Part) -> list[Path]:
+    """Binarize one part and return its files; checks the number of tokens of every row against what was encoded."""
     with fresh_directory(part.target) as directory:
-        text = directory / "text"
-        text.mkdir()
-        sizes = {}
-        for side in SIDES:
-            sizes["train", side] = _copy_lines(part.encoded, "train", side, text, part.start, part.stop)
-            if part.valid:
-                sizes["valid", side] = _copy_lines(part.encoded, "valid", side, text, 0, None)
-        _fairseq_preprocess(text, directory, dictionary, part.valid)
-        shutil.rmtree(text)
-        (directory / "preprocess.log").unlink()
-        for side in SIDES:
-            (directory / f"dict.{side}.txt").unlink()
-        for (split, side), expected in sizes.items():
-            prefix = directory / f"{split}.orig-latn.{side}"
-            if not np.array_equal(index_sizes(prefix), expected):
-                raise RuntimeError(f"fairseq-preprocess split {part.lang} {split}.{side} into other tokens than ours")
+        for (split, side), expected in BINARIZERS[binarizer](dictionary, part, directory).items():
+            if not np.array_equal(index_sizes(binarized_path(directory, split, side)), expected):
+                raise RuntimeError(f"{binarizer} made other tokens of {part.lang} {split}.{side} than were encoded")
     return sorted(part.target.iterdir())
-
-
-def index_sizes(prefix: Path) -> np.ndarray:
-    """The number of tokens of each line, </s> included, from a binarized file's .idx."""
-    from fairseq.data.indexed_dataset import MMapIndexedDataset
-
-    dataset = MMapIndexedDataset(str(prefix))
-    return dataset.sizes.copy()  # they lie in the mapped file, which closes with the dataset
 
 
 def _parts(group: Group, lang: str, spm: Path, workspace: Workspace) -> list[Part]:
@@ -111,18 +72,17 @@ def _parts(group: Group, lang: str, spm: Path, workspace: Workspace) -> list[Par
     encoded = workspace.encoded(lang)
     if not workspace.is_done(f"encode {lang}", encode.task_inputs(group, lang, spm, workspace)):
         raise UserError(
-            f"{encoded} is missing or was made from other pairs, settings or --spm: run `ppa-preprocess encode` first, "
-            "or `all`"
+            f"{encoded} is missing or was made from other pairs, settings or --spm or for another --binarizer: run "
+            "`ppa-preprocess encode` first, or `all`"
         )
     counts = workspace.recorded(f"encode {lang}")["counts"]
     if counts["train"] < group.shards:
         raise UserError(
             f"{lang} has {counts['train']} training pairs for {group.shards} shards: lower `shards` or leave it out"
         )
-    bounds = [counts["train"] * shard // group.shards for shard in range(group.shards + 1)]
     return [
         Part(lang, shard, encoded, start, stop, shard == 0 and counts["valid"] > 0, workspace.shard(shard, lang))
-        for shard, (start, stop) in enumerate(itertools.pairwise(bounds))
+        for shard, (start, stop) in enumerate(shard_bounds(counts["train"], group.shards))
     ]
 
 
@@ -143,35 +103,3 @@ def _write_vocabulary(spm: Path, workspace: Workspace) -> None:
     with open(spm, "rb") as source, write_beside(workspace.sentencepiece, "wb") as copy:
         shutil.copyfileobj(source, copy)
     workspace.record("vocabulary", inputs, [workspace.dictionary, workspace.sentencepiece], {})
-
-
-def _copy_lines(encoded: Path, split: str, side: str, target: Path, start: int, stop: int | None) -> list[int]:
-    """Copy lines of an encoded file and return how many tokens each has to have, </s> included."""
-    sizes = []
-    with open_lines(encoded / f"{split}.{side}") as lines, open(target / f"{split}.{side}", "wb") as handle:
-        for index in range(start, len(lines) if stop is None else stop):
-            line = lines[index]
-            handle.write(line + b"\n")
-            sizes.append(line.count(b" ") + 2)
-    return sizes
-
-
-def _fairseq_preprocess(text: Path, target: Path, dictionary: Path, valid: bool) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # fairscale's, about torch.cuda.amp
-        from fairseq import options
-        from fairseq_cli import preprocess
-
-    args = ["--source-lang", "orig", "--target-lang", "latn", "--workers", "1"]
-    args += ["--srcdict", str(dictionary), "--tgtdict", str(dictionary)]
-    args += ["--trainpref", str(text.resolve() / "train"), "--destdir", str(target)]
-    if valid:
-        args += ["--validpref", str(text.resolve() / "valid")]
-    preprocess.logger.setLevel(logging.WARNING)  # else four lines for each part
-    try:
-        preprocess.main(options.get_preprocessing_parser().parse_args(args))
-    finally:
-        # each call adds a handler that keeps its preprocess.log open
-        for handler in list(preprocess.logger.handlers):
-            handler.close()
-            preprocess.logger.removeHandler(handler)

@@ -1,13 +1,18 @@
 """The command `ppa-preprocess`: raw text in, binarized pairs of original and romanized text out, step by step."""
 
 import argparse
+import dataclasses
 import functools
+import sys
 from pathlib import Path
 
-from ppa_preprocess import binarize, encode, plan_report, romanize, sample, verify
+from ppa_preprocess import binarize, dry_run, encode, plan_report, romanize, sample, verify
+from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.group import Group, check_language_code, load_group
 from ppa_preprocess.lines import write_json_lines
 from ppa_preprocess.parallel import default_workers
+from ppa_preprocess.source_formats import KNOWN_FORMATS
+from ppa_preprocess.sources import Source, find_sources
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin import commandline
@@ -16,11 +21,11 @@ from ppa_plugin.data.vocabulary import dictionary_entries
 
 _STEPS = {
     "all": "every step after the other, from text to verified shards",
-    "sample": "INPUT/<lang>.txt -> text/: a share of each language's lines",
+    "sample": "INPUT -> text/: a share of each language's lines",
     "romanize": "text/ -> pairs/: each line and its romanization; or, without --config, one file",
-    "encode": "pairs/ -> encoded/: SentencePiece pieces, shuffled, split into training and validation",
+    "encode": "pairs/ -> encoded/: SentencePiece tokens, shuffled, split into training and validation",
     "binarize": "encoded/ -> data-bin/: shards as fairseq-preprocess writes them, dictionary, manifest",
-    "verify": "data-bin/ against its manifest: checksums, lines, tokens, sums",
+    "verify": "data-bin/ against its manifest: checksums, lines, tokens, sums, and a sample of pairs against its text",
 }
 _NEEDS = {
     "all": ("config", "input", "spm", "output"),
@@ -32,9 +37,17 @@ _NEEDS = {
 }
 _MEANING = {
     "config": "the group file (YAML)",
-    "input": "the directory of <lang>.txt files (romanize without --config: one file)",
+    "input": f"the directory with a file <lang>.txt or a directory <lang>/ for each language, of the formats "
+    f"{KNOWN_FORMATS}, also as datasets.save_to_disk writes them; or hf:NAME, a dataset of the hub "
+    "(romanize without --config: one file)",
     "spm": "the checkpoint's sentencepiece.bpe.model",
     "output": "the directory to write to",
+}
+# keys of the group file that a flag overrides
+_SETTINGS = {
+    "shards": "into how many shards each language is spread",
+    "valid_size": "pairs of each language for validation",
+    "binarizer": f"{' or '.join(BINARIZERS)}, which writes the same bytes faster, without text in between",
 }
 _EXAMPLE_VALUES = {
     "config": "group.yaml",
@@ -48,7 +61,10 @@ _ONE_FILE_EXAMPLE = """
 _PLAN_EXAMPLE = """
   ppa-preprocess verify --output work/ --plan --passes 2 --batch 512 --arch glot500_base --pairs 16
   (updates, the flags to pass to fairseq-train, disk, and the batch size that fits the memory of a GPU)"""
-_EXAMPLES = {"romanize": _ONE_FILE_EXAMPLE, "verify": _PLAN_EXAMPLE}
+_DRY_RUN_EXAMPLE = """
+  ppa-preprocess sample --config group.yaml --input hf:cis-lmu/Glot500 --dry-run
+  (reads every line and prints what each language has and would give; writes nothing)"""
+_EXAMPLES = {"romanize": _ONE_FILE_EXAMPLE, "sample": _DRY_RUN_EXAMPLE, "verify": _PLAN_EXAMPLE}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -56,30 +72,53 @@ def main(argv: list[str] | None = None) -> None:
     commandline.run(_main, argv)
 
 
-def _main(argv: list[str] | None) -> None:
-    args = _parser().parse_args(argv)
+def _main(argv: list[str] | None) -> int:
+    try:
+        _run(_parser().parse_args(argv))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(
+            f"error: {where}{error.strerror or error}; nothing that is finished is lost: once this is mended, run the "
+            "same command again\n"
+        )
+        return 1
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
     if args.step == "romanize" and args.config is None:
         _romanize_one_file(args)
         return
+    dry = args.step == "sample" and args.dry_run
     for name in _NEEDS[args.step]:
-        if getattr(args, name) is None:
+        if getattr(args, name) is None and not (dry and name == "output"):
             raise UserError(f"ppa-preprocess {args.step} needs --{name}: {_MEANING[name]}")
+    if dry:
+        group = load_group(args.config)
+        dry_run.run(group, find_sources(group, args.input), args.text_column, functools.partial(print, flush=True))
+        return
     workspace = Workspace(args.output, say=functools.partial(print, flush=True))
     if args.step == "verify":
         _verify(args, workspace)
         return
-    group = load_group(args.config)
+    group = _override(load_group(args.config), args)
     if getattr(args, "lang", None):
         raise UserError("--lang is for a single file; with --config the group file names the codes")
-    _check_before_writing(group, args)
+    sources = _check_before_writing(group, args)
     with workspace.locked():
-        _run_steps(group, args, workspace)
+        _run_steps(group, sources, args, workspace)
 
 
-def _run_steps(group: Group, args: argparse.Namespace, workspace: Workspace) -> None:
+def _override(group: Group, args: argparse.Namespace) -> Group:
+    """The group with what the flags say instead of its file."""
+    given = {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
+    return dataclasses.replace(group, **given)
+
+
+def _run_steps(group: Group, sources: dict[str, list[Source]], args: argparse.Namespace, workspace: Workspace) -> None:
     wanted = ("sample", "romanize", "encode", "binarize", "verify") if args.step == "all" else (args.step,)
     steps = {
-        "sample": lambda: sample.run(group, args.input, workspace),
+        "sample": lambda: sample.run(group, sources, args.text_column, workspace),
         "romanize": lambda: romanize.run(group, workspace, args.workers),
         "encode": lambda: encode.run(group, args.spm, workspace, args.workers),
         "binarize": lambda: binarize.run(group, args.spm, workspace, args.workers),
@@ -97,22 +136,21 @@ def _verify(args: argparse.Namespace, workspace: Workspace) -> None:
     training = plan_report.Training(**given)
     if args.plan:
         plan_report.check(training)
-    manifest = verify.run(workspace)
+    manifest = verify.run(workspace, args.sample)
     if args.plan:
         plan_report.run(workspace, manifest, training)
 
 
-def _check_before_writing(group: Group, args: argparse.Namespace) -> None:
-    """Find bad input in all that the steps will read before the first of them writes."""
-    if "input" in _NEEDS[args.step]:
-        for lang in group.languages:
-            sample.source_file(args.input, lang)
+def _check_before_writing(group: Group, args: argparse.Namespace) -> dict[str, list[Source]]:
+    """Find the sources, where a step reads them, and what else would be in the way, before the first step writes."""
+    sources = find_sources(group, args.input) if "input" in _NEEDS[args.step] else {}
     if "spm" in _NEEDS[args.step]:
         dictionary_entries(args.spm)
     if args.output.exists() and not args.output.is_dir():
         raise UserError(f"--output {args.output} is a file, expected a directory")
     if args.step in ("all", "binarize"):
         binarize.check_path(args.output)
+    return sources
 
 
 def _romanize_one_file(args: argparse.Namespace) -> None:
@@ -151,13 +189,39 @@ def _parser() -> argparse.ArgumentParser:
             "--workers",
             type=_at_least_one,
             default=default_workers(),
-            help="processes and threads (default: all cores)",
+            help="processes (default: all cores)",
         )
+        if "input" in _NEEDS[step]:
+            sub.add_argument(
+                "--text-column",
+                default="text",
+                metavar="NAME",
+                help="the column or key of the text in Parquet, Arrow and JSON lines (default: %(default)s)",
+            )
+        if step == "sample":
+            sub.add_argument(
+                "--dry-run", action="store_true", help="print what each language would give, write nothing"
+            )
+        _add_settings(sub)
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
         if step == "verify":
+            sub.add_argument(
+                "--sample",
+                type=_whole_number,
+                default=verify.SAMPLE,
+                help="pairs of each language to compare with their lines of pairs/ (default: %(default)s; 0: none)",
+            )
             _add_plan_flags(sub)
     return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    defaults = {f.name: f.default for f in dataclasses.fields(Group)}
+    for name, meaning in _SETTINGS.items():
+        default = defaults[name]
+        flag, kind = f"--{name.replace('_', '-')}", type(default)
+        parser.add_argument(flag, type=kind, help=f"{meaning} (default: that of the group file, else {default})")
 
 
 def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +241,12 @@ def _example(step: str) -> str:
     return f"example:\n  ppa-preprocess {step} " + " ".join(
         f"--{name} {_EXAMPLE_VALUES[name]}" for name in _NEEDS[step]
     )
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return int(text)
 
 
 def _at_least_one(text: str) -> int:

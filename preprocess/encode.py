@@ -1,71 +1,60 @@
-"""Step 3: SentencePiece pieces of both sides, shuffled, split into training and validation."""
+"""Step 3: SentencePiece tokens of both sides, shuffled, split into training and validation."""
 
+import functools
 import itertools
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import sentencepiece
+from ppa_preprocess.encoded import Tokens, lines_path, open_tokens, save_array, sizes_path, text_path, tokens_path
+from ppa_preprocess.encoder import (
+    EMPTY_LATN,
+    EMPTY_ORIG,
+    IN_VALID,
+    KEPT,
+    Encoder,
+    Encoding,
+    encode_chunk,
+    load_encoder,
+)
 from ppa_preprocess.group import Group
-from ppa_preprocess.lines import count_lines, open_lines, read_json_lines, write_json_lines
+from ppa_preprocess.lines import count_lines, read_json_lines, write_json_lines
+from ppa_preprocess.parallel import map_ordered
+from ppa_preprocess.records import Records, open_lines
 from ppa_preprocess.split import split_pairs
 from ppa_preprocess.workspace import SIDES, Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
-from ppa_plugin.data.vocabulary import load_sentencepiece, pieces
 from ppa_plugin.files import read_lines
 
-_BATCH_PAIRS = 2048
-_SPECIALS_A_SIDE = 2  # <s> and </s>
-
-
-class Encoder:
-    """Lines to the pieces that fairseq looks up: what it finds is SentencePiece id + 1 (`<unk>`: 3), always."""
-
-    def __init__(self, processor: sentencepiece.SentencePieceProcessor, threads: int) -> None:
-        self._processor = processor
-        self._threads = threads
-        # Not SentencePiece's own pieces: its piece for an unknown character is the character itself, and a string of
-        # unknown ones could spell an entry of the dictionary, such as <mask>.
-        self._pieces = ["<unk>", "<s>", "</s>", *pieces(processor)]
-        self.unknown = processor.unk_id()
-
-    def ids(self, lines: list[str]) -> list[list[int]]:
-        """SentencePiece ids of each line, without specials."""
-        return self._processor.encode(lines, out_type=int, num_threads=self._threads)
-
-    def text(self, ids: Iterable[int]) -> str:
-        """The pieces of these ids, separated by spaces."""
-        return " ".join(self._pieces[i] for i in ids)
+# some 50 ms of work
+_CHUNK_PAIRS = 2048
 
 
 def run(group: Group, spm: Path, workspace: Workspace, workers: int) -> None:
-    """Write `encoded/<lang>/{train,valid}.{orig,latn}` for every language.
+    """Write `encoded/<lang>/` for every language, as the group's binarizer reads it (`ppa_preprocess.encoded`).
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
     """
-    encoder = None
+    encoding = Encoding(spm, workspace.digest(spm), group.max_tokens)
     for lang in group.languages:
         inputs = task_inputs(group, lang, spm, workspace)
         if workspace.is_done(f"encode {lang}", inputs):
             workspace.say(f"encode    {lang}  unchanged")
             continue
-        encoder = encoder or Encoder(load_sentencepiece(spm), workers)
-        target = workspace.encoded(lang)
-        failures = workspace.dropped_by("romanize", lang)
-        reasons = (
-            {failure["line"]: failure["reason"] for failure in read_json_lines(failures)} if failures.is_file() else {}
-        )
+        target, pair = workspace.encoded(lang), workspace.pair(lang)
         with fresh_directory(target) as directory:
-            counts, dropped = encode_pairs(encoder, workspace.pair(lang), directory, group, lang, reasons)
+            counts, fates = encode_pairs(encoding, pair, directory, group, lang, workers)
         record = workspace.dropped_by("encode", lang)
-        write_json_lines(record, dropped)
+        counts["dropped"] = _write_dropped(record, lang, fates, pair[0], workspace.dropped_by("romanize", lang))
         workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
         workspace.say(
             f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and {counts['valid']:,} "
-            f"validation pairs -> {target}, {len(dropped):,} dropped"
+            f"validation pairs -> {target}, {sum(counts['dropped'].values()):,} dropped"
         )
     workspace.gather_dropped(group.languages)
 
@@ -86,17 +75,18 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         "max_tokens": group.max_tokens,
         "valid_size": group.valid_size,
         "seed": group.seed,
+        "binarizer": group.binarizer,
     }
 
 
 def encode_pairs(
-    encoder: Encoder, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, reasons: dict[int, str]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Encode a language's pairs into `directory`, as `{train,valid}.{orig,latn}`, line i belonging to line i.
+    encoding: Encoding, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, workers: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Encode a language's pairs into `directory`.
 
-    Pairs with an empty side are dropped, sides cut to `group.max_tokens` tokens with <s> and </s>. `reasons` says, by
-    line from 1, why a Latin side is empty. Returns what was counted (tokens as in the .idx: one </s> a line included)
-    and a record of each dropped pair, by line. Memory is some 50 bytes a pair, however long.
+    Pairs with an empty side are dropped, sides cut to `encoding.max_tokens` tokens with <s> and </s>. Returns what was
+    counted (tokens as in the .idx: one </s> a line included) and what became of each pair, uint8 (lines,). Memory is
+    some 60 bytes a pair, however long.
     """
     lines = [count_lines(side) for side in pair]
     if lines[0] != lines[1]:
@@ -104,39 +94,90 @@ def encode_pairs(
             f"{pair[0]} has {lines[0]:,} lines and {pair[1]} has {lines[1]:,}: line i of one has to belong "
             "to line i of the other; romanize again"
         )
-    most = group.max_tokens - _SPECIALS_A_SIDE
-    numbers = array("q")
-    counts = {"lines": lines[0], "cut": dict.fromkeys(SIDES, 0), "unknown": dict.fromkeys(SIDES, 0)}
-    dropped: list[dict[str, Any]] = []
-    whole = [directory / f"whole.{side}" for side in SIDES]
-    with open(whole[0], "wb") as orig, open(whole[1], "wb") as latn:
-        rows = progress(_encoded_pairs(encoder, pair), f"encode {lang}", lines[0])
-        for number, (text, *ids) in enumerate(rows, 1):
-            if not all(ids):
-                reason = "empty original" if not ids[0] else reasons.get(number, "empty romanization")
-                dropped.append({"lang": lang, "line": number, "reason": reason, "text": text})
-                continue
-            numbers.append(number)
-            for side, side_ids, handle in zip(SIDES, ids, (orig, latn), strict=True):
-                counts["cut"][side] += len(side_ids) > most
-                counts["unknown"][side] += side_ids[:most].count(encoder.unknown)
-                handle.write(encoder.text(side_ids[:most]).encode() + b"\n")
-    if not numbers:
+    encoder = load_encoder(encoding.spm, encoding.sha256)  # before the processes are forked
+    counts, fates = _write_tokens(encoding, pair, directory, lang, lines[0], workers)
+    kept = np.flatnonzero(fates == KEPT)
+    if not len(kept):
         raise UserError(f"{pair[0]}: none of the {lines[0]:,} pairs of {lang} is left, each has an empty side")
-    with open_lines(pair[0]) as texts:
-        split, leaked = split_pairs(whole, directory, group, lang)
-        for index in leaked:
-            number = numbers[index]
-            text = texts[number - 1].decode()
-            dropped.append({"lang": lang, "line": number, "reason": "text is in valid", "text": text})
-    dropped.sort(key=lambda record: record["line"])
-    counts["dropped"] = dict(sorted(Counter(record["reason"] for record in dropped).items()))
-    return counts | split, dropped
+    with open_tokens(directory, "orig", encoder.dtype) as orig, open_tokens(directory, "latn", encoder.dtype) as latn:
+        split = split_pairs((orig, latn), kept, group, lang)
+        fates[split.in_valid] = IN_VALID
+        for name, chosen in (("train", split.train), ("valid", split.valid)):
+            save_array(lines_path(directory, name), chosen)
+            counts[name] = len(chosen)
+            counts["tokens"][name] = {"orig": int(orig.sizes[chosen].sum()), "latn": int(latn.sizes[chosen].sum())}
+            if group.binarizer == "fairseq-preprocess" and len(chosen):
+                _write_text(text_path(directory, name, "orig"), encoder, orig, chosen)
+                _write_text(text_path(directory, name, "latn"), encoder, latn, chosen)
+    if group.binarizer == "fairseq-preprocess":
+        for side in SIDES:
+            tokens_path(directory, side).unlink()
+            sizes_path(directory, side).unlink()
+    return counts, fates
 
 
-def _encoded_pairs(encoder: Encoder, pair: tuple[Path, Path]) -> Iterator[tuple[str, list[int], list[int]]]:
-    """Yield (original text, its ids, ids of its romanization) for every line of a pair of files."""
-    pairs = zip(*(read_lines(side) for side in pair), strict=True)
-    for batch in iter(lambda: list(itertools.islice(pairs, _BATCH_PAIRS)), []):
-        orig, latn = (list(side) for side in zip(*batch, strict=True))
-        yield from zip(orig, encoder.ids(orig), encoder.ids(latn), strict=True)
+def _write_tokens(
+    encoding: Encoding, pair: tuple[Path, Path], directory: Path, lang: str, lines: int, workers: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Write the tokens of every line, in the order of `pairs/`; returns counts and what became of each pair."""
+    sizes = {side: np.zeros(lines, dtype=np.int32) for side in SIDES}
+    counts = {"lines": lines, "cut": dict.fromkeys(SIDES, 0), "unknown": dict.fromkeys(SIDES, 0), "tokens": {}}
+
+    def written(handles: tuple[BinaryIO, BinaryIO]) -> Iterator[int]:
+        start = 0
+        for chunk in chunks:
+            stop = start + len(chunk.fates)
+            for number, (side, handle) in enumerate(zip(SIDES, handles, strict=True)):
+                handle.write(chunk.tokens[number])
+                sizes[side][start:stop] = chunk.sizes[number]
+                counts["cut"][side] += chunk.cut[number]
+                counts["unknown"][side] += chunk.unknown[number]
+            start = stop
+            yield from chunk.fates
+
+    function = functools.partial(encode_chunk, encoding)
+    with (
+        closing(map_ordered(function, _chunks(pair), min(workers, -(-lines // _CHUNK_PAIRS)))) as chunks,
+        open(tokens_path(directory, "orig"), "wb") as orig,
+        open(tokens_path(directory, "latn"), "wb") as latn,
+    ):
+        fates = np.fromiter(progress(written((orig, latn)), f"encode {lang}", lines), dtype=np.uint8, count=lines)
+    for side in SIDES:
+        save_array(sizes_path(directory, side), sizes[side])
+    return counts, fates
+
+
+def _chunks(pair: tuple[Path, Path]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield originals and their romanizations, some thousand at a time."""
+    sides = [read_lines(side) for side in pair]
+    while (chunk := tuple(list(itertools.islice(side, _CHUNK_PAIRS)) for side in sides))[0]:
+        yield chunk
+
+
+def _write_text(path: Path, encoder: Encoder, tokens: Tokens, lines: np.ndarray) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as handle:
+        for row in progress(tokens.take(lines), f"write {path.name}", len(lines)):
+            handle.write(f"{encoder.text(row)}\n")
+
+
+def _write_dropped(path: Path, lang: str, fates: np.ndarray, texts: Path, failures: Path) -> dict[str, int]:
+    """Record each pair that was left out, by line, and return how many were for which reason.
+
+    `failures`, where it is there, says by line why the romanizer gave nothing; `texts` are the originals.
+    """
+    failed = {record["line"]: record["reason"] for record in read_json_lines(failures)} if failures.is_file() else {}
+    reasons = {EMPTY_ORIG: "empty original", EMPTY_LATN: "empty romanization", IN_VALID: "text is in valid"}
+    counts: Counter[str] = Counter()
+
+    def records(lines: Records) -> Iterator[dict[str, Any]]:
+        dropped = np.flatnonzero(fates)
+        for number, fate, text in zip(dropped + 1, fates[dropped], lines.take(dropped), strict=True):
+            reason = reasons[fate]
+            if fate == EMPTY_LATN:
+                reason = failed.get(number, reason)
+            counts[reason] += 1
+            yield {"lang": lang, "line": int(number), "reason": reason, "text": text.decode()}
+
+    with open_lines(texts) as lines:
+        write_json_lines(path, records(lines))
+    return dict(sorted(counts.items()))

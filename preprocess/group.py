@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.romanizers import ROMANIZERS
+from ppa_preprocess.scripts import check_script
 
 from ppa_plugin.commandline import UserError
 
@@ -29,6 +31,24 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Filters:
+    """Which lines are left out before the sample is drawn; by default none."""
+
+    deduplicate: bool = False  # all but the first of equal lines
+    min_chars: int = 0
+    max_chars: int | None = None
+    script_share: float = 0.0  # of a line's letters, at least this share is in the script of the language's code
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.deduplicate, bool):
+            raise UserError(f"filters.deduplicate is {self.deduplicate!r}, expected true or false")
+        _number("filters.min_chars", self.min_chars, (int,), 0)
+        if self.max_chars is not None:
+            _number("filters.max_chars", self.max_chars, (int,), max(1, self.min_chars))
+        _number("filters.script_share", self.script_share, (int, float), 0, 1)
+
+
+@dataclass(frozen=True)
 class RomanizerChoice:
     """Which romanizer writes the Latin side."""
 
@@ -41,13 +61,25 @@ class RomanizerChoice:
 
 @dataclass(frozen=True)
 class Language:
-    """What is particular to a language; `uroman` is the ISO 639-3 code for the romanizer, None for none."""
+    """What is particular to a language; `uroman` is the ISO 639-3 code for the romanizer, None for none.
+
+    `sources` are the codes under which `--input` has its text, one after the other; None for the language's own.
+    """
 
     uroman: str | None = None
+    sources: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.uroman is not None:
             check_language_code(self.uroman)
+        if self.sources is None:
+            return
+        if not isinstance(self.sources, list) or not self.sources:
+            raise UserError(f"sources is {self.sources!r}, expected a list of codes such as [pes_Arab, prs_Arab]")
+        for code in self.sources:
+            _check_file_code("sources", code)
+        if len(set(self.sources)) < len(self.sources):
+            raise UserError(f"sources names a code twice: {', '.join(self.sources)}")
 
 
 @dataclass(frozen=True)
@@ -60,8 +92,10 @@ class Group:
     shards: int = 8
     valid_size: int = 500  # pairs a language; one with fewer than twice as many gives a tenth of its pairs
     sampling: Sampling = field(default_factory=Sampling)
+    filters: Filters = field(default_factory=Filters)  # before the sample is drawn
     max_tokens: int = 512  # a side, with <s> and </s>
     romanizer: RomanizerChoice = field(default_factory=RomanizerChoice)
+    binarizer: str = "fairseq-preprocess"  # or direct: the same bytes, without the detour through text
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -70,6 +104,11 @@ class Group:
         _number("shards", self.shards, (int,), 1)
         _number("valid_size", self.valid_size, (int,), 0)
         _number("max_tokens", self.max_tokens, (int,), 3)  # <s>, one piece, </s>
+        if self.filters.script_share:
+            for lang in self.languages:
+                check_script(lang)
+        if self.binarizer not in BINARIZERS:
+            raise UserError(f"binarizer is {self.binarizer!r}, known are: {', '.join(BINARIZERS)}")
 
     def as_dict(self) -> dict[str, Any]:
         """The group with every default filled in, as plain JSON types."""
@@ -104,15 +143,19 @@ def _group(content: Any) -> Group:
     if not isinstance(languages, dict) or not languages:
         raise UserError("languages is empty or no mapping; write one line such as 'tur_Latn: {uroman: null}' for each")
     for lang in languages:
-        if not isinstance(lang, str) or not _LANGUAGE.fullmatch(lang):
-            raise UserError(f"languages: {lang!r} is not a language code such as 'tur_Latn'")
+        _check_file_code("languages", lang)
     values["languages"] = {
         lang: _section(Language, options or {}, f"languages.{lang}") for lang, options in languages.items()
     }
-    for key, section in (("sampling", Sampling), ("romanizer", RomanizerChoice)):
+    for key, section in (("sampling", Sampling), ("filters", Filters), ("romanizer", RomanizerChoice)):
         if key in values:
             values[key] = _section(section, values[key], key)
     return Group(**values)
+
+
+def _check_file_code(where: str, code: Any) -> None:
+    if not isinstance(code, str) or not _LANGUAGE.fullmatch(code):
+        raise UserError(f"{where}: {code!r} is not a language code such as 'tur_Latn'")
 
 
 def _section(section: type, content: Any, where: str) -> Any:

@@ -32,7 +32,7 @@ def write_manifest(group: Group, workspace: Workspace) -> None:
             key: sum(language[key] for language in languages.values())
             for key in ("read", "not_sampled", "kept", "train", "valid")
         }
-        | {"dropped": sum(sum(language["dropped"].values()) for language in languages.values())},
+        | {key: sum(sum(language[key].values()) for language in languages.values()) for key in ("filtered", "dropped")},
         "files": {path.removeprefix(prefix): digest for path, digest in sorted(files.items())},
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
@@ -42,7 +42,7 @@ def write_manifest(group: Group, workspace: Workspace) -> None:
 
 
 def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
-    """A language's counts: read = not_sampled + kept + all dropped; kept = train + valid."""
+    """A language's counts: read = all filtered + not_sampled + kept + all dropped; kept = train + valid."""
     encode = workspace.recorded(f"encode {lang}")
     counts, inputs = encode["counts"], encode["inputs"]
     # Pairs may have been brought along instead of made here: then nothing is known of what they were made from.
@@ -50,15 +50,23 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
     romanized_here = {inputs["orig"], inputs["latn"]} <= set(romanize["files"].values())
     sample = workspace.recorded(f"sample {lang}") or {"files": {}}
     sampled_here = romanized_here and romanize["inputs"]["text"] in sample["files"].values()
-    before = sample["counts"] if sampled_here else {"read": counts["lines"], "not_sampled": 0}
+    before = sample["counts"] if sampled_here else {"read": counts["lines"], "filtered": {}, "not_sampled": 0}
     return {
-        "source_sha256": sample["inputs"]["file"] if sampled_here else None,
+        "source": {
+            "names": before["sources"],
+            "files": dict(sample["inputs"]["files"]),  # SHA-256, or the revision of a dataset
+            "text_column": sample["inputs"]["text_column"],
+            "line_breaks_to_spaces": before["line_breaks"],  # values of the column that had any inside
+        }
+        if sampled_here
+        else None,
         "romanizer": {"name": romanize["inputs"]["romanizer"], "version": romanize["inputs"]["version"]}
         | {"code": romanize["inputs"]["code"]}
         if romanized_here
         else None,
         "pairs_sha256": {"orig": inputs["orig"], "latn": inputs["latn"]},
         "read": before["read"],
+        "filtered": before["filtered"],
         "not_sampled": before["not_sampled"],
         "dropped": counts["dropped"],
         "kept": counts["train"] + counts["valid"],

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppa_preprocess import plan
-from ppa_preprocess.binarize import index_sizes
+from ppa_preprocess.binarizers import index_sizes
 from ppa_preprocess.verify import align
 from ppa_preprocess.workspace import SIDES, Workspace
 

@@ -1,13 +1,20 @@
 """Encoded pairs in a random order, the first of them for validation, sharing no text with those for training."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from ppa_preprocess.group import Group
-from ppa_preprocess.lines import open_lines
+from ppa_preprocess.records import Records
 from ppa_preprocess.sample import random_order
-from ppa_preprocess.workspace import SIDES
+
+
+class Split(NamedTuple):
+    """Which pairs, by number from 0, go where."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    in_valid: np.ndarray  # left out of training: one of their sides equals that of a validation pair
 
 
 def valid_size(pairs: int, wished: int) -> int:
@@ -15,31 +22,17 @@ def valid_size(pairs: int, wished: int) -> int:
     return wished if pairs >= 2 * wished else min(pairs - 1, max(1, pairs // 10))
 
 
-def split_pairs(whole: list[Path], directory: Path, group: Group, lang: str) -> tuple[dict[str, Any], list[int]]:
-    """Move the pairs of the two files `whole` into `{train,valid}.{orig,latn}` in `directory`, in a seeded order.
+def split_pairs(sides: Sequence[Records], kept: np.ndarray, group: Group, lang: str) -> Split:
+    """Split the pairs of the numbers `kept` in a seeded order; `sides` are the rows of both, encoded.
 
-    Returns the pairs and tokens of each split, and the indices of the pairs left out of training because one of
-    their sides equals that of a validation pair.
+    Memory: some 30 bytes a pair, and the validation pairs.
     """
-    with open_lines(whole[0]) as orig, open_lines(whole[1]) as latn:
-        order = random_order(len(orig), group.seed, "shuffle", lang)
-        size = valid_size(len(orig), group.valid_size)
-        seen = [{side[i] for i in order[:size]} for side in (orig, latn)]
-        rest = order[size:]
-        shared = np.fromiter((orig[i] in seen[0] or latn[i] in seen[1] for i in rest), dtype=bool, count=len(rest))
-        counts: dict[str, Any] = {"tokens": {}}
-        for name, indices in (("train", rest[~shared]), ("valid", order[:size])):
-            counts[name] = len(indices)
-            counts["tokens"][name] = {}
-            for side, lines in zip(SIDES, (orig, latn), strict=True):
-                counts["tokens"][name][side] = 0
-                if not len(indices):
-                    continue
-                with open(directory / f"{name}.{side}", "wb") as handle:
-                    for index in indices:
-                        line = lines[index]
-                        handle.write(line + b"\n")
-                        counts["tokens"][name][side] += line.count(b" ") + 2  # pieces, and </s>
-    for path in whole:
-        path.unlink()
-    return counts, rest[shared].tolist()
+    order = kept[random_order(len(kept), group.seed, "shuffle", lang)]
+    size = valid_size(len(kept), group.valid_size)
+    valid, rest = order[:size], order[size:]
+    shared = np.zeros(len(sides[0]), dtype=bool)
+    for side in sides:
+        texts = set(side.take(valid))
+        shared |= np.fromiter((row in texts for row in side), dtype=bool, count=len(side))
+    shared_rest = shared[rest]
+    return Split(rest[~shared_rest], valid, rest[shared_rest])

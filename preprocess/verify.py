@@ -5,37 +5,50 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.binarize import index_sizes
+from ppa_preprocess.binarizers import index_sizes
 from ppa_preprocess.lines import read_json_lines
+from ppa_preprocess.round_trip import Speller, check_pairs
 from ppa_preprocess.workspace import SIDES, Workspace
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary
+from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
 from ppa_plugin.files import sha256
 
-_HEADER = ("language", "read", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
+_HEADER = ("language", "read", "filtered", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
 
 
-def run(workspace: Workspace) -> dict[str, Any]:
+# pairs a language that are read back as text; all of them where it has fewer
+SAMPLE = 100
+
+
+def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
     """Check `data-bin/` and `dropped.jsonl` against the manifest, print a table of what is there, return the manifest.
 
-    Checksums, lines and tokens of every side, side against side, read = not sampled + kept + dropped, dictionary =
-    SentencePiece model. Raises `UserError` at the first thing that does not agree.
+    Checksums, lines and tokens of every side, side against side, read = filtered + not sampled + kept + dropped,
+    dictionary = SentencePiece model, and `sample` pairs of each language against the text of their lines. Raises
+    `UserError` at the first thing that does not agree.
     """
     manifest = _read_manifest(workspace.manifest)
     try:
         _check_files(manifest, workspace.data_bin)
-        check_dictionary(load_dictionary(workspace.dictionary), workspace.sentencepiece)
+        dictionary = load_dictionary(workspace.dictionary)
+        check_dictionary(dictionary, workspace.sentencepiece)
         for lang, language in manifest["languages"].items():
             _check_sum(lang, language)
             _check_lines_and_tokens(lang, language, manifest["group"]["shards"], workspace)
         _check_dropped(manifest, workspace.dropped)
+        processor = load_sentencepiece(workspace.sentencepiece)
+        speller = Speller(processor, dictionary, manifest["group"]["max_tokens"])
+        compared = check_pairs(manifest, workspace, speller, sample)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None
     for row in _table(manifest):
         workspace.say(row)
     files = manifest["files"]
-    workspace.say(f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says")
+    workspace.say(
+        f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says, {compared:,} pairs drawn from "
+        "them spell their lines of pairs/"
+    )
     return manifest
 
 
@@ -61,13 +74,13 @@ def _check_files(manifest: dict[str, Any], data_bin: Path) -> None:
 
 
 def _check_sum(lang: str, language: dict[str, Any]) -> None:
-    dropped = sum(language["dropped"].values())
-    parts = language["not_sampled"] + language["kept"] + dropped
+    filtered, dropped = (sum(language[key].values()) for key in ("filtered", "dropped"))
+    parts = filtered + language["not_sampled"] + language["kept"] + dropped
     if language["read"] != parts or language["kept"] != language["train"] + language["valid"]:
         raise UserError(
-            f"manifest: {lang} has {language['read']:,} lines read, but {language['not_sampled']:,} not sampled, "
-            f"{language['kept']:,} kept (train {language['train']:,}, valid {language['valid']:,}) and "
-            f"{dropped:,} dropped"
+            f"manifest: {lang} has {language['read']:,} lines read, but {filtered:,} filtered out, "
+            f"{language['not_sampled']:,} not sampled, {language['kept']:,} kept (train {language['train']:,}, valid "
+            f"{language['valid']:,}) and {dropped:,} dropped"
         )
 
 
@@ -114,7 +127,8 @@ def _table(manifest: dict[str, Any]) -> list[str]:
     rows = []
     for lang, language in manifest["languages"].items():
         tokens = [sum(language["tokens"][split][side] for split in ("train", "valid")) for side in SIDES]
-        counts = [language["read"], language["not_sampled"], sum(language["dropped"].values())]
+        filtered = sum(language["filtered"].values())
+        counts = [language["read"], filtered, language["not_sampled"], sum(language["dropped"].values())]
         rows.append((lang, *counts, language["train"], language["valid"], *tokens))
     rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
     return align([_HEADER, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)])

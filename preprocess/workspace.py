@@ -1,6 +1,7 @@
 """The output directory: where each step's files lie, and which of them need not be made again."""
 
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -9,10 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.lines import read_json_lines, write_json_lines
-
 from ppa_plugin.commandline import UserError
-from ppa_plugin.files import sha256, write_beside
+from ppa_plugin.files import naming_file, sha256, write_beside
 
 SIDES = ("orig", "latn")
 
@@ -116,9 +115,11 @@ class Workspace:
         for lang in languages:
             step = next((step for step in ("encode", "romanize") if self.recorded(f"{step} {lang}")), None)
             if step:
-                records += read_json_lines(self.dropped_by(step, lang))
-        if not self.dropped.is_file() or records != read_json_lines(self.dropped):
-            write_json_lines(self.dropped, records)
+                records.append(self.dropped_by(step, lang))
+        lines = itertools.zip_longest(_raw_lines(self.dropped), _raw_lines(*records))
+        if not self.dropped.is_file() or any(old != new for old, new in lines):
+            with write_beside(self.dropped, "wb") as handle:
+                handle.writelines(_raw_lines(*records))
 
     def _clear_left_overs(self) -> None:
         left_overs = list(self.output.glob(f".{self.dropped.name}.*.tmp"))
@@ -142,17 +143,27 @@ class Workspace:
 
     def _save_tasks(self) -> None:
         with write_beside(self._state / "state.json") as handle:
-            json.dump(self._tasks, handle, indent=1)
+            handle.write(json.dumps(self._tasks))  # json.dump is far slower, and this is written after every part
+
+
+def _raw_lines(*paths: Path) -> Iterator[bytes]:
+    for path in paths:
+        with open(path, "rb") as handle:
+            yield from handle
 
 
 @contextmanager
 def fresh_directory(path: Path) -> Iterator[Path]:
-    """Give a new directory beside `path` to write into; it takes the place of `path` when the block ends well."""
+    """Give a new directory beside `path` to write into; it takes the place of `path` when the block ends well.
+
+    An `OSError` of the block that names no file leaves it with the name of `path`.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     beside.mkdir(parents=True)
     try:
-        yield beside
+        with naming_file(path):
+            yield beside
         if path.exists():
             path.rename(old)
         beside.rename(path)

@@ -1,4 +1,4 @@
-"""One table of language codes: what the evaluation sets call a language, to Glot500's `iso_Script`.
+"""One table of language codes: what corpora and evaluation sets call a language, to Glot500's `iso_Script`.
 
 `ara_Arab` (Tatoeba's, NER's and POS's "Arabic") and `arb_Arab` (Modern Standard Arabic) stay two languages, as in
 Glot500, whose training data has both; a set that calls its text `arb_Arab` is asked for under that name.
@@ -38,10 +38,13 @@ _SCRIPTS = {
 # One language, another name: FLORES and SIB-200 split by variety what Glot500 names as a whole.
 _RENAMED = {
     "cmn_Hani": "zho_Hani",
+    "cmn_Hans": "zho_Hani",
     "pes_Arab": "fas_Arab",
     "yue_Hant": "yue_Hani",
     "zho_Hans": "zho_Hani",
 }
+# Two codes for standard Arabic: where a corpus has one of them only, it is the text for the other too.
+_INTERCHANGEABLE = frozenset({"ara_Arab", "arb_Arab"})
 _BY_ISO = {iso: f"{iso}_{script}" for script, isos in _SCRIPTS.items() for iso in isos.split()}
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 
@@ -50,6 +53,12 @@ def canonical(code: str) -> str | None:
     """Glot500's code for a data set's: `cmn` -> `zho_Hani`, `pes` -> `fas_Arab`, `tur_Latn` -> itself; else None."""
     full = _BY_ISO.get(code, code)
     return _RENAMED.get(full, full) if _CODE.fullmatch(full) else None
+
+
+def same_language(code: str, other: str) -> bool:
+    """Whether text under `other` may stand for `code`: `pes_Arab` for `fas_Arab`, `tur` for `tur_Latn`."""
+    names = {canonical(code) or code, canonical(other) or other}
+    return len(names) == 1 or names == _INTERCHANGEABLE
 
 
 def is_latin(code: str) -> bool:

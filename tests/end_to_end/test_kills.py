@@ -82,19 +82,22 @@ def preprocessing_kills(work: Path) -> int:
     group = {"name": "killed", "shards": 2, "valid_size": 20, "languages": {lang: {"uroman": None} for lang in WORDS}}
     (work / "group.yaml").write_text(json.dumps(group), encoding="utf-8")  # JSON is YAML
 
-    def arguments(output: Path) -> list[str]:
+    def arguments(output: Path, binarizer: str) -> list[str]:
         flags = ("--config", work / "group.yaml", "--input", work / "corpus", "--spm", work / "spm.model")
-        return [str(part) for part in (BIN / "ppa-preprocess", "all", *flags, "--output", output, "--workers", 2)]
+        flags += ("--binarizer", binarizer, "--output", output, "--workers", 2)
+        return [str(part) for part in (BIN / "ppa-preprocess", "all", *flags)]
 
-    started = time.monotonic()
-    subprocess.run(arguments(work / "undisturbed"), cwd=ROOT, check=True, capture_output=True)
-    whole = time.monotonic() - started
-    expected, identical = made(work / "undisturbed"), 0
-    assert len(expected) > 20
+    binarizers, expected, identical = ("fairseq-preprocess", "direct"), {}, 0
+    for binarizer in binarizers:
+        started = time.monotonic()
+        subprocess.run(arguments(work / binarizer, binarizer), cwd=ROOT, check=True, capture_output=True)
+        whole = time.monotonic() - started
+        expected[binarizer] = made(work / binarizer)
+        assert len(expected[binarizer]) > 20
     for kill in range(KILLS):
-        output = work / f"killed{kill}"
-        code = run_killed(arguments(output), generator, whole)
-        identical += code == 0 and made(output) == expected
+        output, binarizer = work / f"killed{kill}", binarizers[kill % len(binarizers)]
+        code = run_killed(arguments(output, binarizer), generator, whole)
+        identical += code == 0 and made(output) == expected[binarizer]
     return identical
 
 

@@ -76,6 +76,11 @@ def sides_of_unequal_length(s):
     (s.output / "pairs/ell_Grek.latn").write_text("a\n" * 2)
 
 
+def a_negative_sample(s):
+    s.step = "verify"
+    s.options["--sample"] = -1
+
+
 def a_step_too_early(step):
     return lambda s: setattr(s, "step", step)
 
@@ -100,6 +105,11 @@ CASES = {
     "shards true": (group(shards=True), "shards is True"),
     "max_tokens 2": (group(max_tokens=2), "max_tokens is 2"),
     "share 10": (group(sampling={"share": 10}), "sampling.share is 10, expected a number from 0 to 1"),
+    "another binarizer": (group(binarizer="fast"), "binarizer is 'fast', known are: fairseq-preprocess, direct"),
+    "another --binarizer": (lambda s: s.options.update({"--binarizer": "fast"}), "binarizer is 'fast'"),
+    "--shards 0": (lambda s: s.options.update({"--shards": 0}), "shards is 0, expected a whole number of at least 1"),
+    "--valid-size many": (lambda s: s.options.update({"--valid-size": "many"}), "--valid-size: invalid int value"),
+    "--sample -1": (a_negative_sample, "'-1' is not a number of at least 0"),
     "another romanizer": (group(romanizer={"name": "icu"}), "romanizer.name is 'icu'"),
     "file missing": (lambda s: s.text.unlink(), "tur_Latn.txt is missing"),
     "file empty": (text(b""), "tur_Latn.txt is empty"),
@@ -145,11 +155,15 @@ def test_a_model_without_a_dictionary_is_found_before_the_work(tmp_path, spm, pp
     assert not setting.output.exists()
 
 
-def test_a_bad_byte_anywhere_leaves_no_text_written(tmp_path, spm, ppa):
+def test_a_bad_byte_at_the_end_leaves_no_text_of_its_language_and_the_others_done(tmp_path, spm, ppa):
     setting = Setting(tmp_path, spm)
-    setting.text.write_bytes(b"\xff\n")
+    good = setting.text.read_bytes()
+    setting.text.write_bytes(good + b"\xff\n")
     assert ppa(*setting.arguments()) == 2
-    assert set(tree(setting.output)) <= {".ppa-state/lock"}
+    assert set(tree(setting.output)) == {".ppa-state/lock", ".ppa-state/state.json", "text/ell_Grek.txt"}
+    setting.text.write_bytes(good)
+    assert ppa(*setting.arguments()) == 0
+    assert "sample    ell_Grek  unchanged" in ppa.out
 
 
 def test_two_runs_do_not_write_to_one_directory(tmp_path, spm, ppa):

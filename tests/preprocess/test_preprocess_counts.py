@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from made_up_text import StubRomanizer, sentences, tree, write_corpus, write_group
 from ppa_preprocess import cli, romanizers
-from ppa_preprocess.binarize import index_sizes
+from ppa_preprocess.binarizers import index_sizes
 from ppa_preprocess.group import Sampling, load_group
 from ppa_preprocess.sample import random_order, sample_size
 from ppa_preprocess.split import valid_size
@@ -86,9 +86,14 @@ def test_defaults_of_the_group(tmp_path):
         "shards": 8,
         "valid_size": 500,
         "sampling": {"share": 0.10, "min_lines": 10_000},
+        "filters": {"deduplicate": False, "min_chars": 0, "max_chars": None, "script_share": 0.0},
         "max_tokens": 512,
         "romanizer": {"name": "uroman"},
-        "languages": {"tur_Latn": {"uroman": "tur"}, "ell_Grek": {"uroman": None}},
+        "languages": {
+            "tur_Latn": {"uroman": "tur", "sources": None},
+            "ell_Grek": {"uroman": None, "sources": None},
+        },
+        "binarizer": "fairseq-preprocess",
     }
 
 

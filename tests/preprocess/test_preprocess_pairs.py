@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentencepiece
 from fairseq.data.indexed_dataset import MMapIndexedDataset
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from made_up_text import ALPHABETS, UNDIGESTIBLE, StubRomanizer, sentences, write_corpus, write_group
 from ppa_preprocess import cli
-from ppa_preprocess.encode import Encoder
+from ppa_preprocess.encoder import Encoder
 from ppa_preprocess.romanize import romanize_lines
 
 from ppa_plugin.data.vocabulary import load_dictionary, write_dictionary
@@ -57,9 +58,10 @@ def read_pairs(data_bin: Path, split: str) -> list[tuple[tuple[int, ...], ...]]:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=corpora)
-@example(lines=TROUBLE)
-def test_every_line_is_a_pair_of_its_own_ids_or_a_record(spm, lines):
+@given(lines=corpora, binarizer=st.sampled_from(["fairseq-preprocess", "direct"]))
+@example(lines=TROUBLE, binarizer="fairseq-preprocess")
+@example(lines=TROUBLE, binarizer="direct")
+def test_every_line_is_a_pair_of_its_own_ids_or_a_record(spm, lines, binarizer):
     """Index = SentencePiece id + 1 (`<unk>` 3), sides of a pair from one line, every line in a shard or recorded."""
     processor = sentencepiece.SentencePieceProcessor(model_file=str(spm))
 
@@ -72,9 +74,9 @@ def test_every_line_is_a_pair_of_its_own_ids_or_a_record(spm, lines):
         folder = Path(folder)
         corpus = write_corpus(folder / "in", {"zho_Hani": lines})
         group = write_group(folder / "g.yaml", ["zho_Hani"], shards=1, valid_size=2, max_tokens=MAX_TOKENS)
-        arguments = ["--config", group, "--input", corpus, "--spm", spm, "--output", folder / "out", "--workers", "1"]
+        arguments = ["--config", group, "--input", corpus, "--spm", spm, "--output", folder / "out"]
         with pytest.raises(SystemExit) as ended:
-            cli.main(["all", *map(str, arguments)])
+            cli.main(["all", *map(str, arguments), "--workers", "1", "--binarizer", binarizer])
         train, valid = (read_pairs(folder / "out/data-bin", split) for split in ("train", "valid"))
         dropped = [json.loads(line) for line in (folder / "out/dropped.jsonl").read_bytes().split(b"\n") if line]
         assert (folder / "out/pairs/zho_Hani.orig").read_bytes() == (corpus / "zho_Hani.txt").read_bytes()
@@ -104,13 +106,14 @@ def test_a_text_of_unknown_characters_is_not_taken_for_a_special(tmp_path):
     )
     processor = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "greek.model"))
     write_dictionary(tmp_path / "greek.model", tmp_path / "dict.txt")
-    dictionary, encoder = load_dictionary(tmp_path / "dict.txt"), Encoder(processor, threads=1)
+    dictionary, encoder = load_dictionary(tmp_path / "dict.txt"), Encoder(processor)
     for special in ("<mask>", "<s>", "<pad>", "</s>", "<unk>"):
         line = f"αβγ {special} δ"
         assert special in processor.encode(line, out_type=str)
-        ids = encoder.ids([line])[0]
-        indices = dictionary.encode_line(encoder.text(ids), add_if_not_exist=False).tolist()
-        assert indices == [*(3 if i == processor.unk_id() else i + 1 for i in ids), 2]
+        row = np.append(encoder.indices([line])[0], 2).astype(encoder.dtype)
+        indices = dictionary.encode_line(encoder.text(row.tobytes()), add_if_not_exist=False).tolist()
+        assert indices == row.tolist()
+        assert indices == [*(3 if i == processor.unk_id() else i + 1 for i in processor.encode(line)), 2]
         assert indices.count(3) == 1
 
 

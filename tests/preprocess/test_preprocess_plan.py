@@ -5,7 +5,7 @@ import pytest
 import torch
 from made_up_text import sentences, write_corpus, write_group
 from ppa_preprocess import plan
-from ppa_preprocess.binarize import index_sizes
+from ppa_preprocess.binarizers import index_sizes
 
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS, Masking

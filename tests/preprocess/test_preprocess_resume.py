@@ -18,9 +18,10 @@ def group(tmp_path_factory) -> Path:
     return write_group(tmp_path_factory.mktemp("group") / "group.yaml", LANGUAGES)
 
 
-@pytest.fixture
-def arguments(group, corpus, spm):
-    return lambda output: ["--config", group, "--input", corpus, "--spm", spm, "--output", output]
+@pytest.fixture(params=["fairseq-preprocess", "direct"])
+def arguments(request, group, corpus, spm):
+    flags = ["--config", group, "--input", corpus, "--spm", spm, "--binarizer", request.param]
+    return lambda output: [*flags, "--output", output]
 
 
 def modification_times(folder: Path) -> dict[Path, int]:

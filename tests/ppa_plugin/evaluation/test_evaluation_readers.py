@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical, is_latin
+from ppa_plugin.evaluation.codes import canonical, is_latin, same_language
 from ppa_plugin.evaluation.readers import RetrievalSet
 
 
@@ -43,6 +43,24 @@ def bible(tmp_path):
 )
 def test_codes(code, expected):
     assert canonical(code) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "other", "expected"),
+    [
+        ("fas_Arab", "pes_Arab", True),
+        ("zho_Hans", "cmn_Hani", True),
+        ("tur_Latn", "tur", True),
+        ("ara_Arab", "arb_Arab", True),
+        ("ara_Arab", "ary_Arab", False),
+        ("zho_Hani", "yue_Hani", False),
+        ("xxx", "xxx", True),
+        ("xxx", "yyy", False),
+        ("aze_Latn", "aze_Cyrl", False),
+    ],
+)
+def test_which_codes_may_stand_for_one_language(code, other, expected):
+    assert same_language(code, other) == same_language(other, code) == expected
 
 
 def test_latin_script():

@@ -1,0 +1,175 @@
+"""Where a group's languages are read from: files below `--input`, or the configurations of a hub dataset."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ppa_preprocess.group import Group
+from ppa_preprocess.hub import PREFIX, Hub
+from ppa_preprocess.source_formats import KNOWN_FORMATS, Found, file_format, read_file
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.codes import same_language
+
+
+class Source(Protocol):
+    """The lines that `--input` has under one language code."""
+
+    name: str  # for the user and the manifest
+
+    def read(self, column: str, found: Found) -> Iterator[str]:
+        """Yield the lines, and note in `found` what they were read from."""
+
+    def fingerprints(self, digest: Callable[[Path], str]) -> list[list[str]]:
+        """What `read` notes as `found.files`, without reading the lines."""
+
+
+class Input(Protocol):
+    """What `--input` names."""
+
+    def codes(self) -> list[str]:
+        """The language codes under which there is something, sorted."""
+
+    def find(self, code: str) -> Source | None:
+        """The source under exactly this code."""
+
+    def missing(self, code: str) -> str:
+        """What to tell the user where there is none."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files below the directory `root`, read one after the other."""
+
+    root: Path
+    name: str
+    paths: tuple[Path, ...]
+
+    def read(self, column: str, found: Found) -> Iterator[str]:
+        for path in self.paths:
+            yield from read_file(path, self._name_of(path), column, found)
+
+    def fingerprints(self, digest: Callable[[Path], str]) -> list[list[str]]:
+        return [[self._name_of(path), digest(path)] for path in self.paths]
+
+    def _name_of(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+class Directory:
+    """A directory with a file or a directory for each language code."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        if not root.is_dir():
+            raise UserError(
+                f"--input {root} is not a directory; expected one with a file or directory for each language"
+            )
+        self._by_code: dict[str, list[Path]] = {}
+        for path in sorted(root.iterdir()):
+            code = path.name if path.is_dir() else _code_of_file(path)
+            if code:
+                self._by_code.setdefault(code, []).append(path)
+
+    def codes(self) -> list[str]:
+        return sorted(self._by_code)
+
+    def find(self, code: str) -> Files | None:
+        paths = self._by_code.get(code, [])
+        if not paths:
+            return None
+        if len(paths) > 1:
+            raise UserError(
+                f"{paths[0]} and {paths[1]} are both there for {code}; keep one, or make it one directory of both"
+            )
+        path = paths[0]
+        files = _files_of(path) if path.is_dir() else (path,)
+        if not any(file.stat().st_size for file in files):
+            raise UserError(f"{path} is empty")
+        where = files[0].parent if path.is_dir() else path  # of a data set's splits, the one that is read
+        return Files(self.root, where.relative_to(self.root).as_posix(), files)
+
+    def missing(self, code: str) -> str:
+        others = [path for path in sorted(self.root.glob(f"{code}.*")) if file_format(path) is None]
+        if others:
+            return f"{others[0]} is of an unknown format; known are {KNOWN_FORMATS}"
+        return f"{self.root / code}.txt is missing, and so is every other file or directory of that name"
+
+
+def find_sources(group: Group, given: Path) -> dict[str, list[Source]]:
+    """The sources of every language of the group, in the order in which they are read.
+
+    A code that is not there is looked for under the other names of its language (`codes.same_language`). Raises
+    `UserError` where a language has no source or more than one comes into question, and where two languages share one.
+    """
+    place: Input = Hub(str(given).removeprefix(PREFIX)) if str(given).startswith(PREFIX) else Directory(given)
+    sources: dict[str, list[Source]] = {}
+    taken_by: dict[str, str] = {}
+    for lang, options in group.languages.items():
+        sources[lang] = [_find(place, code, lang) for code in options.sources or [lang]]
+        for source in sources[lang]:
+            if other := taken_by.get(source.name):
+                whom = f"{other} and {lang}" if other != lang else f"two of the codes of {lang}"
+                raise UserError(f"--input {given}: {source.name} would be taken for {whom}; name each one's `sources`")
+            taken_by[source.name] = lang
+    return sources
+
+
+def _find(place: Input, code: str, lang: str) -> Source:
+    source = place.find(code)
+    if source is not None:
+        return source
+    others = [other for other in place.codes() if same_language(code, other)]
+    if len(others) > 1:
+        raise UserError(
+            f"{place.missing(code)}; {' and '.join(others)} may stand for it: choose in the group file, as in "
+            f"'{lang}: {{sources: [{', '.join(others)}]}}'"
+        )
+    source = place.find(others[0]) if others else None
+    if source is None:
+        raise UserError(f"{place.missing(code)}: the group lists {lang}, and --input has to hold its text")
+    return source
+
+
+def _code_of_file(path: Path) -> str | None:
+    kind_and_compression = file_format(path)
+    if kind_and_compression is None:
+        return None
+    kind, compression = kind_and_compression
+    return path.name.removesuffix(compression).removesuffix(kind)
+
+
+def _files_of(directory: Path) -> tuple[Path, ...]:
+    """The files of a language's directory, by name; those of `datasets.save_to_disk` as its state.json lists them.
+
+    Where there is a directory `train`, as Glot500 lays its languages out, that is read. Names that begin with `.` or
+    `_` are passed over, as Spark and Arrow do.
+    """
+    if (directory / "state.json").is_file():
+        return _saved_dataset(directory)
+    if (directory / "train").is_dir():
+        return _files_of(directory / "train")
+    files = tuple(path for path in sorted(directory.iterdir()) if not path.name.startswith((".", "_")))
+    for path in files:
+        if path.is_dir() or file_format(path) is None:
+            what = "a directory" if path.is_dir() else "of an unknown format"
+            raise UserError(f"{path} is {what}; {directory} has to hold files only, of the formats {KNOWN_FORMATS}")
+    return files
+
+
+def _saved_dataset(directory: Path) -> tuple[Path, ...]:
+    state = directory / "state.json"
+    try:
+        content = json.loads(state.read_text(encoding="utf-8"))
+        files = tuple(directory / entry["filename"] for entry in content["_data_files"])
+        # written by releases of 2020: the rows are those of the files in another order
+        if content.get("_indices_data_files"):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{state} is not what datasets.save_to_disk writes today; save the data set again") from None
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"{path} is missing, {state} lists it")
+    return files

@@ -1,6 +1,7 @@
 """The command `ppa-preprocess`: raw text in, binarized pairs of original and romanized text out, step by step."""
 
 import argparse
+import dataclasses
 import functools
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from ppa_preprocess import binarize, encode, plan_report, romanize, sample, veri
 from ppa_preprocess.group import Group, check_language_code, load_group
 from ppa_preprocess.lines import write_json_lines
 from ppa_preprocess.parallel import default_workers
+from ppa_preprocess.partwise import Romanization
+from ppa_preprocess.romanization_cache import FILE_NAME
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin import commandline
@@ -71,6 +74,9 @@ def _main(argv: list[str] | None) -> None:
     group = load_group(args.config)
     if getattr(args, "lang", None):
         raise UserError("--lang is for a single file; with --config the group file names the codes")
+    if getattr(args, "normalize_punctuation", False):
+        choice = dataclasses.replace(group.romanizer, normalize_punctuation=True)
+        group = dataclasses.replace(group, romanizer=choice)
     _check_before_writing(group, args)
     with workspace.locked():
         _run_steps(group, args, workspace)
@@ -80,7 +86,7 @@ def _run_steps(group: Group, args: argparse.Namespace, workspace: Workspace) -> 
     wanted = ("sample", "romanize", "encode", "binarize", "verify") if args.step == "all" else (args.step,)
     steps = {
         "sample": lambda: sample.run(group, args.input, workspace),
-        "romanize": lambda: romanize.run(group, workspace, args.workers),
+        "romanize": lambda: romanize.run(group, workspace, args.workers, _cache_file(args)),
         "encode": lambda: encode.run(group, args.spm, workspace, args.workers),
         "binarize": lambda: binarize.run(group, args.spm, workspace, args.workers),
         "verify": lambda: verify.run(workspace),
@@ -125,15 +131,18 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
         raise UserError(f"{args.input} is not a file; to romanize the text of a group give --config")
     if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.input)):
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
-    failures = romanize.romanize_file(
-        args.input, args.output, "uroman", args.lang, args.workers, args.lang or args.input.stem
-    )
+    settings = Romanization("uroman", args.lang, args.normalize_punctuation, _cache_file(args))
+    failures = romanize.romanize_file(args.input, args.output, settings, args.workers, args.lang or args.input.stem)
     record = args.output.with_name(f"{args.output.name}.dropped.jsonl")
     if failures:
         write_json_lines(record, failures)
     else:
         record.unlink(missing_ok=True)
     print(f"romanize  {args.input} -> {args.output}, the romanizer failed on {len(failures)} lines")
+
+
+def _cache_file(args: argparse.Namespace) -> Path | None:
+    return args.cache / FILE_NAME if args.cache else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,11 +162,27 @@ def _parser() -> argparse.ArgumentParser:
             default=default_workers(),
             help="processes and threads (default: all cores)",
         )
+        if step in ("all", "romanize"):
+            _add_romanizer_flags(sub)
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
         if step == "verify":
             _add_plan_flags(sub)
     return parser
+
+
+def _add_romanizer_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="a folder for romanized words that groups and runs share (default: OUTPUT/.ppa-state)",
+    )
+    parser.add_argument(
+        "--normalize-punctuation",
+        action="store_true",
+        help="normalize quotes, dashes and spaces as Moses does before romanizing; changes the Latin side only",
+    )
 
 
 def _add_plan_flags(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,8 @@ from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.group import Group, check_language_code, load_group
 from ppa_preprocess.lines import write_json_lines
 from ppa_preprocess.parallel import default_workers
+from ppa_preprocess.partwise import Romanization
+from ppa_preprocess.romanization_cache import FILE_NAME
 from ppa_preprocess.source_formats import KNOWN_FORMATS
 from ppa_preprocess.sources import Source, find_sources
 from ppa_preprocess.workspace import Workspace
@@ -104,6 +106,9 @@ def _run(args: argparse.Namespace) -> None:
     group = _override(load_group(args.config), args)
     if getattr(args, "lang", None):
         raise UserError("--lang is for a single file; with --config the group file names the codes")
+    if getattr(args, "normalize_punctuation", False):
+        choice = dataclasses.replace(group.romanizer, normalize_punctuation=True)
+        group = dataclasses.replace(group, romanizer=choice)
     sources = _check_before_writing(group, args)
     with workspace.locked():
         _run_steps(group, sources, args, workspace)
@@ -119,7 +124,7 @@ def _run_steps(group: Group, sources: dict[str, list[Source]], args: argparse.Na
     wanted = ("sample", "romanize", "encode", "binarize", "verify") if args.step == "all" else (args.step,)
     steps = {
         "sample": lambda: sample.run(group, sources, args.text_column, workspace),
-        "romanize": lambda: romanize.run(group, workspace, args.workers),
+        "romanize": lambda: romanize.run(group, workspace, args.workers, _cache_file(args)),
         "encode": lambda: encode.run(group, args.spm, workspace, args.workers),
         "binarize": lambda: binarize.run(group, args.spm, workspace, args.workers),
         "verify": lambda: verify.run(workspace),
@@ -163,15 +168,18 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
         raise UserError(f"{args.input} is not a file; to romanize the text of a group give --config")
     if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.input)):
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
-    failures = romanize.romanize_file(
-        args.input, args.output, "uroman", args.lang, args.workers, args.lang or args.input.stem
-    )
+    settings = Romanization("uroman", args.lang, args.normalize_punctuation, _cache_file(args))
+    failures = romanize.romanize_file(args.input, args.output, settings, args.workers, args.lang or args.input.stem)
     record = args.output.with_name(f"{args.output.name}.dropped.jsonl")
     if failures:
         write_json_lines(record, failures)
     else:
         record.unlink(missing_ok=True)
     print(f"romanize  {args.input} -> {args.output}, the romanizer failed on {len(failures)} lines")
+
+
+def _cache_file(args: argparse.Namespace) -> Path | None:
+    return args.cache / FILE_NAME if args.cache else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -203,6 +211,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--dry-run", action="store_true", help="print what each language would give, write nothing"
             )
         _add_settings(sub)
+        if step in ("all", "romanize"):
+            _add_romanizer_flags(sub)
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
         if step == "verify":
@@ -222,6 +232,20 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         default = defaults[name]
         flag, kind = f"--{name.replace('_', '-')}", type(default)
         parser.add_argument(flag, type=kind, help=f"{meaning} (default: that of the group file, else {default})")
+
+
+def _add_romanizer_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="a folder for romanized words that groups and runs share (default: OUTPUT/.ppa-state)",
+    )
+    parser.add_argument(
+        "--normalize-punctuation",
+        action="store_true",
+        help="normalize quotes, dashes and spaces as Moses does before romanizing; changes the Latin side only",
+    )
 
 
 def _add_plan_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from ppa_preprocess.binarizers import BINARIZERS
-from ppa_preprocess.romanizers import ROMANIZERS
+from ppa_preprocess.romanizers import find_romanizer
 from ppa_preprocess.scripts import check_script
 
 from ppa_plugin.commandline import UserError
@@ -50,13 +50,19 @@ class Filters:
 
 @dataclass(frozen=True)
 class RomanizerChoice:
-    """Which romanizer writes the Latin side."""
+    """Which romanizer writes the Latin side: `uroman`, or `package.module:Class` of one's own (see `romanizers.py`)."""
 
     name: str = "uroman"
+    normalize_punctuation: bool = False  # Moses' normalizer before romanizing; the original side stays as it is
 
     def __post_init__(self) -> None:
-        if self.name not in ROMANIZERS:
-            raise UserError(f"romanizer.name is {self.name!r}, known are: {', '.join(ROMANIZERS)}")
+        if not isinstance(self.name, str):
+            raise UserError(f"romanizer.name is {self.name!r}, expected a text")
+        find_romanizer(self.name)
+        if not isinstance(self.normalize_punctuation, bool):
+            raise UserError(
+                f"romanizer.normalize_punctuation is {self.normalize_punctuation!r}, expected true or false"
+            )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from ppa_preprocess.group import Group
-from ppa_preprocess.romanizers import ROMANIZERS
+from ppa_preprocess.romanizers import find_romanizer
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.files import write_beside
@@ -26,7 +26,7 @@ def write_manifest(group: Group, workspace: Workspace) -> None:
         "group": group.as_dict(),
         "tools": {"python": platform.python_version()}
         | {name: _version(name) for name in _TOOLS}
-        | {group.romanizer.name: ROMANIZERS[group.romanizer.name].version},
+        | {group.romanizer.name: find_romanizer(group.romanizer.name).version},
         "languages": languages,
         "total": {
             key: sum(language[key] for language in languages.values())
@@ -60,8 +60,8 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         }
         if sampled_here
         else None,
-        "romanizer": {"name": romanize["inputs"]["romanizer"], "version": romanize["inputs"]["version"]}
-        | {"code": romanize["inputs"]["code"]}
+        "romanizer": {"name": romanize["inputs"]["romanizer"]}
+        | {key: romanize["inputs"][key] for key in ("version", "code", "punctuation")}
         if romanized_here
         else None,
         "pairs_sha256": {"orig": inputs["orig"], "latn": inputs["latn"]},

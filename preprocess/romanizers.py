@@ -1,14 +1,20 @@
 """Romanizers: what turns one line of any script into one line of Latin letters."""
 
-from collections.abc import Callable
-from importlib import metadata
+import importlib
 from typing import Protocol
 
-import uroman
+from ppa_preprocess.exact_uroman import Uroman
+
+from ppa_plugin.commandline import UserError
 
 
 class Romanizer(Protocol):
-    """What a romanizer has to offer; it is built once, then shared by forked processes."""
+    """What a romanizer has to offer: a class without arguments; forked processes share one instance.
+
+    A group file names its own one by module and class, `romanizer: {name: my_package.my_module:MyRomanizer}`. It may
+    offer `split(line) -> list[str]` as well: the parts of a line that, romanized one by one and joined, are the line's
+    romanization. Then each distinct part is romanized once, and kept in the romanizer cache under `version`.
+    """
 
     version: str
 
@@ -16,17 +22,22 @@ class Romanizer(Protocol):
         """Romanize one line; `lang` is an ISO 639-3 code or None. Where it raises, the pair is dropped and recorded."""
 
 
-class Uroman:
-    """uroman in its cached mode, as its own command line runs it."""
-
-    version = metadata.version("uroman")
-
-    def __init__(self) -> None:
-        # Without a cache uroman does not split at delimiters and romanizes some Chinese lines differently.
-        self._uroman = uroman.Uroman(cache_size=65536)
-
-    def romanize(self, line: str, lang: str | None) -> str:
-        return self._uroman.romanize_string(line, lcode=lang)
+ROMANIZERS: dict[str, type[Romanizer]] = {"uroman": Uroman}
 
 
-ROMANIZERS: dict[str, Callable[[], Romanizer]] = {"uroman": Uroman}
+def find_romanizer(name: str) -> type[Romanizer]:
+    """The romanizer's class, by its name or as `module:Class`; raises `UserError` where there is none."""
+    if name in ROMANIZERS:
+        return ROMANIZERS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise UserError(
+            f"romanizer.name is {name!r}, known are: {', '.join(ROMANIZERS)}; name your own as package.module:Class"
+        )
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"romanizer.name is {name!r}, which cannot be imported: {error}") from None
+    if not isinstance(getattr(found, "version", None), str) or not callable(getattr(found, "romanize", None)):
+        raise UserError(f"romanizer.name is {name!r}, which lacks `version`, a text, or `romanize(line, lang)`")
+    return found

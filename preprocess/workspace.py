@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ppa_preprocess.romanization_cache import FILE_NAME
+
 from ppa_plugin.commandline import UserError
 from ppa_plugin.files import naming_file, sha256, write_beside
 
@@ -32,6 +34,7 @@ class Workspace:
         self.sentencepiece = self.data_bin / "sentencepiece.bpe.model"
         self.dropped = output / "dropped.jsonl"
         self._state = output / ".ppa-state"
+        self.romanizer_cache = self._state / FILE_NAME
         self._tasks: dict[str, dict[str, Any]] = {}
         self._digests: dict[tuple[str, int, int], str] = {}
 

@@ -50,7 +50,7 @@ def test_the_manifest_accounts_for_every_line(made):
         assert entry["read"] == entry["not_sampled"] + entry["kept"] + sum(entry["dropped"].values())
         assert Counter(record["reason"] for record in dropped if record["lang"] == lang) == entry["dropped"]
         assert entry["valid"] == 10
-        assert entry["romanizer"] == {"name": "stub", "version": "1", "code": None}
+        assert entry["romanizer"] == {"name": "stub", "version": "1", "code": None, "punctuation": None}
     assert manifest["languages"]["tur_Latn"]["not_sampled"] == 30
     assert manifest["languages"]["tur_Latn"]["dropped"]["text is in valid"] > 0
     assert manifest["languages"]["ell_Grek"]["dropped"] == {"empty original": 1}
@@ -88,12 +88,12 @@ def test_defaults_of_the_group(tmp_path):
         "sampling": {"share": 0.10, "min_lines": 10_000},
         "filters": {"deduplicate": False, "min_chars": 0, "max_chars": None, "script_share": 0.0},
         "max_tokens": 512,
-        "romanizer": {"name": "uroman"},
         "languages": {
             "tur_Latn": {"uroman": "tur", "sources": None},
             "ell_Grek": {"uroman": None, "sources": None},
         },
         "binarizer": "fairseq-preprocess",
+        "romanizer": {"name": "uroman", "normalize_punctuation": False},
     }
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from made_up_text import ALPHABETS, UNDIGESTIBLE, StubRomanizer, sentences, write_corpus, write_group
 from ppa_preprocess import cli
 from ppa_preprocess.encoder import Encoder
+from ppa_preprocess.partwise import Romanization
 from ppa_preprocess.romanize import romanize_lines
 
 from ppa_plugin.data.vocabulary import load_dictionary, write_dictionary
@@ -120,7 +121,7 @@ def test_a_text_of_unknown_characters_is_not_taken_for_a_special(tmp_path):
 @settings(max_examples=20, deadline=None)
 @given(lines=st.lists(one_line | st.sampled_from(TROUBLE), max_size=300), workers=st.integers(1, 2))
 def test_romanizing_keeps_every_line_in_its_place(lines, workers):
-    rows = list(romanize_lines(lines, "stub", None, workers))
+    rows = list(romanize_lines(lines, Romanization("stub"), workers))
     assert [(line, latn) for line, latn, _ in rows] == [(line, romanized(line)) for line in lines]
 
 

@@ -38,9 +38,10 @@ class Romanization:
 
 
 class Chunk(NamedTuple):
-    """Romanized lines and what is to be done about the cache."""
+    """What a chunk of lines comes to, line for line, and what is to be done about the cache."""
 
-    rows: list[tuple[str, str, str | None]]  # line, romanization, why there is none
+    latn: list[str]
+    reasons: list[str | None]  # why a line has no romanization
     new: dict[str, str]  # romanizations that the cache lacks
     trouble: CacheTrouble | None  # what reading it came to
 
@@ -102,7 +103,8 @@ class PartwiseRomanizer:
             rows, new = self._by_parts(texts)
         else:
             rows, new = [self._attempt(text) for text in texts], {}
-        return Chunk([(line, *_one_line(*row)) for line, row in zip(lines, rows, strict=True)], new, self._trouble)
+        latn, reasons = (list(column) for column in zip(*map(_one_line, rows), strict=True)) if rows else ([], [])
+        return Chunk(latn, reasons, new, self._trouble)
 
     def close(self) -> None:
         """Let go of the cache's file."""
@@ -176,5 +178,5 @@ def _punctuation_normalizer() -> Callable[[str], str]:
     return MosesPunctNormalizer().normalize
 
 
-def _one_line(latn: str, reason: str | None) -> tuple[str, str | None]:
-    return ("", "romanization has a line break") if "\n" in latn else (latn, reason)
+def _one_line(row: tuple[str, str | None]) -> tuple[str, str | None]:
+    return ("", "romanization has a line break") if "\n" in row[0] else row

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import itertools
 import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,11 @@ def romanize_lines(lines: Iterable[str], settings: Romanization, workers: int) -
             own = PartwiseRomanizer(settings)
             opened.callback(own.close)
             function = own.romanize
-        lines = iter(lines)
-        chunks = iter(lambda: list(itertools.islice(lines, _CHUNK_LINES)), [])
-        for chunk in map_ordered(function, chunks, workers):
+        away: deque[list[str]] = deque()  # what the workers have, so that they need not send it back
+        for chunk in map_ordered(function, _chunks(lines, away), workers):
             if writer:
                 writer.keep(chunk.new, chunk.trouble)
-            yield from chunk.rows
+            yield from zip(away.popleft(), chunk.latn, chunk.reasons, strict=True)
 
 
 def romanize_file(source: Path, target: Path, settings: Romanization, workers: int, label: str) -> list[dict[str, Any]]:
@@ -98,6 +98,13 @@ def run(group: Group, workspace: Workspace, workers: int, cache: Path | None = N
             f"romanize  {lang}  {count_lines(latn):,} lines -> {latn}, the romanizer failed on {len(failures)}"
         )
     workspace.gather_dropped(group.languages)
+
+
+def _chunks(lines: Iterable[str], away: deque[list[str]]) -> Iterator[list[str]]:
+    lines = iter(lines)
+    while chunk := list(itertools.islice(lines, _CHUNK_LINES)):
+        away.append(chunk)
+        yield chunk
 
 
 @functools.lru_cache(maxsize=1)

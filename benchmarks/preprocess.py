@@ -1,0 +1,232 @@
+"""How fast the steps of `ppa-preprocess` are on your text, one section a step.
+
+    python benchmarks/preprocess.py --text DIR [--text DIR ...] [--lines 2000] [--rounds 3] [--section romanize]
+
+A DIR is a group: UTF-8 text, `<lang>.txt`, one sentence a line; `--lines` bounds what is taken of each language.
+Without `--text` the quick start's corpus is used. What is compared runs in turn on the same slices of lines, in one
+process unless said otherwise, with everything imported and loaded; medians of `--rounds`. Wants an idle machine.
+
+`romanize`, in sentences a second and a core. Cold: nothing is known, and what is romanized is written to a cache on
+disk. Warm: nothing is in memory, every part is in the cache on disk. uroman: `Uroman()`, which keeps nothing and does
+not split; `Uroman(cache_size=65536)`, its cache empty, whose bytes ours have to be; its command line, with its start of
+a few seconds. Lines on which uroman raises are counted and not given to its command line, which they would end: ours
+has to raise on them too. Then the group's lines, of all languages, repeated five times and shuffled, cold against
+`Uroman(cache_size=65536)`; and once, cold and warm, by one process and by two.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uroman
+from ppa_preprocess.partwise import Romanization, load_romanizer
+from ppa_preprocess.romanize import romanize_lines
+from ppa_preprocess.verify import align
+
+from ppa_plugin.files import read_lines
+
+Corpus = dict[str, list[str]]  # lines by language
+
+SLICE = 256
+REPEATED = 5
+SENTENCES = (16_000_000, 4_000_000)  # of the paper's two groups: table 1, and its smaller half
+QUICKSTART_CORPUS = Path(__file__).parents[1] / "examples" / "quickstart" / "corpus.py"
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    for name, corpus in read_groups(args.text, args.lines).items():
+        print(f"\n== {name}: {len(corpus)} languages, {sum(map(len, corpus.values())):,} lines", flush=True)
+        for section in args.section or SECTIONS:
+            SECTIONS[section](corpus, args.rounds)
+
+
+def read_groups(folders: list[Path], most: int) -> dict[str, Corpus]:
+    """At most so many lines of every language of every group."""
+    if not folders:
+        spec = importlib.util.spec_from_file_location("quickstart_corpus", QUICKSTART_CORPUS)
+        quickstart = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(quickstart)
+        training, _ = quickstart.build(tuple(quickstart.LOCALES), seed=1)
+        return {"quick start": {lang: lines[:most] for lang, lines in training.items()}}
+    return {
+        folder.name: {
+            path.stem: list(itertools.islice(read_lines(path), most)) for path in sorted(folder.glob("*.txt"))
+        }
+        for folder in folders
+    }
+
+
+def romanize_section(corpus: Corpus, rounds: int) -> None:
+    """Romanization by language, of the whole group repeated, and by two processes."""
+    load_romanizer("uroman")
+    plain, cached = uroman.Uroman(), uroman.Uroman(cache_size=65536)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        seconds = romanize_by_language(corpus, rounds, plain, cached, folder)
+        lines = [line for some in corpus.values() for line in some]
+        random.Random(1).shuffle(lines)
+        romanize_repeated(lines, cached, folder)
+        romanize_in_processes(lines, rounds, folder)
+    print_core_hours("romanize", "cold", seconds)
+
+
+def romanize_by_language(
+    corpus: Corpus, rounds: int, plain: uroman.Uroman, cached: uroman.Uroman, folder: Path
+) -> dict[str, float]:
+    """Print a row a language; return the seconds that a sentence takes, cold, by language."""
+    rows, cold = [], {}
+    compared = raised = 0
+    for lang, lines in corpus.items():
+        measured: dict[str, list[float]] = {}
+        list(romanize_lines(lines, Romanization("uroman", cache=folder / f"{lang}.warm"), 1))
+        for number in range(rounds):
+            cached.reset_cache(65536)
+            seconds, outputs = interleaved(
+                {
+                    "ours cold": ours(lines, folder / f"{lang}.cold{number}"),
+                    "ours warm": ours(lines, folder / f"{lang}.warm"),
+                    "Uroman()": reference(plain, lines),
+                    "Uroman(65536)": reference(cached, lines),
+                }
+            )
+            expected = outputs["Uroman(65536)"]
+            good = [line for line, latn in zip(lines, expected, strict=True) if latn is not None]
+            by_command, taken = command_line(good, folder)
+            seconds["command line"] = taken * len(lines) / max(1, len(good))
+            for case, value in seconds.items():
+                measured.setdefault(case, []).append(len(lines) / value)
+            differing = sum(
+                a != b for case in ("ours cold", "ours warm") for a, b in zip(outputs[case], expected, strict=True)
+            )
+            differing += by_command != [latn for latn in expected if latn is not None]
+        compared, raised = compared + len(lines), raised + len(lines) - len(good)
+        rates = {case: statistics.median(values) for case, values in measured.items()}
+        cold[lang] = 1 / rates["ours cold"]
+        unsplit = sum(a != b for a, b in zip(outputs["Uroman()"], expected, strict=True))
+        ratio = statistics.median(a / b for a, b in zip(measured["ours cold"], measured["Uroman(65536)"], strict=True))
+        row = (
+            lang,
+            *(f"{rate:,.0f}" for rate in rates.values()),
+            f"{ratio:.1f}",
+            "no" if differing else "yes",
+            f"{unsplit}",
+        )
+        rows.append(row)
+        print(".", end="", file=sys.stderr, flush=True)
+    header = ("sentences/s a core", *rates, "cold/Uroman(65536)", "equal bytes", "Uroman() differs")
+    print("", *align([header, *rows]), sep="\n")
+    print(f"{compared:,} lines compared, uroman raises on {raised}", flush=True)
+    return cold
+
+
+def romanize_repeated(lines: list[str], cached: uroman.Uroman, folder: Path) -> None:
+    """A group's lines five times: what is past the 65,536 parts of its cache, uroman romanizes again and again."""
+    repeated = lines * REPEATED
+    random.Random(2).shuffle(repeated)
+    cached.reset_cache(65536)
+    seconds, outputs = interleaved({"ours": ours(repeated, folder / "repeated"), "uroman": reference(cached, repeated)})
+    rates = {case: len(repeated) / value for case, value in seconds.items()}
+    equal = "yes" if outputs["ours"] == outputs["uroman"] else "no"
+    split = load_romanizer("uroman").split
+    print(
+        f"\nshuffled and repeated {REPEATED} times, cold: {len(repeated):,} lines, "
+        f"{len({part for line in lines for part in split(line)}):,} distinct parts of ours, "
+        f"{cached.rom_cache_size:,} in uroman's cache\n"
+        f"ours {rates['ours']:,.0f} sentences/s, Uroman(cache_size=65536) {rates['uroman']:,.0f}: "
+        f"{rates['ours'] / rates['uroman']:.1f} times; equal bytes: {equal}",
+        flush=True,
+    )
+
+
+def romanize_in_processes(lines: list[str], rounds: int, folder: Path) -> None:
+    """The same lines by one process and by two, in turn: cold once, warm repeated."""
+    rates: dict[tuple[str, int], list[float]] = {}
+    for number in range(rounds):
+        for workers in (1, 2):
+            settings = Romanization("uroman", cache=folder / f"{workers}workers{number}")
+            for temperature, some in (("cold", lines), ("warm", lines * REPEATED)):
+                started = time.perf_counter()
+                for _ in romanize_lines(some, settings, workers):
+                    pass
+                rates.setdefault((temperature, workers), []).append(len(some) / (time.perf_counter() - started))
+    for temperature in ("cold", "warm"):
+        one, two = (statistics.median(rates[temperature, workers]) for workers in (1, 2))
+        print(
+            f"{temperature}: 1 process {one:,.0f} sentences/s, 2 processes {two:,.0f}: {two / one:.2f} times",
+            flush=True,
+        )
+
+
+def ours(lines: list[str], cache: Path) -> Iterator[str | None]:
+    for _, latn, reason in romanize_lines(lines, Romanization("uroman", cache=cache), 1):
+        yield None if reason else latn
+
+
+def reference(romanizer: uroman.Uroman, lines: list[str]) -> Iterator[str | None]:
+    for line in lines:
+        try:
+            yield romanizer.romanize_string(line)
+        except Exception:  # uroman stumbles over a few sentences
+            yield None
+
+
+def command_line(lines: list[str], folder: Path) -> tuple[list[str], float]:
+    """The lines that `uroman` writes, and the seconds that it takes, start included."""
+    source, target = folder / "source", folder / "target"
+    source.write_bytes("".join(f"{line}\n" for line in lines).encode())
+    command = [sys.executable, "-m", "uroman", "--silent", "-i", str(source), "-o", str(target)]
+    started = time.perf_counter()
+    subprocess.run(command, check=True)
+    taken = time.perf_counter() - started
+    return list(read_lines(target)), taken
+
+
+def interleaved(cases: dict[str, Iterator[str | None]]) -> tuple[dict[str, float], dict[str, list[str | None]]]:
+    """Run all to their ends, slice by slice in turn; the seconds and the results of each."""
+    seconds: dict[str, float] = dict.fromkeys(cases, 0.0)
+    results: dict[str, list[str | None]] = {case: [] for case in cases}
+    running = set(cases)
+    while running:
+        for case, items in cases.items():
+            started = time.perf_counter()
+            some = list(itertools.islice(items, SLICE))
+            seconds[case] += time.perf_counter() - started
+            results[case] += some
+            if not some:
+                running.discard(case)
+    return seconds, results
+
+
+def print_core_hours(step: str, how: str, seconds: dict[str, float]) -> None:
+    """What a step takes of the paper's groups, from the mean over languages of the seconds that a sentence takes."""
+    mean = statistics.mean(seconds.values())
+    for count in SENTENCES:
+        print(f"{step}, {how}: {count:,} sentences x {mean * 1e3:.3f} ms / 3600 = {count * mean / 3600:.2f} core hours")
+    print("(the more text, the fewer of its parts are new: an upper bound)", flush=True)
+
+
+SECTIONS: dict[str, Callable[[Corpus, int], None]] = {"romanize": romanize_section}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--text", type=Path, action="append", default=[], metavar="DIR", help="a group; may be repeated"
+    )
+    parser.add_argument("--lines", type=int, default=2000, help="of each language at most (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--section", action="append", choices=SECTIONS, help="default: all")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from typing import Any
 
 from ppa_preprocess.group import Group
 from ppa_preprocess.lines import count_lines, write_json_lines
-from ppa_preprocess.parallel import map_ordered
+from ppa_preprocess.parallel import Workers, map_ordered
 from ppa_preprocess.romanizers import ROMANIZERS, Romanizer
 from ppa_preprocess.workspace import Workspace
 
@@ -27,7 +27,7 @@ def load_romanizer(name: str) -> Romanizer:
 
 
 def romanize_lines(
-    lines: Iterable[str], name: str, lang: str | None, workers: int
+    lines: Iterable[str], name: str, lang: str | None, workers: Workers
 ) -> Iterator[tuple[str, str, str | None]]:
     """Yield (line, romanization, None) for each line, in order; (line, "", reason) where the romanizer failed."""
     load_romanizer(name)
@@ -38,7 +38,7 @@ def romanize_lines(
 
 
 def romanize_file(
-    source: Path, target: Path, name: str, lang: str | None, workers: int, label: str
+    source: Path, target: Path, name: str, lang: str | None, workers: Workers, label: str
 ) -> list[dict[str, Any]]:
     """Romanize `source` into `target`, line for line, and return a record of each line on which the romanizer failed.
 
@@ -48,7 +48,6 @@ def romanize_file(
     total = count_lines(source)
     if not total:
         raise UserError(f"{source} is empty")
-    workers = min(workers, -(-total // _CHUNK_LINES))
     failures = []
     with write_beside(target) as handle:
         results = romanize_lines(read_lines(source), name, lang, workers)
@@ -59,7 +58,7 @@ def romanize_file(
     return failures
 
 
-def run(group: Group, workspace: Workspace, workers: int) -> None:
+def run(group: Group, workspace: Workspace, workers: Workers) -> None:
     """Write `pairs/<lang>.{orig,latn}` for every language; raises `UserError` where `text/<lang>.txt` is missing."""
     for lang, options in group.languages.items():
         text = workspace.text(lang)

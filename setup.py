@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 SOURCES = ["pyarrow", "datasets>=4"]
+CLUSTER = ["dask[distributed]"]
 
 setup(
     name="translit-ppa",
@@ -41,7 +42,9 @@ setup(
         "quickstart": ["Babel"],
         # ppa-preprocess: Parquet, Arrow and .zst files, datasets of the Hugging Face hub (datasets < 4 runs their code)
         "sources": SOURCES,
-        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff", *SOURCES],
+        # ppa-preprocess --scheduler
+        "cluster": CLUSTER,
+        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff", *SOURCES, *CLUSTER],
     },
     entry_points={
         "console_scripts": [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import sentencepiece
+from ppa_preprocess.partwise import Romanization
 from ppa_preprocess.romanize import romanize_lines
 
 from ppa_plugin.commandline import UserError
@@ -40,7 +41,7 @@ def from_text(directory: Path, languages: list[str], vocabulary: int) -> PairedD
     """Pairs of the lines of `<lang>.txt` or `<lang>/train.tsv` (its column `text`); no languages named: all there."""
     languages = languages or sorted({path.name.removesuffix(".txt") for path in directory.iterdir()})
     lines = [line for lang in languages for line in _lines(directory, lang)]
-    latn = [romanized for _, romanized, _ in romanize_lines(lines, "uroman", None, workers=2)]
+    latn = [romanized for _, romanized, _ in romanize_lines(lines, Romanization("uroman"), workers=2)]
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([*lines, *latn]),

@@ -11,7 +11,7 @@ from ppa_preprocess import encode
 from ppa_preprocess.binarizers import BINARIZERS, Part, binarized_path, index_sizes, shard_bounds
 from ppa_preprocess.group import Group
 from ppa_preprocess.manifest import write_manifest
-from ppa_preprocess.parallel import map_ordered
+from ppa_preprocess.parallel import Workers, map_ordered
 from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
@@ -19,7 +19,7 @@ from ppa_plugin.data.vocabulary import write_dictionary
 from ppa_plugin.files import write_beside
 
 
-def run(group: Group, spm: Path, workspace: Workspace, workers: int) -> None:
+def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None:
     """Write `data-bin/`: a directory for each shard and language, the dictionary, SentencePiece model and manifest.
 
     Raises `UserError` where the encoded files are missing or were made from something else than pairs, settings and
@@ -39,7 +39,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: int) -> None:
     workspace.forget(stale)
     function = functools.partial(binarize_part, group.binarizer, workspace.dictionary)
     # closed at once if recording fails, so that no process writes on after this directory is given free
-    with closing(map_ordered(function, made, min(workers, max(1, len(made))))) as results:
+    with closing(map_ordered(function, made, workers)) as results:
         for part, files in zip(made, progress(results, "binarize", len(made), "part"), strict=True):
             workspace.record(part.task, inputs[part], files, {})
     write_manifest(group, workspace)

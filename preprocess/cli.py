@@ -4,13 +4,16 @@ import argparse
 import dataclasses
 import functools
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ppa_preprocess import binarize, dry_run, encode, plan_report, romanize, sample, verify
 from ppa_preprocess.binarizers import BINARIZERS
+from ppa_preprocess.cluster import connect
 from ppa_preprocess.group import Group, check_language_code, load_group
 from ppa_preprocess.lines import write_json_lines
-from ppa_preprocess.parallel import default_workers
+from ppa_preprocess.parallel import Workers, default_workers
 from ppa_preprocess.partwise import Romanization
 from ppa_preprocess.romanization_cache import FILE_NAME
 from ppa_preprocess.source_formats import KNOWN_FORMATS
@@ -37,6 +40,7 @@ _NEEDS = {
     "binarize": ("config", "spm", "output"),
     "verify": ("output",),
 }
+_ON_A_CLUSTER = ("all", "romanize", "encode", "binarize")
 _MEANING = {
     "config": "the group file (YAML)",
     "input": f"the directory with a file <lang>.txt or a directory <lang>/ for each language, of the formats "
@@ -88,6 +92,9 @@ def _main(argv: list[str] | None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if getattr(args, "scheduler", None):
+        # the workers of a cluster have working directories of their own
+        args.output, args.spm = (path and path.absolute() for path in (args.output, args.spm))
     if args.step == "romanize" and args.config is None:
         _romanize_one_file(args)
         return
@@ -110,8 +117,8 @@ def _run(args: argparse.Namespace) -> None:
         choice = dataclasses.replace(group.romanizer, normalize_punctuation=True)
         group = dataclasses.replace(group, romanizer=choice)
     sources = _check_before_writing(group, args)
-    with workspace.locked():
-        _run_steps(group, sources, args, workspace)
+    with _workers(args) as workers, workspace.locked():
+        _run_steps(group, sources, args, workspace, workers)
 
 
 def _override(group: Group, args: argparse.Namespace) -> Group:
@@ -120,13 +127,25 @@ def _override(group: Group, args: argparse.Namespace) -> Group:
     return dataclasses.replace(group, **given)
 
 
-def _run_steps(group: Group, sources: dict[str, list[Source]], args: argparse.Namespace, workspace: Workspace) -> None:
+@contextmanager
+def _workers(args: argparse.Namespace) -> Iterator[Workers]:
+    """Who computes the chunks: --workers processes, or those of --scheduler."""
+    if getattr(args, "scheduler", None) is None:
+        yield args.workers
+        return
+    with connect(args.scheduler, functools.partial(print, flush=True)) as cluster:
+        yield cluster
+
+
+def _run_steps(
+    group: Group, sources: dict[str, list[Source]], args: argparse.Namespace, workspace: Workspace, workers: Workers
+) -> None:
     wanted = ("sample", "romanize", "encode", "binarize", "verify") if args.step == "all" else (args.step,)
     steps = {
         "sample": lambda: sample.run(group, sources, args.text_column, workspace),
-        "romanize": lambda: romanize.run(group, workspace, args.workers, _cache_file(args)),
-        "encode": lambda: encode.run(group, args.spm, workspace, args.workers),
-        "binarize": lambda: binarize.run(group, args.spm, workspace, args.workers),
+        "romanize": lambda: romanize.run(group, workspace, workers, _cache_file(args)),
+        "encode": lambda: encode.run(group, args.spm, workspace, workers),
+        "binarize": lambda: binarize.run(group, args.spm, workspace, workers),
         "verify": lambda: verify.run(workspace),
     }
     for step in wanted:
@@ -169,7 +188,8 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
     if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.input)):
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
     settings = Romanization("uroman", args.lang, args.normalize_punctuation, _cache_file(args))
-    failures = romanize.romanize_file(args.input, args.output, settings, args.workers, args.lang or args.input.stem)
+    with _workers(args) as workers:
+        failures = romanize.romanize_file(args.input, args.output, settings, workers, args.lang or args.input.stem)
     record = args.output.with_name(f"{args.output.name}.dropped.jsonl")
     if failures:
         write_json_lines(record, failures)
@@ -193,12 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = steps.add_parser(step, help=help_text, description=help_text, epilog=epilog, formatter_class=layout)
         for name, meaning in _MEANING.items():
             sub.add_argument(f"--{name}", type=Path, help=meaning)
-        sub.add_argument(
-            "--workers",
-            type=_at_least_one,
-            default=default_workers(),
-            help="processes (default: all cores)",
-        )
+        _add_workers(sub, step)
         if "input" in _NEEDS[step]:
             sub.add_argument(
                 "--text-column",
@@ -224,6 +239,20 @@ def _parser() -> argparse.ArgumentParser:
             )
             _add_plan_flags(sub)
     return parser
+
+
+def _add_workers(parser: argparse.ArgumentParser, step: str) -> None:
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--workers", type=_at_least_one, default=default_workers(), help="processes (default: all cores)"
+    )
+    if step in _ON_A_CLUSTER:
+        either.add_argument(
+            "--scheduler",
+            metavar="tcp://HOST:PORT",
+            help="the scheduler of a Dask cluster whose workers do the work in place of processes of this machine; "
+            "they have to see --output and --spm under the same paths",
+        )
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:

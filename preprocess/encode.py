@@ -23,7 +23,7 @@ from ppa_preprocess.encoder import (
 )
 from ppa_preprocess.group import Group
 from ppa_preprocess.lines import count_lines, read_json_lines, write_json_lines
-from ppa_preprocess.parallel import map_ordered
+from ppa_preprocess.parallel import Workers, map_ordered
 from ppa_preprocess.records import Records, open_lines
 from ppa_preprocess.split import split_pairs
 from ppa_preprocess.workspace import SIDES, Workspace, fresh_directory
@@ -35,7 +35,7 @@ from ppa_plugin.files import read_lines
 _CHUNK_PAIRS = 2048
 
 
-def run(group: Group, spm: Path, workspace: Workspace, workers: int) -> None:
+def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None:
     """Write `encoded/<lang>/` for every language, as the group's binarizer reads it (`ppa_preprocess.encoded`).
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
@@ -80,7 +80,7 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
 
 
 def encode_pairs(
-    encoding: Encoding, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, workers: int
+    encoding: Encoding, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, workers: Workers
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Encode a language's pairs into `directory`.
 
@@ -117,7 +117,7 @@ def encode_pairs(
 
 
 def _write_tokens(
-    encoding: Encoding, pair: tuple[Path, Path], directory: Path, lang: str, lines: int, workers: int
+    encoding: Encoding, pair: tuple[Path, Path], directory: Path, lang: str, lines: int, workers: Workers
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Write the tokens of every line, in the order of `pairs/`; returns counts and what became of each pair."""
     sizes = {side: np.zeros(lines, dtype=np.int32) for side in SIDES}
@@ -137,7 +137,7 @@ def _write_tokens(
 
     function = functools.partial(encode_chunk, encoding)
     with (
-        closing(map_ordered(function, _chunks(pair), min(workers, -(-lines // _CHUNK_PAIRS)))) as chunks,
+        closing(map_ordered(function, _chunks(pair), workers)) as chunks,
         open(tokens_path(directory, "orig"), "wb") as orig,
         open(tokens_path(directory, "latn"), "wb") as latn,
     ):

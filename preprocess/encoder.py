@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,8 @@ import numpy as np
 import sentencepiece
 from fairseq.data.indexed_dataset import best_fitting_int_dtype
 
+from ppa_plugin import files
+from ppa_plugin.commandline import UserError
 from ppa_plugin.data.vocabulary import SPECIALS, load_sentencepiece, pieces, to_indices
 
 EOS, UNKNOWN = SPECIALS.index("</s>"), SPECIALS.index("<unk>")
@@ -65,7 +68,12 @@ def token_dtype(vocabulary: int) -> np.dtype:
 
 @functools.cache
 def load_encoder(spm: Path, sha256: str) -> Encoder:
-    """The encoder of a model, loaded once a process; forked processes inherit it. `sha256` tells files apart."""
+    """The encoder of a model, loaded once a process; forked processes inherit it.
+
+    Raises `UserError` where the file's digest is not `sha256`: on another machine the path may lead to another file.
+    """
+    if files.sha256(spm) != sha256:
+        raise UserError(f"{spm} on {platform.node()} is another SentencePiece model than the run began with")
     return Encoder(load_sentencepiece(spm))
 
 

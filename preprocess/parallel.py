@@ -1,17 +1,22 @@
 """Work in several processes, results in order, memory bounded."""
 
+import functools
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from ppa_preprocess.cluster import Cluster
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Workers = int | Cluster  # how many processes of this machine, or those of other machines
 
 _WAITING_A_WORKER = 4  # so that no worker idles while the oldest result is awaited
 
@@ -21,27 +26,39 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield `function(item)` in the order of `items`, computed by `workers` processes (1: in this one).
+def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], workers: Workers) -> Iterator[Result]:
+    """Yield `function(item)` in the order of `items`, computed by `workers` (1, or but one item: in this process).
 
-    Few items are taken ahead of the result that is due, so `items` may be far larger than memory.
+    Few items are taken ahead of the result that is due, so `items` may be far larger than memory. `function` and items
+    are pickled; a cluster may compute an item twice, where one of its processes dies.
     """
-    if workers <= 1:
+    if isinstance(workers, Cluster):
+        yield from _in_order(functools.partial(workers.submit, function), items, workers.size)
+        return
+    items = iter(items)
+    first = list(itertools.islice(items, workers))
+    items = itertools.chain(first, items)
+    if len(first) <= 1:
         yield from map(function, items)
         return
     # Forked workers share what is loaded here; started afresh, each would spend seconds importing fairseq and uroman.
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
-    waiting: deque[Future[Result]] = deque()
+    pool = ProcessPoolExecutor(len(first), mp_context=context, initializer=_prepare_worker)
     try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= workers * _WAITING_A_WORKER:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from _in_order(functools.partial(pool.submit, function), items, lambda: len(first))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _in_order(submit: Callable[[Item], Any], items: Iterable[Item], workers: Callable[[], int]) -> Iterator[Any]:
+    """Yield the results of the futures that `submit` makes of the items; `workers` says how many there are by now."""
+    waiting = deque()
+    for item in items:
+        waiting.append(submit(item))
+        while len(waiting) >= workers() * _WAITING_A_WORKER:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _prepare_worker() -> None:

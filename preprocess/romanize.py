@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ppa_preprocess.cluster import Cluster
 from ppa_preprocess.group import Group
 from ppa_preprocess.lines import count_lines, write_json_lines
-from ppa_preprocess.parallel import map_ordered
+from ppa_preprocess.parallel import Workers, map_ordered
 from ppa_preprocess.partwise import Chunk, PartwiseRomanizer, Romanization, load_romanizer
 from ppa_preprocess.romanization_cache import CacheWriter, prepare
 from ppa_preprocess.workspace import Workspace
@@ -24,10 +25,13 @@ from ppa_plugin.files import read_lines, write_beside
 _CHUNK_LINES = 256
 
 
-def romanize_lines(lines: Iterable[str], settings: Romanization, workers: int) -> Iterator[tuple[str, str, str | None]]:
+def romanize_lines(
+    lines: Iterable[str], settings: Romanization, workers: Workers
+) -> Iterator[tuple[str, str, str | None]]:
     """Yield (line, romanization, None) for each line, in order; (line, "", reason) where the romanizer failed."""
     romanizer = load_romanizer(settings.name)  # before the workers are forked
-    if not hasattr(romanizer, "split"):
+    if not hasattr(romanizer, "split") or isinstance(workers, Cluster):
+        # no cache on a cluster: SQLite's locks do not hold on network file systems
         settings = dataclasses.replace(settings, cache=None)
     with contextlib.ExitStack() as opened:
         writer = None
@@ -36,7 +40,7 @@ def romanize_lines(lines: Iterable[str], settings: Romanization, workers: int) -
             writer = CacheWriter(settings.cache, settings.name, romanizer.version, settings.lang)
             opened.callback(writer.close)
         function = functools.partial(_romanize_in_worker, settings)
-        if workers <= 1:
+        if workers == 1:
             own = PartwiseRomanizer(settings)
             opened.callback(own.close)
             function = own.romanize
@@ -47,7 +51,9 @@ def romanize_lines(lines: Iterable[str], settings: Romanization, workers: int) -
             yield from zip(away.popleft(), chunk.latn, chunk.reasons, strict=True)
 
 
-def romanize_file(source: Path, target: Path, settings: Romanization, workers: int, label: str) -> list[dict[str, Any]]:
+def romanize_file(
+    source: Path, target: Path, settings: Romanization, workers: Workers, label: str
+) -> list[dict[str, Any]]:
     """Romanize `source` into `target`, line for line, and return a record of each line on which the romanizer failed.
 
     `label` names the language in the records. Raises `UserError` where `source` is missing, empty or not UTF-8;
@@ -56,7 +62,8 @@ def romanize_file(source: Path, target: Path, settings: Romanization, workers: i
     total = count_lines(source)
     if not total:
         raise UserError(f"{source} is empty")
-    workers = min(workers, -(-total // _CHUNK_LINES))
+    if not isinstance(workers, Cluster):
+        workers = min(workers, -(-total // _CHUNK_LINES))
     failures = []
     with write_beside(target) as handle:
         results = romanize_lines(read_lines(source), settings, workers)
@@ -67,7 +74,7 @@ def romanize_file(source: Path, target: Path, settings: Romanization, workers: i
     return failures
 
 
-def run(group: Group, workspace: Workspace, workers: int, cache: Path | None = None) -> None:
+def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None = None) -> None:
     """Write `pairs/<lang>.{orig,latn}` for every language; raises `UserError` where `text/<lang>.txt` is missing.
 
     `cache` is the file of a romanizer cache to share with other outputs; None for the workspace's own.

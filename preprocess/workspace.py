@@ -3,7 +3,7 @@
 import fcntl
 import itertools
 import json
-import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -159,10 +159,14 @@ def _raw_lines(*paths: Path) -> Iterator[bytes]:
 def fresh_directory(path: Path) -> Iterator[Path]:
     """Give a new directory beside `path` to write into; it takes the place of `path` when the block ends well.
 
-    An `OSError` of the block that names no file leaves it with the name of `path`.
+    What a killed process left of an earlier attempt is cleared away, and whatever still works on one fails. An
+    `OSError` of the block that names no file leaves it with the name of `path`.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
+    for left_over in path.parent.glob(f".{path.name}.*.tmp"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    attempt = secrets.token_hex(4)  # processes of several machines may have the same number
+    beside = path.with_name(f".{path.name}.{attempt}.tmp")
+    old = path.with_name(f".{path.name}.{attempt}.old.tmp")
     beside.mkdir(parents=True)
     try:
         with naming_file(path):

@@ -64,7 +64,7 @@ def connect(address: str, say: Callable[[str], None]) -> Iterator[Cluster]:
                 f"--scheduler {address}: {error.allowed_failures + 1} workers died of the same piece of work, maybe of "
                 "too little memory, see their logs"
             ) from None
-        except CancelledError:
+        except (CancelledError, distributed.comm.CommClosedError):
             raise OSError(f"--scheduler {address} does not answer any more") from None
 
 

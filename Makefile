@@ -57,9 +57,10 @@ $(STAMPS)/pip: $(STAMPS)/venv constraints.txt
 	@touch $@
 
 # Before fairseq: its build imports torch, numpy and cython, and an isolated build would fetch torch a second time.
+# seqeval takes its version from setuptools-scm: without it pip finds 0.0.0 where 1.2.2 is asked for, and gives up.
 $(STAMPS)/torch: $(STAMPS)/pip
 	@echo "installing torch"
-	@$(INSTALL) torch numpy cython setuptools wheel
+	@$(INSTALL) torch numpy cython setuptools setuptools-scm wheel
 	@touch $@
 
 $(STAMPS)/fairseq: $(STAMPS)/torch

@@ -1,0 +1,49 @@
+"""The flags that several commands of `ppa-evaluate` share, and how their values are read."""
+
+import argparse
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.codes import canonical
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """--model, --name, --device."""
+    parser.add_argument("--model", required=True, metavar="HF_DIR", help="a Hugging Face directory or hub name")
+    parser.add_argument("--name", help="what tables call the model (default: the directory's base name)")
+    parser.add_argument("--device", default=None, help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+
+
+def add_data_flags(parser: argparse.ArgumentParser, tasks: tuple[str, ...], source_help: str, target_help: str) -> None:
+    """--data, --task, --sources, --targets."""
+    parser.add_argument("--data", required=True, metavar="DIR", help="the directory with the task's files")
+    parser.add_argument("--task", required=True, choices=tasks, help="which files in it")
+    parser.add_argument("--sources", required=True, metavar="L,...", type=languages, help=source_help)
+    parser.add_argument("--targets", metavar="L,...", type=languages, help=target_help)
+
+
+def add_output_flag(parser: argparse.ArgumentParser) -> None:
+    """--output."""
+    parser.add_argument("--output", required=True, metavar="results.jsonl", help="file to append the results to")
+
+
+def languages(text: str) -> list[str]:
+    """`fas_Arab,tur_Latn` -> Glot500's codes, each once. Raises `UserError` for what is no language code."""
+    codes = [code.strip() for code in text.split(",") if code.strip()]
+    unknown = [code for code in codes if canonical(code) is None]
+    if unknown or not codes:
+        raise UserError(f"{unknown[0] if unknown else text!r} is not a language code such as fas_Arab or eng_Latn")
+    return list(dict.fromkeys(canonical(code) for code in codes))
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return int(text)
+
+
+def device_or_default(name: str | None) -> str:
+    """The device asked for, else CUDA where there is one."""
+    import torch  # not for --help
+
+    return name or ("cuda" if torch.cuda.is_available() else "cpu")

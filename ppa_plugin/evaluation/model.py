@@ -1,0 +1,33 @@
+"""What a result says of the model that was measured."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.convert.hugging_face import weight_files
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a result says of the model: a name for tables, where it was, and the SHA-256 of its weights."""
+
+    name: str
+    path: str
+    sha256: str
+
+    @classmethod
+    def of(cls, directory: Path, path: str, name: str | None) -> "Model":
+        """Of a Hugging Face directory that the user calls `path`; the hash runs over the weight files in name order."""
+        files = weight_files(directory)
+        if not files:
+            raise UserError(f"{directory} holds no weights (model.safetensors or pytorch_model.bin)")
+        digest = hashlib.sha256()
+        for file in files:
+            try:
+                with open(file, "rb") as handle:
+                    while block := handle.read(1 << 20):
+                        digest.update(block)
+            except OSError as error:
+                raise UserError(f"cannot read {file}: {error.strerror}") from None
+        return cls(name or Path(path).absolute().name, path, digest.hexdigest())

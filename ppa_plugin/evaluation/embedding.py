@@ -1,22 +1,18 @@
 """Sentence vectors from a layer of any Hugging Face encoder."""
 
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.evaluation.loading import MAX_LENGTH, available_device, load, load_tokenizer, positions
 from ppa_plugin.hugging_face import import_transformers
 from ppa_plugin.layers import default_layer
 
 POOLS = ("all", "content")
-MAX_LENGTH = 512
 # Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
 _POST_NORM = ("bert", "roberta", "xlm-roberta")
-# RoBERTa's position table starts after the padding index, so that two of its rows are no positions.
-_ROBERTA = ("roberta", "xlm-roberta")
 
 
 class SentenceEncoder:
@@ -28,9 +24,9 @@ class SentenceEncoder:
     """
 
     def __init__(self, directory: str | Path, layer: int | None = None, pool: str = "all", device: str = "cpu"):
-        self.directory, self.pool, self.device = Path(directory), pool, _device(device)
+        self.directory, self.pool, self.device = Path(directory), pool, available_device(device)
         transformers = import_transformers()
-        config = _load(transformers.AutoConfig, self.directory, "config.json")
+        config = load(transformers.AutoConfig, self.directory, "config.json")
         self.depth = depth = getattr(config, "num_hidden_layers", None)
         if depth is None:
             raise UserError(
@@ -39,20 +35,14 @@ class SentenceEncoder:
         self.layer = default_layer(depth) if layer is None else layer
         if not 0 <= self.layer <= depth:
             raise UserError(f"{directory} has {depth} layers, there is no layer {self.layer}")
-        self.tokenizer = self._load_tokenizer(transformers)
+        self.tokenizer = load_tokenizer(self.directory)
         options = {}
         if config.model_type in _POST_NORM:
             config.num_hidden_layers = max(self.layer, 1)
             options = {"add_pooling_layer": False}
-        model = _load(transformers.AutoModel, self.directory, "encoder", config=config, **options)
+        model = load(transformers.AutoModel, self.directory, "encoder", config=config, **options)
         self.model = model.float().to(self.device).eval()
-        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, _positions(config))
-
-    def _load_tokenizer(self, transformers):
-        files = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "spiece.model")
-        if not any((self.directory / name).is_file() for name in files):
-            raise UserError(f"{self.directory} holds no tokenizer; copy the files of the one it was trained with there")
-        return _load(transformers.AutoTokenizer, self.directory, "tokenizer", use_fast=True)
+        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, positions(config))
 
     @torch.inference_mode()
     def encode(self, sentences: Sequence[str], batch_size: int = 64, description: str = "embedding") -> torch.Tensor:
@@ -83,34 +73,3 @@ class SentenceEncoder:
         hidden = self.model(**inputs, output_hidden_states=True).hidden_states[self.layer]
         weights = keep.unsqueeze(-1).to(hidden.dtype)
         return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-
-
-def _positions(config) -> int:
-    """How many tokens a model's position table takes; a model without one takes any number."""
-    rows = getattr(config, "max_position_embeddings", None) or MAX_LENGTH
-    return rows - config.pad_token_id - 1 if config.model_type in _ROBERTA else rows
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"--device {name} is not available here") from None
-    return device
-
-
-def _load(auto_class, directory: Path, what: str, **options):
-    """`auto_class.from_pretrained(directory)`, local and without running code from it; remarks are kept to errors."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return auto_class.from_pretrained(directory, local_files_only=True, trust_remote_code=False, **options)
-    except Exception as error:  # Transformers raises whatever its many parsers raise
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{directory}: its {what} cannot be loaded ({type(error).__name__}: {reason})") from None
-    finally:
-        logger.setLevel(level)

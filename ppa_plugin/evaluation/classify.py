@@ -21,6 +21,7 @@ class Classifier(transfer.Form):
     """A sentence, cut to `max_length` tokens, is an example."""
 
     AUTO_CLASS = "AutoModelForSequenceClassification"
+    metric = "macro_f1"
 
     def gold(self, split: Split) -> list[str]:
         """The class of each sentence."""

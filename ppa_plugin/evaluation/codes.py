@@ -38,17 +38,33 @@ _SCRIPTS = {
     "Tibt": "bod",
 }
 # XTREME, WikiAnn and UD name a language by ISO 639-1 where it has such a code, or by its Wikipedia.
-_TWO_LETTER = dict(
-    pair.split(":")
-    for pair in (
-        "af:afr am:amh ar:ara az:aze be:bel bg:bul bn:ben bo:bod br:bre ca:cat cs:ces cy:cym da:dan de:deu el:ell "
-        "en:eng eo:epo es:spa et:est eu:eus fa:fas fi:fin fo:fao fr:fra fy:fry ga:gle gd:gla gl:glg gu:guj he:heb "
-        "hi:hin hr:hrv hu:hun hy:hye id:ind is:isl it:ita ja:jpn jv:jav ka:kat kk:kaz km:khm ko:kor la:lat lo:lao "
-        "lt:lit lv:lvs mk:mkd ml:mal mn:mon mr:mar ms:zsm mt:mlt my:mya nb:nob nl:nld nn:nno oc:oci pa:pan pl:pol "
-        "pt:por qu:que ro:ron ru:rus sk:slk sl:slv sq:sqi sr:srp sv:swe sw:swh ta:tam te:tel th:tha tk:tuk tl:tgl "
-        "tr:tur tt:tat ug:uig uk:ukr ur:urd uz:uzb vi:vie wo:wol xh:xho yi:yid yo:yor zh:zho zh-classical:lzh zh-yue:yue"
-    ).split()
-)
+_TWO_LETTER = {
+    short: iso
+    for shorts, isos in (
+        (
+            "af am ar az be bg bn bo br ca cs cy da de el en",
+            "afr amh ara aze bel bul ben bod bre cat ces cym dan deu ell eng",
+        ),
+        (
+            "eo es et eu fa fi fo fr fy ga gd gl gu he hi hr",
+            "epo spa est eus fas fin fao fra fry gle gla glg guj heb hin hrv",
+        ),
+        (
+            "hu hy id is it ja jv ka kk km ko la lo lt lv mk",
+            "hun hye ind isl ita jpn jav kat kaz khm kor lat lao lit lvs mkd",
+        ),
+        (
+            "ml mn mr ms mt my nb nl nn oc pa pl pt qu ro ru",
+            "mal mon mar zsm mlt mya nob nld nno oci pan pol por que ron rus",
+        ),
+        (
+            "sk sl sq sr sv sw ta te th tk tl tr tt ug uk ur",
+            "slk slv sqi srp swe swh tam tel tha tuk tgl tur tat uig ukr urd",
+        ),
+        ("uz vi wo xh yi yo zh zh-classical zh-yue", "uzb vie wol xho yid yor zho lzh yue"),
+    )
+    for short, iso in zip(shorts.split(), isos.split(), strict=True)
+}
 # One language, another name: FLORES and SIB-200 split by variety what Glot500 names as a whole.
 _RENAMED = {
     "cmn_Hani": "zho_Hani",
@@ -64,7 +80,7 @@ _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 
 
 def canonical(code: str) -> str | None:
-    """Glot500's code for a data set's: `cmn`, `zh` -> `zho_Hani`, `pes` -> `fas_Arab`, `tur_Latn` -> itself; else None."""
+    """Glot500's code for a data set's, else None: `cmn`, `zh` -> `zho_Hani`, `pes`, `fa` -> `fas_Arab`; its own stay."""
     iso = _TWO_LETTER.get(code, code)
     full = _BY_ISO.get(iso, iso)
     return _RENAMED.get(full, full) if _CODE.fullmatch(full) else None

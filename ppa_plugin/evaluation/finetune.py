@@ -154,7 +154,7 @@ def predict(network: torch.nn.Module, examples: Sequence[Example], pad_id: int, 
     order = sorted(range(len(examples)), key=lambda i: (len(examples[i].token_ids), i))
     predicted: list = [None] * len(examples)
     batches = [order[i : i + _EVALUATION_BATCH] for i in range(0, len(order), _EVALUATION_BATCH)]
-    for batch in progress(batches, "testing", total=len(batches), unit="batch"):
+    for batch in progress(batches, "testing", total=len(batches), unit="step"):
         chosen = [examples[i] for i in batch]
         with autocast(device, precision):
             logits = network(**_inputs(chosen, pad_id, device)).logits
@@ -209,7 +209,7 @@ class _Trainer:
         """
         self.network.train()
         total = torch.zeros((), device=self.device)
-        for number, batch in enumerate(progress(batches, "training", total=count, unit="batch"), 1):
+        for number, batch in enumerate(progress(batches, "training", total=count, unit="step"), 1):
             group_start = (number - 1) // self.recipe.accumulation * self.recipe.accumulation
             group = min(self.recipe.accumulation, count - group_start)
             with autocast(self.device, self.precision):

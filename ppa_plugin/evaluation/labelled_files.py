@@ -9,7 +9,8 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.files import read_lines
 
-UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
+UPOS = ("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT")
+UPOS += ("SCONJ", "SYM", "VERB", "X")
 OUTSIDE = "O"
 _BIO = re.compile(r"O|[BIES]-\S+")
 # What the columns of a classification table are called; without a heading they are id, label, text.

@@ -32,7 +32,7 @@ class Tagger(transfer.Form):
     AUTO_CLASS = "AutoModelForTokenClassification"
 
     def gold(self, split: Split) -> list[list[str]]:
-        """The tags of each sentence, those that the head does not have as O (`TaggingSet.check` lets none by unasked)."""
+        """The tags of each sentence. What the head does not have is O; `TaggingSet.check` lets none pass unasked."""
         known = set(self.labels)
         return [[tag if tag in known else OUTSIDE for tag in sentence.tags] for sentence in split.sentences]
 
@@ -60,6 +60,11 @@ class Tagger(transfer.Form):
         ids = self.tokenizer(words, add_special_tokens=False)["input_ids"]
         unknown = [self.tokenizer.unk_token_id]
         return {w: list(i) if 0 < len(i) <= self._room else unknown for w, i in zip(words, ids, strict=True)}
+
+    @property
+    def metric(self) -> str:
+        """Span micro F1, or the paper's number for POS."""
+        return "span_micro_f1" if self.task == "ner" else "seqeval_f1"
 
     @cached_property
     def _frame(self) -> tuple[list[int], list[int]]:

@@ -30,6 +30,7 @@ class Form:
     """How a task's sentences become examples, its predictions labels, and these figures."""
 
     AUTO_CLASS: ClassVar[str]
+    metric: str  # the one of `scores` that selects on the dev set
 
     def __init__(self, task: str, labels: list[str], tokenizer, config, max_length: int):
         """Of a model's tokenizer and config. Raises `UserError` where the model takes no `max_length` tokens."""
@@ -57,7 +58,7 @@ class Form:
         raise NotImplementedError
 
     def scores(self, gold: list, predicted: list) -> dict[str, float]:
-        """Figures by metric, 0 to 1; the first is the one that selects on the dev set."""
+        """Figures by metric, 0 to 1."""
         raise NotImplementedError
 
     def count(self, gold: list) -> int:
@@ -132,15 +133,14 @@ def _train(
     dev = data.split(source, "dev")
     dev_examples, dev_gold = form.examples(dev), form.gold(dev)
     pad_id = form.tokenizer.pad_token_id
-    metric = next(iter(form.scores(dev_gold, dev_gold)))
 
     def dev_score() -> float:
         predicted = predict(network, dev_examples, pad_id, precision)
-        return form.scores(dev_gold, form.labels_of(dev_examples, predicted))[metric]
+        return form.scores(dev_gold, form.labels_of(dev_examples, predicted))[form.metric]
 
     def say(epoch: int, loss: float, score: float, best: bool) -> None:
         mark = " (best)" if best else ""
-        line = f"{cell}: epoch {epoch} of {recipe.epochs}, loss {loss:.4f}, dev {metric} {100 * score:.1f}{mark}"
+        line = f"{cell}: epoch {epoch} of {recipe.epochs}, loss {loss:.4f}, dev {form.metric} {100 * score:.1f}{mark}"
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 

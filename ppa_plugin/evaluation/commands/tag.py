@@ -29,7 +29,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
     data = TaggingSet(args.data, args.task, args.unknown_labels)
+    if args.task == "ner" and args.unknown_labels == "outside":
+        _count_outside(args, data)
     finetuning.run(args, tag, data)
+
+
+def _count_outside(args: argparse.Namespace, data: TaggingSet) -> None:
     for source in args.sources:
         for target in args.targets or data.targets(source):
             outside = data.outside(data.split(target, "test"), data.labels(source))

@@ -65,7 +65,7 @@ def flags(model_, data_, output_, task_, **more):
 
 def test_classify(model, data, tmp_path, capsys):
     output = tmp_path / "results.jsonl"
-    more = {"epochs": 12, "learning_rate": 1e-2, "batch_size": 4, "seeds": "42,43", "sources": "eng_Latn,ell_Grek"}
+    more = {"epochs": 18, "learning_rate": 1e-2, "batch_size": 4, "seeds": "42,43", "sources": "eng_Latn,ell_Grek"}
     assert run("classify", *flags(model, data, output, "sib200", **more)) == 0
     results = read_results(output)
     cells = [
@@ -80,18 +80,18 @@ def test_classify(model, data, tmp_path, capsys):
     assert {r.model_sha256 for r in results} == {sha256(model / "model.safetensors")}
     assert max(r.value for r in results if r.source == "eng_Latn") > 0.6  # chance: 1/7
     config = results[0].config
-    expected = {"learning_rate": 1e-2, "epochs": 12, "batch_size": 4, "max_length": 160, "accumulation": 1}
+    expected = {"learning_rate": 1e-2, "epochs": 18, "batch_size": 4, "max_length": 160, "accumulation": 1}
     assert {name: config[name] for name in expected} == expected
     assert (config["device"], config["precision"], config["torch"]) == ("cpu", "fp32", torch.__version__)
-    assert 1 <= config["best_epoch"] <= config["epochs_run"] == 12
+    assert 1 <= config["best_epoch"] <= config["epochs_run"] == 18
     out = capsys.readouterr().out
     lines = [line for line in out.splitlines() if line.startswith("small sib200 ell_Grek seed 43: epoch ")]
-    assert len(lines) == 12
+    assert len(lines) == 18
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in lines]
     assert losses[-1] < 0.7 * losses[0]
     best = [line for line in lines if line.endswith("(best)")][-1]
     last = next(r for r in reversed(results))
-    assert f"epoch {last.config['best_epoch']} of 12" in best
+    assert f"epoch {last.config['best_epoch']} of 18" in best
     assert f"dev macro_f1 {100 * last.config['dev_score']:.1f} (best)" in best
     assert "sib200, from eng_Latn\ntarget" in out
     assert "mean, non-Latin script (2)" in out
@@ -101,7 +101,7 @@ def test_classify(model, data, tmp_path, capsys):
 def test_tag_saves_what_it_tested(model, data, tmp_path, capsys, task):
     """The figures are those of the saved model, applied sentence by sentence without our code, by the libraries."""
     output = tmp_path / "results.jsonl"
-    more = {"epochs": 6, "learning_rate": 1e-2, "batch_size": 3, "save": tmp_path / "best", "targets": "ell_Grek"}
+    more = {"epochs": 12, "learning_rate": 1e-2, "batch_size": 3, "save": tmp_path / "best", "targets": "ell_Grek"}
     assert run("tag", *flags(model, data, output, task, **more)) == 0
     values = {r.metric: r.value for r in read_results(output)}
     saved = tmp_path / "best" / f"{task}_eng_Latn_42"

@@ -48,8 +48,8 @@ def examples():
 
 @pytest.fixture(scope="module")
 def dev(examples):
-    """Classes that have little to do with the text, so that the score on them rises and falls."""
-    return [Example([*e.token_ids[:-2], 2], (i * i + i // 4) % 3, i) for i, e in enumerate(examples)]
+    """The wrong class for each text, so that the score falls once the model has learnt."""
+    return [Example([*e.token_ids[:-2], 2], (i + 1) % 3, i) for i, e in enumerate(examples)]
 
 
 def macro_f1(network, examples):
@@ -126,7 +126,7 @@ def test_agrees_with_a_plain_loop_and_keeps_the_best_epoch(learner, examples, de
 def test_the_best_epoch_of_these_data_is_not_the_last(learner, examples, dev):
     """Without this, the test above could not tell the best epoch from the last one."""
     _, best, told = run(learner, examples, dev)
-    assert 1 < best.epoch < RECIPE.epochs
+    assert best.epoch < RECIPE.epochs
     assert told[-1][2] < best.score
 
 

@@ -50,12 +50,12 @@ def natural(text: str) -> int:
 
 
 def layers(text: str) -> list[int] | str:
-    """`8`, `0,4,8` or `all`: the layers named, each once, or "all". Raises `UserError` for anything else."""
+    """`8`, `0,4,8` or `all`: the layers named, each once, or "all"."""
     parts = [part.strip() for part in text.split(",")]
     if parts == ["all"]:
         return "all"
     if not all(part.isdecimal() for part in parts):
-        raise UserError(f"--layer {text} is neither a layer, nor layers such as 0,4,8, nor all")
+        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
     return list(dict.fromkeys(map(int, parts)))
 
 

@@ -124,8 +124,6 @@ def test_lasers_files_and_codes(model, data, tmp_path):
         ({"task": "sib"}, "holds no sib files"),
         ({"layer": 9}, "has 3 layers, there is no layer 9"),
         ({"layer": "0,4,9"}, "has 3 layers, there is no layer 4"),
-        ({"layer": "0,top"}, "--layer 0,top is neither a layer, nor layers such as 0,4,8, nor all"),
-        ({"layer": "-1"}, "--layer -1 is neither a layer"),
         ({"precision": "bf16", "device": "cpu"}, "--precision bf16 needs --device cuda"),
         ({"model": "nowhere/at/all"}, "not a directory"),
         ({"targets": "eng_Latn"}, "the only target is the source itself"),
@@ -142,6 +140,22 @@ def test_bad_usage_is_one_sentence_and_writes_nothing(model, data, tmp_path, cap
     assert says in error.replace("korean is", "'korean' is")
     assert "\n" not in error
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("--layer", "0,top", "argument --layer: 0,top is neither a layer, nor layers such as 0,4,8, nor all"),
+        ("--layer", "-1", "argument --layer: -1 is neither a layer"),
+        ("--layer", "all,1", "argument --layer: all,1 is neither a layer"),
+        ("--step", "-5", "argument --step: -5 is not a whole number of at least 0"),
+        ("--max-tokens", "0", "argument --max-tokens: 0 is not a positive whole number"),
+    ],
+)
+def test_a_mistyped_flag_is_named(tmp_path, capsys, flag, value, says):
+    assert retrieve("nowhere", tmp_path, tmp_path / "results.jsonl", flag, value) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "results.jsonl").exists()
 
 
 def test_a_model_without_tokenizer_or_weights(model, data, tmp_path, capsys):

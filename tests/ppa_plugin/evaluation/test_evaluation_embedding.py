@@ -114,6 +114,17 @@ def test_means_of_half_precision_layers_are_fp32(directory, sentences):
     torch.testing.assert_close(vectors, expected, rtol=0.05, atol=0.1)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_on_a_gpu_follows_fp32(directory, sentences, precision):
+    encoder = SentenceEncoder(directory, "all", device="cuda", precision=precision)
+    assert next(encoder.model.parameters()).dtype.itemsize == 2
+    vectors = encoder.encode_layers(sentences).cpu()
+    assert vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors, SentenceEncoder(directory, "all").encode_layers(sentences), rtol=0.05, atol=0.1)
+
+
 def test_half_precision_weights_are_computed_in_fp32(directory, tiny_hf_model, tmp_path, sentences):
     copy = shutil.copytree(directory, tmp_path / "half")
     tiny_hf_model.half().save_pretrained(copy)

@@ -27,12 +27,16 @@ def add_output_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def languages(text: str) -> list[str]:
-    """`fas_Arab,tur_Latn` -> Glot500's codes, each once. Raises `UserError` for what is no language code."""
+    """`fas_Arab,tur_Latn` -> Glot500's codes. Raises `UserError` for one that is none or stands twice."""
     codes = [code.strip() for code in text.split(",") if code.strip()]
     unknown = [code for code in codes if canonical(code) is None]
     if unknown or not codes:
         raise UserError(f"{unknown[0] if unknown else text!r} is not a language code such as fas_Arab or eng_Latn")
-    return list(dict.fromkeys(canonical(code) for code in codes))
+    languages = [canonical(code) for code in codes]
+    twice = next((language for language in languages if languages.count(language) > 1), None)
+    if twice:
+        raise UserError(f"{twice} is named twice in {text}")
+    return languages
 
 
 def positive(text: str) -> int:
@@ -40,6 +44,23 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return int(text)
+
+
+def layers(text: str) -> list[int] | str:
+    """`8`, `0,4,8` or `all`: the layers named, each once, or "all"."""
+    parts = [part.strip() for part in text.split(",")]
+    if parts == ["all"]:
+        return "all"
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def device_or_default(name: str | None) -> str:

@@ -2,10 +2,9 @@
 
 Every record names its `kind`, `model`, `model_sha256`, `data_sha256` and `version`, and has the fields of its kind:
 
-`vocabulary`        how a tokenizer covers one side (`orig` or `latn`) of a language's text
-`vocabulary_total`  the same side of all languages of the group together
-`scripts`           how well a linear probe on the sentence vectors of a layer tells the scripts apart
-`projection`        the sentence vectors of a layer in two dimensions
+`vocabulary`  how a tokenizer covers one side (`orig` or `latn`) of a language's text
+`scripts`     how well a linear probe on the sentence vectors of a layer tells the scripts apart
+`projection`  the sentence vectors of a layer in two dimensions
 """
 
 import json
@@ -20,16 +19,25 @@ from ppa_plugin.files import append_text, read_lines
 
 Record = dict[str, Any]
 
+SIDES = ("orig", "latn")
+
 _NUMBER = (int, float)
 _OF_EVERY_KIND = {"model": str, "model_sha256": str, "data_sha256": str, "version": str}
-_OF_A_SIDE = {"side": str, "tokens": int, "distinct_tokens": int, "unknown_tokens": int, "covered": _NUMBER}
 _OF_A_LAYER = {"layer": int, "pool": str}
 # The fields that a record of a kind has to have, and their types; it may have more.
 FIELDS = {
-    "vocabulary": {"language": str, "words": int, "tokens_per_word": _NUMBER, **_OF_A_SIDE},
-    "vocabulary_total": {"languages": list, **_OF_A_SIDE},
-    "scripts": {"accuracy": _NUMBER, "chance": _NUMBER, "scripts": dict, **_OF_A_LAYER},
-    "projection": {"method": str, "points": list, "labels": list, **_OF_A_LAYER},
+    "vocabulary": {
+        "language": str,
+        "side": str,
+        "words": int,
+        "tokens": int,
+        "distinct_tokens": int,
+        "unknown_tokens": int,
+        "tokens_per_word": _NUMBER,
+        "covered": _NUMBER,
+    },
+    "scripts": {**_OF_A_LAYER, "accuracy": _NUMBER, "chance": _NUMBER, "scripts": dict},
+    "projection": {**_OF_A_LAYER, "method": str, "points": list, "labels": list},
 }
 # What makes two records the same measurement; None where a kind has no such field.
 _KEY = ("kind", "model_sha256", "task", "layer", "pool", "language", "side")
@@ -94,4 +102,13 @@ def _fault(entry: Any) -> str | None:
         # bool is a kind of int in Python
         if not isinstance(entry[name], types) or isinstance(entry[name], bool):
             return f"a {kind} record whose {name} is {json.dumps(entry[name])[:40]}"
+    if kind == "vocabulary" and entry["side"] not in SIDES:
+        return f"a vocabulary record whose side is neither {' nor '.join(SIDES)}"
+    if kind == "projection" and not _is_labelled(entry["points"], entry["labels"]):
+        return "a projection record without one label for each point [x, y]"
     return None
+
+
+def _is_labelled(points: list[Any], labels: list[Any]) -> bool:
+    pairs = all(isinstance(point, list) and [isinstance(x, _NUMBER) for x in point] == [True, True] for point in points)
+    return pairs and len(points) == len(labels) and all(isinstance(label, str) for label in labels)

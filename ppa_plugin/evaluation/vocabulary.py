@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.analysis import Record, aligned, record
+from ppa_plugin.evaluation.analysis import SIDES, Record, aligned, record
 from ppa_plugin.evaluation.codes import script_of
 from ppa_plugin.evaluation.model import Model
-
-SIDES = ("orig", "latn")
 
 # Scripts written without spaces between words: those whose letters are of the line-breaking classes "ideographic" and
 # "complex context" of Unicode (UAX 14, ID and SA), Tibetan, whose marks part syllables, Balinese and Javanese.
@@ -108,28 +106,28 @@ def shared(coverages: Iterable[Coverage]) -> dict[str, float | None]:
 
 
 def records(coverages: list[Coverage], model: Model) -> list[Record]:
-    """A `vocabulary` record of every coverage, and a `vocabulary_total` of every side.
+    """A `vocabulary` record of every coverage, the original sides first.
 
-    `shared` of a total is the mean over its languages, its data_sha256 that of their data_sha256 in order.
+    `shared` is the share of its distinct tokens that another of the languages uses too. `group` is the same side of all
+    languages together; its `shared` is the mean over them.
     """
     found = []
     for side in SIDES:
         chosen = [coverage for coverage in coverages if coverage.side == side]
         shares = shared(chosen)
+        known = [share for share in shares.values() if share is not None]
+        group = {"languages": [coverage.language for coverage in chosen], **_token_counts(chosen)}
+        group["shared"] = sum(known) / len(known) if known else None
         for coverage in chosen:
             values = {"language": coverage.language, "side": side, "unit": coverage.unit, "words": coverage.words}
             values |= _token_counts([coverage]) | {"tokens_per_word": coverage.tokens / coverage.words}
-            found.append(record("vocabulary", model, coverage.data_sha256, **values, shared=shares[coverage.language]))
-        known = [share for share in shares.values() if share is not None]
-        values = {"languages": [coverage.language for coverage in chosen], "side": side, **_token_counts(chosen)}
-        digest = hashlib.sha256("".join(coverage.data_sha256 for coverage in chosen).encode()).hexdigest()
-        mean = sum(known) / len(known) if known else None
-        found.append(record("vocabulary_total", model, digest, **values, shared=mean))
+            values |= {"shared": shares[coverage.language], "group": group}
+            found.append(record("vocabulary", model, coverage.data_sha256, **values))
     return found
 
 
 def table(entries: list[Record]) -> str:
-    """The records of one model as a table: a language a row, before and after romanization side by side."""
+    """The records of one run as a table: a language a row, the group below, before and after side by side."""
     columns = {
         "distinct": lambda entry: f"{entry['distinct_tokens']:,}",
         "not <unk>": lambda entry: _percent(entry["covered"]),
@@ -139,13 +137,11 @@ def table(entries: list[Record]) -> str:
     rows = [["", "", *(cell for name in columns for cell in (name, ""))], ["language", "unit", *SIDES * len(columns)]]
     by_label: dict[tuple[str, str], dict[str, Record]] = {}
     for entry in entries:
-        total = entry["kind"] == "vocabulary_total"
-        label = (f"all ({len(entry['languages'])})", "–") if total else (entry["language"], entry["unit"])
-        by_label.setdefault(label, {})[entry["side"]] = entry
-    ordered = sorted(by_label, key=lambda label: (label[1] == "–", label))
-    rows += [
-        [*label, *(show(by_label[label][side]) for show in columns.values() for side in SIDES)] for label in ordered
-    ]
+        by_label.setdefault((entry["language"], entry["unit"]), {})[entry["side"]] = entry
+    lines = sorted(by_label.items())
+    group = {entry["side"]: entry["group"] for entry in entries}
+    lines.append(((f"all ({len(lines)})", "–"), group))
+    rows += [[*label, *(show(sides[side]) for show in columns.values() for side in SIDES)] for label, sides in lines]
     return aligned(rows)
 
 

@@ -8,12 +8,22 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.analysis import aligned, append_analysis, latest, read_analysis, record
 from ppa_plugin.evaluation.model import Model
 
+PROJECTION = {"layer": 8, "pool": "all", "method": "pca", "labels": ["tur_Latn", "ell_Grek"]}
 MODEL = Model("aligned", "models/aligned", "ab" * 32)
 SCRIPTS = {"layer": 8, "pool": "all", "accuracy": 0.75, "chance": 0.5, "scripts": {"Arab": 4, "Latn": 4}}
 
 
 def scripts(**changed):
     return record("scripts", MODEL, "cd" * 32, **{**SCRIPTS, "task": "sib", **changed})
+
+
+def projection(points):
+    return json.dumps(record("projection", MODEL, "cd" * 32, **PROJECTION, points=points))
+
+
+def vocabulary(side):
+    counts = dict.fromkeys(("words", "tokens", "distinct_tokens", "unknown_tokens", "tokens_per_word", "covered"), 1)
+    return json.dumps(record("vocabulary", MODEL, "cd" * 32, language="ell_Grek", side=side, **counts))
 
 
 def test_records_are_read_as_written_and_appended(tmp_path):
@@ -24,6 +34,12 @@ def test_records_are_read_as_written_and_appended(tmp_path):
     assert read_analysis(path) == [first, second, first]
     assert first["version"]
     assert path.read_bytes().count(b"\n") == 3
+
+
+def test_every_kind_is_read(tmp_path):
+    path = tmp_path / "analysis.jsonl"
+    path.write_text("\n\n".join([vocabulary("latn"), projection([[0, 1.5], [-2, 3]]), json.dumps(scripts())]))
+    assert [entry["kind"] for entry in read_analysis(path)] == ["vocabulary", "projection", "scripts"]
 
 
 def test_a_line_that_another_program_left_open_is_not_continued(tmp_path):
@@ -60,6 +76,10 @@ def test_the_later_record_of_a_measurement_counts():
         (json.dumps({k: v for k, v in scripts().items() if k != "chance"}), "a scripts record without chance"),
         (json.dumps(scripts(layer="8")), 'a scripts record whose layer is "8"'),
         (json.dumps(scripts(accuracy=True)), "a scripts record whose accuracy is true"),
+        (vocabulary("both"), "a vocabulary record whose side is neither orig nor latn"),
+        (projection([[0, 1]]), "a projection record without one label for each point"),
+        (projection([[0, 1], [0, 1, 2]]), "a projection record without one label for each point"),
+        (projection([[0, 1], "01"]), "a projection record without one label for each point"),
     ],
 )
 def test_what_is_no_record_is_named_by_file_and_line(tmp_path, line, says):

@@ -29,12 +29,12 @@ class PairFiles:
     """A directory of `<lang>.orig` and `<lang>.latn`, line i of one the romanization of line i of the other."""
 
     def __init__(self, directory: str | Path) -> None:
-        """Raises `UserError` where there is no such file, or an original side without its romanized one."""
+        """Raises `UserError` where there is no such file."""
         self._files = _by_language(Path(directory), ".orig", "pairs as ppa-preprocess romanize writes them")
         self.languages = sorted(self._files)
 
     def pairs(self, language: str, lines: int | None = None) -> Iterator[tuple[str, str]]:
-        """Raises `UserError` where a file cannot be read or one of the two is longer."""
+        """Raises `UserError` where a file is missing or cannot be read, or one of the two is longer."""
         orig = self._files[language]
         latn = orig.with_suffix(".latn")
         if not latn.is_file():

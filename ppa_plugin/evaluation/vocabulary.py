@@ -165,7 +165,7 @@ def _chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]
 
 
 def _characters(lines: list[str]) -> int:
-    return sum(len(character) for line in lines for character in line.split())
+    return sum(len(word) for line in lines for word in line.split())
 
 
 def _percent(share: float | None) -> str:

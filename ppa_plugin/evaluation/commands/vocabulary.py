@@ -29,8 +29,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--languages", metavar="L,...", type=flags.languages, help="which of them (default: every language found)"
     )
-    parser.add_argument("--lines", type=flags.positive, help="read the first so many lines a language (default: all)")
-    parser.add_argument("--workers", type=flags.positive, help="processes that romanize (default: all cores)")
+    parser.add_argument(
+        "--lines", metavar="N", type=flags.positive, help="read the first N lines of a language (default: all)"
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=flags.positive, help="processes that romanize (default: all cores)"
+    )
     parser.add_argument("--cache", metavar="DIR", help="a folder to keep romanized words in (default: none are kept)")
     flags.add_analysis_flag(parser)
 

@@ -103,7 +103,8 @@ def accuracy(vectors: np.ndarray, balanced: Balanced, seed: int) -> Probed:
         training = balanced.scripts[~held_out]
         if not held_out.any() or set(training) != set(balanced.scripts):
             raise UserError(
-                f"too few sentences to cross-validate in {FOLDS} folds; raise --sentences or give more text"
+                f"{min(balanced.counts.values())} sentences a script are too few to cross-validate in {FOLDS} folds; "
+                "raise --sentences, or leave out with --languages what has so few"
             )
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_MOST_ITERATIONS))
         with warnings.catch_warnings(record=True) as said:

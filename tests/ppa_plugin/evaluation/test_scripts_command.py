@@ -116,7 +116,7 @@ def test_a_fit_that_is_ended_early_is_said(tiny_hf_directory, data, tmp_path, ca
         (("--projection", "9"), "has 3 layers, there is no layer 9"),
         (("--languages", "fas_Arab,arb_Arab"), "fas_Arab, arb_Arab: only one script (Arab)"),
         (("--languages", "fas_Arab,kor_Hang"), "has no sib text in kor_Hang; found: arb_Arab, "),
-        (("--sentences", "4"), "too few sentences to cross-validate in 5 folds; raise --sentences"),
+        (("--sentences", "4"), "4 sentences a script are too few to cross-validate in 5 folds; raise --sentences"),
     ],
 )
 def test_bad_usage_is_one_sentence_and_writes_nothing(tiny_hf_directory, data, tmp_path, capsys, flags, says):

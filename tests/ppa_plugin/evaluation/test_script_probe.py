@@ -77,10 +77,10 @@ def test_agrees_with_scikit_learns_cross_validation():
 
 def test_too_few_sentences():
     with pytest.raises(
-        UserError, match="^4 sentences a script are too few to cross-validate in 5 folds; raise --sentences"
+        UserError, match="4 sentences a script are too few to cross-validate in 5 folds; raise --sentences"
     ):
         accuracy(np.zeros((8, 2)), parallel(4, "Arab", "Latn"), seed=1)
-    with pytest.raises(UserError, match="^1 sentences a script are too few"):
+    with pytest.raises(UserError, match="1 sentences a script are too few"):
         accuracy(np.zeros((6, 2)), balanced(list(range(6)), ["Arab"] * 5 + ["Latn"]), seed=1)
 
 

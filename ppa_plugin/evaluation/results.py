@@ -1,11 +1,13 @@
 """The results file: one JSON object a line, the same fields for every task."""
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ppa_plugin.commandline import UserError
 
@@ -32,22 +34,65 @@ class Result:
 
 
 def append_results(path: str | Path, results: Iterable[Result]) -> None:
-    """Append results to a file, creating it if need be: all lines in one write, so that commands may share a file.
+    """Append results to a file, creating it if need be: all lines or none, so that commands may share a file.
 
-    A last line that some other program left without its end is not continued. Raises `UserError` where the file cannot
-    be written.
+    The file is locked meanwhile, because appending from two machines to a file on NFS is not atomic by itself. A last
+    line that some other program left without its end is not continued. Raises `UserError` where the file cannot be
+    written; it then stays as it was.
     """
-    text = "".join(json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in results)
+    lines = "".join(json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in results).encode("utf-8")
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+", buffering=0) as handle:
-            if handle.tell():
-                handle.seek(-1, os.SEEK_END)
-                text = text if handle.read(1) == b"\n" else "\n" + text
-            handle.write(text.encode("utf-8"))
+        with open(path, "ab+", buffering=0) as handle, _locked(handle) as alone:
+            end = handle.seek(0, os.SEEK_END)
+            if end and _last_byte(handle) != b"\n":
+                lines = b"\n" + lines
+            try:
+                # one write, but where the disk fills up: only then does the loop turn, and the next write says so
+                while lines:
+                    lines = lines[handle.write(lines) :]
+                os.fsync(handle.fileno())
+            except OSError:
+                if alone:
+                    handle.truncate(end)
+                raise
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def drop_torn_line(path: str | Path) -> bool:
+    """Take away a last line that a killed writer left without its end; whether there was one. No file is no error.
+
+    Raises `UserError` where the file cannot be read and written.
+    """
+    try:
+        with open(path, "rb+", buffering=0) as handle, _locked(handle):
+            if not handle.seek(0, os.SEEK_END) or _last_byte(handle) == b"\n":
+                return False
+            handle.seek(0)
+            handle.truncate(handle.read().rfind(b"\n") + 1)
+            return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+@contextmanager
+def _locked(handle: IO[bytes]) -> Iterator[bool]:
+    """Hold the file's lock, released as it closes; False where the file system has none, as some Lustre mounts."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        yield False
+    else:
+        yield True
+
+
+def _last_byte(handle: IO[bytes]) -> bytes:
+    handle.seek(-1, os.SEEK_END)
+    return handle.read(1)
 
 
 def read_results(path: str | Path) -> list[Result]:

@@ -62,16 +62,20 @@ def append_results(path: str | Path, results: Iterable[Result]) -> None:
 
 
 def drop_torn_line(path: str | Path) -> bool:
-    """Take away a last line that a killed writer left without its end; whether there was one. No file is no error.
+    """Take away a last line that a killed writer left half done; whether there was one. No file is no error.
 
-    Raises `UserError` where the file cannot be read and written.
+    A last line that lacks nothing but its end gets it. Raises `UserError` where the file cannot be read and written.
     """
     try:
         with open(path, "rb+", buffering=0) as handle, _locked(handle):
             if not handle.seek(0, os.SEEK_END) or _last_byte(handle) == b"\n":
                 return False
             handle.seek(0)
-            handle.truncate(handle.read().rfind(b"\n") + 1)
+            whole, _, last = handle.read().rpartition(b"\n")
+            if _is_json(last):
+                handle.write(b"\n")
+                return False
+            handle.truncate(len(whole) + 1 if whole else 0)
             return True
     except FileNotFoundError:
         return False
@@ -90,6 +94,14 @@ def _locked(handle: IO[bytes]) -> Iterator[bool]:
         yield True
 
 
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
 def _last_byte(handle: IO[bytes]) -> bytes:
     handle.seek(-1, os.SEEK_END)
     return handle.read(1)
@@ -97,6 +109,11 @@ def _last_byte(handle: IO[bytes]) -> bytes:
 
 def read_results(path: str | Path) -> list[Result]:
     """The results in a file, in its order. Raises `UserError`, naming the line, for what is not a result."""
+    return [result for _, result in numbered_results(path)]
+
+
+def numbered_results(path: str | Path) -> list[tuple[int, Result]]:
+    """The results in a file with the numbers of their lines, from 1. Raises `UserError` as `read_results` does."""
     names = {field.name for field in fields(Result)}
     results = []
     try:
@@ -114,5 +131,5 @@ def read_results(path: str | Path) -> list[Result]:
             raise UserError(f"{path}, line {number}: not valid JSON") from None
         if not isinstance(record, dict) or set(record) != names:
             raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")
-        results.append(Result(**record))
+        results.append((number, Result(**record)))
     return results

@@ -25,7 +25,7 @@ Pair = tuple[str, str]  # source and target
 
 @dataclass(frozen=True)
 class Cell:
-    """What to measure. Paths are what the user wrote; `targets` None is every language found.
+    """What to measure. `model` is a directory or a hub name; `targets` None is every language found.
 
     `seed` is None for retrieval; `settings` are those of the task that are not left at their defaults.
     """
@@ -33,7 +33,7 @@ class Cell:
     task: str
     model: str
     name: str
-    data: Path
+    data: str
     sources: tuple[str, ...]
     targets: tuple[str, ...] | None = None
     seed: int | None = None

@@ -1,18 +1,20 @@
 """Fine-tuning as a cell of a suite: one model, one task, one source, one seed; every target is a test of it."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.yaml_file import check_number
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.cells import Cell, Pair
     from ppa_plugin.evaluation.model import Model
     from ppa_plugin.evaluation.results import Result
 
-_CLASSIFICATION = ("taxi1500", "sib200")
-TASKS = (*_CLASSIFICATION, "ner", "pos")
+_CLASSIFICATION, _TAGGING = ("taxi1500", "sib200"), ("ner", "pos")
+TASKS = _CLASSIFICATION + _TAGGING
 SEEDS = (42, 43, 44, 45, 46)
 
 
@@ -22,18 +24,24 @@ def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def names(task: str) -> list[str]:
-    """The settings that the task has: its recipe's."""
-    return [f.name for f in dataclasses.fields(_module(task).RECIPES[task])]
+    """The settings that the task has: its recipe's, and for tagging what becomes of labels that the source lacks."""
+    return [f.name for f in dataclasses.fields(_module(task).RECIPES[task])] + ["unknown_labels"] * (task in _TAGGING)
 
 
 def check(task: str, settings: dict[str, Any], where: str) -> None:
     """Raise `UserError`, naming the key, for a setting that cannot be."""
+    from ppa_plugin.evaluation.labelled import UNKNOWN_LABELS
+
     _recipe(task, settings, where)
+    if settings.get("unknown_labels", UNKNOWN_LABELS[0]) not in UNKNOWN_LABELS:
+        expected = " or ".join(UNKNOWN_LABELS)
+        raise UserError(f"{where}: unknown_labels is {settings['unknown_labels']!r}, expected {expected}")
 
 
 def resolved(cell: "Cell", directory: Path) -> dict[str, Any]:
-    """The whole recipe."""
-    return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task))
+    """The whole recipe, and what becomes of unknown labels where that is not the default."""
+    unknown = {key: cell.settings[key] for key in ("unknown_labels",) if key in cell.settings}
+    return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | unknown
 
 
 def variants(settings: dict[str, Any]) -> set[tuple]:
@@ -69,23 +77,28 @@ def _module(task: str):
 
 
 def _data(cell: "Cell"):
-    from ppa_plugin.evaluation import labelled
+    from ppa_plugin.evaluation.labelled import ClassificationSet, TaggingSet
 
-    kind = labelled.ClassificationSet if cell.task in _CLASSIFICATION else labelled.TaggingSet
-    return kind(cell.data, cell.task)
+    if cell.task in _CLASSIFICATION:
+        return ClassificationSet(cell.data, cell.task)
+    unknown = {key: cell.settings[key] for key in ("unknown_labels",) if key in cell.settings}
+    return TaggingSet(cell.data, cell.task, **unknown)
 
 
 def _recipe(task: str, settings: dict[str, Any], where: str):
-    """The task's recipe with these settings in it."""
+    """The task's recipe with these settings in it, each of the kind that the recipe's default has."""
     recipe = _module(task).RECIPES[task]
-    return dataclasses.replace(recipe, **{key: _read(key, value, where) for key, value in settings.items()})
+    own = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name in settings}
+    return dataclasses.replace(recipe, **{key: _read(settings[key], own[key], f"{where}: {key}") for key in own})
 
 
-def _read(key: str, value: Any, where: str) -> Any:
-    """A number as it is meant: YAML takes 1e-5 (without a point) for a text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        raise UserError(f"{where}: {key} is {value!r}, expected a number") from None
+def _read(value: Any, default: Any, where: str) -> Any:
+    """A value of a recipe. YAML takes 1e-5, without a point, for a text: it is read as the number that it is."""
+    if isinstance(value, str) and isinstance(default, float):
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if isinstance(default, float):
+        check_number(where, value, (int, float), 0)
+    elif isinstance(default, int):
+        check_number(where, value, (int,), 0)
+    return value

@@ -9,6 +9,7 @@ from ppa_plugin.evaluation.cells import KINDS, Cell
 from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.yaml_file import check_number, known_keys, load_yaml
 
+_HUB = "hf:"  # a dataset of the hub in place of a directory
 _OF_EVERY_TASK = ("data", "sources", "targets", "seeds")
 
 
@@ -71,17 +72,18 @@ def _cells(path: str, name: str, tasks: Any, base: Path) -> list[Cell]:
         sources = _languages(options, "sources", where)
         targets = _languages(options, "targets", where) if options.get("targets") is not None else None
         cells += [
-            Cell(task, path, name, base / _data(options, where), group, targets, seed, settings)
+            Cell(task, path, name, _data(options, where, base), group, targets, seed, settings)
             for group in kind.sources_by_cell(sources)
             for seed in _seeds(options, kind.SEEDS, where)
         ]
     return cells
 
 
-def _data(options: dict[str, Any], where: str) -> str:
-    if not isinstance(options.get("data"), str):
-        raise UserError(f"{where}: data is {options.get('data')!r}, expected the directory with the task's files")
-    return options["data"]
+def _data(options: dict[str, Any], where: str, base: Path) -> str:
+    data = _text(f"{where}: data", options.get("data"))
+    if data is None:
+        raise UserError(f"{where} lacks the key 'data', the directory with the task's files")
+    return data if data.startswith(_HUB) else str(base / data)
 
 
 def _languages(options: dict[str, Any], key: str, where: str) -> tuple[str, ...]:

@@ -79,6 +79,9 @@ def run(args: argparse.Namespace) -> int:
     missing = [each for each in planned if each.state == "missing"]
     failed = {id(each): each.reason for each in planned if each.reason}
     _say(f"{len(planned)} cells: {_counted(planned)}")
+    for each in planned:
+        if each.reason:
+            _say(f"{each}: failed: {each.reason}")
     devices, threads = _devices(args.device or suite.device, args.jobs)
     clock = _Clock(missing, len(devices))
     for each, outcome in _outcomes(missing, devices, threads, args.jobs):

@@ -42,6 +42,23 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return int(text)
+
+
+def layers(text: str) -> list[int] | str:
+    """`8`, `0,4,8` or `all`: the layers named, each once, or "all"."""
+    parts = [part.strip() for part in text.split(",")]
+    if parts == ["all"]:
+        return "all"
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
+    return list(dict.fromkeys(map(int, parts)))
+
+
 def device_or_default(name: str | None) -> str:
     """The device asked for, else CUDA where there is one."""
     import torch  # not for --help

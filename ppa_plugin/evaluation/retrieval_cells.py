@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 TASKS = RETRIEVAL_TASKS
 SEEDS = (None,)  # nothing is drawn
-_DEFAULTS = {"layer": None, "pool": "all", "batch_size": 64}
+_ENCODER = {"layer": None, "pool": "all", "precision": "fp32"}
+_BATCHES = ("batch_size", "max_tokens")
 
 
 def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -25,32 +26,35 @@ def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 def names(task: str) -> list[str]:
     """The settings that the task has."""
-    return list(_DEFAULTS)
+    return [*_ENCODER, *_BATCHES]
 
 
 def check(task: str, settings: dict[str, Any], where: str) -> None:
     """Raise `UserError`, naming the key, for a setting that cannot be."""
+    from ppa_plugin.evaluation.batches import PRECISIONS
     from ppa_plugin.evaluation.embedding import POOLS
 
     for layer in _listed(settings.get("layer", 0)):
         check_number(f"{where}: layer", layer, (int,), 0)
-    if settings.get("pool", POOLS[0]) not in POOLS:
-        raise UserError(f"{where}: pool is {settings['pool']!r}, expected {' or '.join(POOLS)}")
-    check_number(f"{where}: batch_size", settings.get("batch_size", 1), (int,), 1)
+    for key, known in (("pool", POOLS), ("precision", PRECISIONS)):
+        if key in settings and settings[key] not in known:
+            raise UserError(f"{where}: {key} is {settings[key]!r}, expected {' or '.join(known)}")
+    for key in _BATCHES:
+        check_number(f"{where}: {key}", settings.get(key, 1), (int,), 1)
 
 
 def resolved(cell: "Cell", directory: Path) -> dict[str, Any]:
-    """`layers` and `pool`. The batch size is how and not what: it moves the last bits of a vector and no more."""
+    """`layers`, `pool`, `precision`. The size of batches is how and not what: it moves the last bits of a vector."""
     from ppa_plugin.convert.hugging_face import read_config
 
-    settings = _DEFAULTS | cell.settings
+    settings = _ENCODER | cell.settings
     depth = read_config(directory).get("num_hidden_layers")
     layers = settings["layer"]
     if layers is None and depth is not None:
         layers = default_layer(depth)
     elif layers == "all":
-        layers = list(range(depth + 1))
-    return {"layers": _listed(layers), "pool": settings["pool"]}
+        layers = list(range(depth + 1)) if depth is not None else []
+    return {"layers": _listed(layers), "pool": settings["pool"], "precision": settings["precision"]}
 
 
 def variants(settings: dict[str, Any]) -> set[tuple]:
@@ -72,14 +76,12 @@ def measure(cell: "Cell", directory: Path, model: "Model", pairs: list["Pair"], 
     from ppa_plugin.evaluation import retrieve
     from ppa_plugin.evaluation.embedding import SentenceEncoder
 
-    settings = _DEFAULTS | cell.settings
+    encoder_settings = _ENCODER | {key: value for key, value in cell.settings.items() if key in _ENCODER}
+    batches = {key: value for key, value in cell.settings.items() if key in _BATCHES}
     data = RetrievalSet(cell.data, cell.task)
     chosen = [data.pair(source, target) for source, target in pairs]
-    results = []
-    for layer in resolved(cell, directory)["layers"]:
-        encoder = SentenceEncoder(directory, layer, settings["pool"], device)
-        results += retrieve.measure(encoder, model, cell.task, chosen, settings["batch_size"])
-    return results
+    encoder = SentenceEncoder(directory, device=device, **encoder_settings)
+    return retrieve.measure(encoder, model, cell.task, chosen, **batches)
 
 
 def _listed(layers: Any) -> list:

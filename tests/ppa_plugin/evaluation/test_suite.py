@@ -105,14 +105,14 @@ def test_the_matrix_is_measured_once(place, capsys, monkeypatch):
     assert (place / "results.jsonl").read_bytes() == before
 
 
-def test_retrieval_gives_what_its_own_command_gives(place, capsys):
-    tasks = {"bible": {"data": "bibles", "sources": ["fas_Arab"], "layer": [1, 3], "pool": "content"}}
+def test_retrieval_gives_what_its_own_command_gives(place):
+    settings = {"layer": [3, 1], "pool": "content", "batch_size": 2, "max_tokens": 99}
+    tasks = {"bible": {"data": "bibles", "sources": ["fas_Arab"], **settings}}
     assert run("--config", write(place, models=["base"], tasks=tasks), "--jobs", 0) == 0
-    for layer in (1, 3):
-        flags = ("--model", place / "base", "--data", place / "bibles", "--task", "bible", "--sources", "fas_Arab")
-        flags += ("--layer", layer, "--pool", "content", "--device", "cpu", "--output", place / "own.jsonl")
-        with pytest.raises(SystemExit):
-            cli.main(["retrieval", *map(str, flags)])
+    flags = ("--model", place / "base", "--data", place / "bibles", "--task", "bible", "--sources", "fas_Arab")
+    flags += ("--layer", "3,1", "--pool", "content", "--batch-size", 2, "--max-tokens", 99, "--device", "cpu")
+    with pytest.raises(SystemExit):
+        cli.main(["retrieval", *map(str, flags), "--output", str(place / "own.jsonl")])
     ours, own = read_results(place / "results.jsonl"), read_results(place / "own.jsonl")
     assert len(ours) == 2 * 3 * 3
     for one, other in zip(ours, own, strict=True):
@@ -125,10 +125,10 @@ def test_only_what_is_missing_is_measured(place, monkeypatch):
     config = write(place, models=["base"], tasks=tasks)
     assert run("--config", config, "--jobs", 0) == 0
     embedded = []
-    encode = SentenceEncoder.encode
+    encode = SentenceEncoder.encode_layers
     monkeypatch.setattr(
         SentenceEncoder,
-        "encode",
+        "encode_layers",
         lambda self, texts, *more, **n: embedded.append(texts) or encode(self, texts, *more, **n),
     )
     tasks["bible"] = {"data": "bibles", "sources": ["eng_Latn", "tur_Latn"], "targets": ["ell_Grek"]}

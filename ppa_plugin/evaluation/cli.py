@@ -3,10 +3,10 @@
 import argparse
 
 from ppa_plugin import commandline
-from ppa_plugin.evaluation.commands import retrieval, select, suite
+from ppa_plugin.evaluation.commands import classify, retrieval, select, suite, tag
 
 # one module a command, in the order of the help
-_COMMANDS = (retrieval, select, suite)
+_COMMANDS = (retrieval, classify, tag, select, suite)
 
 
 def main(argv: list[str] | None = None) -> None:

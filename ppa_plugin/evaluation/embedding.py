@@ -1,7 +1,5 @@
 """Sentence vectors from the layers of any Hugging Face encoder."""
 
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,15 +8,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS, cut_batches
+from ppa_plugin.evaluation.loading import MAX_LENGTH, available_device, load, load_tokenizer, positions
 from ppa_plugin.hugging_face import import_transformers
 from ppa_plugin.layers import default_layer
 
 POOLS = ("all", "content")
-MAX_LENGTH = 512
 # Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
 _POST_NORM = ("bert", "roberta", "xlm-roberta")
-# RoBERTa's position table starts after the padding index, so that two of its rows are no positions.
-_ROBERTA = ("roberta", "xlm-roberta")
 
 
 class SentenceEncoder:
@@ -40,25 +36,30 @@ class SentenceEncoder:
         device: str = "cpu",
         precision: str = "fp32",
     ):
-        self.directory, self.pool, self.device, self.precision = Path(directory), pool, _device(device), precision
+        self.directory, self.pool, self.device, self.precision = (
+            Path(directory),
+            pool,
+            available_device(device),
+            precision,
+        )
         if precision != "fp32" and self.device.type != "cuda":
             raise UserError(f"--precision {precision} needs --device cuda; on {device} leave it at fp32")
         transformers = import_transformers()
-        config = _load(transformers.AutoConfig, self.directory, "config.json")
+        config = load(transformers.AutoConfig, self.directory, "config.json")
         self.depth = depth = getattr(config, "num_hidden_layers", None)
         if depth is None:
             raise UserError(
                 f"{directory} is a {config.model_type} model; only encoders with hidden layers can be evaluated"
             )
         self.layers = self._chosen(layer)
-        self.tokenizer = self._load_tokenizer(transformers)
+        self.tokenizer = load_tokenizer(self.directory)
         options = {}
         if config.model_type in _POST_NORM:
             config.num_hidden_layers = max(*self.layers, 1)
             options = {"add_pooling_layer": False}
-        model = _load(transformers.AutoModel, self.directory, "encoder", config=config, **options)
+        model = load(transformers.AutoModel, self.directory, "encoder", config=config, **options)
         self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
-        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, _positions(config))
+        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, positions(config))
 
     @property
     def layer(self) -> int:
@@ -75,12 +76,6 @@ class SentenceEncoder:
         if absent:
             raise UserError(f"{self.directory} has {self.depth} layers, there is no layer {absent[0]}")
         return tuple(dict.fromkeys(chosen))
-
-    def _load_tokenizer(self, transformers):
-        files = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "spiece.model")
-        if not any((self.directory / name).is_file() for name in files):
-            raise UserError(f"{self.directory} holds no tokenizer; copy the files of the one it was trained with there")
-        return _load(transformers.AutoTokenizer, self.directory, "tokenizer", use_fast=True)
 
     def encode(
         self,
@@ -132,34 +127,3 @@ class SentenceEncoder:
         weights = keep.unsqueeze(-1).float().to(self.device)
         counts = weights.sum(dim=1).clamp(min=1)
         return torch.stack([(hidden[k].float() * weights).sum(dim=1) / counts for k in self.layers])
-
-
-def _positions(config) -> int:
-    """How many tokens a model's position table takes; a model without one takes any number."""
-    rows = getattr(config, "max_position_embeddings", None) or MAX_LENGTH
-    return rows - config.pad_token_id - 1 if config.model_type in _ROBERTA else rows
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"--device {name} is not available here") from None
-    return device
-
-
-def _load(auto_class, directory: Path, what: str, **options):
-    """`auto_class.from_pretrained(directory)`, local and without running code from it; remarks are kept to errors."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return auto_class.from_pretrained(directory, local_files_only=True, trust_remote_code=False, **options)
-    except Exception as error:  # Transformers raises whatever its many parsers raise
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{directory}: its {what} cannot be loaded ({type(error).__name__}: {reason})") from None
-    finally:
-        logger.setLevel(level)

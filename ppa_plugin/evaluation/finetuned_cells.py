@@ -1,21 +1,22 @@
 """Fine-tuning as a cell of a suite: one model, one task, one source, one seed; every target is a test of it."""
 
-import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.yaml_file import check_number
+from ppa_plugin.evaluation.commands.finetuning import DEFAULT_SEEDS, changed, seeds
+from ppa_plugin.evaluation.finetune import Recipe
+from ppa_plugin.evaluation.labelled import CLASSES, TAGGING_TASKS, UNKNOWN_LABELS, ClassificationSet, TaggingSet
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.cells import Cell, Pair
     from ppa_plugin.evaluation.model import Model
     from ppa_plugin.evaluation.results import Result
 
-_CLASSIFICATION, _TAGGING = ("taxi1500", "sib200"), ("ner", "pos")
-TASKS = _CLASSIFICATION + _TAGGING
-SEEDS = (42, 43, 44, 45, 46)
+TASKS = (*CLASSES, *TAGGING_TASKS)
+SEEDS = tuple(seeds(DEFAULT_SEEDS))
+_UNKNOWN = "unknown_labels"  # the one setting that is no part of a recipe
 
 
 def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -25,22 +26,20 @@ def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 def names(task: str) -> list[str]:
     """The settings that the task has: its recipe's, and for tagging what becomes of labels that the source lacks."""
-    return [f.name for f in dataclasses.fields(_module(task).RECIPES[task])] + ["unknown_labels"] * (task in _TAGGING)
+    return [f.name for f in dataclasses.fields(Recipe)] + ([_UNKNOWN] if task in TAGGING_TASKS else [])
 
 
 def check(task: str, settings: dict[str, Any], where: str) -> None:
     """Raise `UserError`, naming the key, for a setting that cannot be."""
-    from ppa_plugin.evaluation.labelled import UNKNOWN_LABELS
-
     _recipe(task, settings, where)
-    if settings.get("unknown_labels", UNKNOWN_LABELS[0]) not in UNKNOWN_LABELS:
+    if settings.get(_UNKNOWN, UNKNOWN_LABELS[0]) not in UNKNOWN_LABELS:
         expected = " or ".join(UNKNOWN_LABELS)
-        raise UserError(f"{where}: unknown_labels is {settings['unknown_labels']!r}, expected {expected}")
+        raise UserError(f"{where}: {_UNKNOWN} is {settings[_UNKNOWN]!r}, expected {expected}")
 
 
 def resolved(cell: "Cell", directory: Path) -> dict[str, Any]:
-    """The whole recipe, and what becomes of unknown labels where that is not the default."""
-    unknown = {key: cell.settings[key] for key in ("unknown_labels",) if key in cell.settings}
+    """The whole recipe, and for tagging what becomes of unknown labels."""
+    unknown = {_UNKNOWN: cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0])} if cell.task in TAGGING_TASKS else {}
     return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | unknown
 
 
@@ -73,32 +72,17 @@ def _targets(data, cell: "Cell") -> list[str]:
 def _module(task: str):
     from ppa_plugin.evaluation import classify, tag
 
-    return classify if task in _CLASSIFICATION else tag
+    return classify if task in CLASSES else tag
 
 
 def _data(cell: "Cell"):
-    from ppa_plugin.evaluation.labelled import ClassificationSet, TaggingSet
-
-    if cell.task in _CLASSIFICATION:
+    if cell.task in CLASSES:
         return ClassificationSet(cell.data, cell.task)
-    unknown = {key: cell.settings[key] for key in ("unknown_labels",) if key in cell.settings}
-    return TaggingSet(cell.data, cell.task, **unknown)
+    return TaggingSet(cell.data, cell.task, cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0]))
 
 
-def _recipe(task: str, settings: dict[str, Any], where: str):
-    """The task's recipe with these settings in it, each of the kind that the recipe's default has."""
+def _recipe(task: str, settings: dict[str, Any], where: str) -> Recipe:
+    """The task's recipe with these settings in it; those that are no part of it are left aside."""
     recipe = _module(task).RECIPES[task]
-    own = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name in settings}
-    return dataclasses.replace(recipe, **{key: _read(settings[key], own[key], f"{where}: {key}") for key in own})
-
-
-def _read(value: Any, default: Any, where: str) -> Any:
-    """A value of a recipe. YAML takes 1e-5, without a point, for a text: it is read as the number that it is."""
-    if isinstance(value, str) and isinstance(default, float):
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    if isinstance(default, float):
-        check_number(where, value, (int, float), 0)
-    elif isinstance(default, int):
-        check_number(where, value, (int,), 0)
-    return value
+    own = {f.name: settings[f.name] for f in dataclasses.fields(recipe) if f.name in settings}
+    return changed(recipe, own, where)

@@ -112,12 +112,17 @@ def read_results(path: str | Path) -> list[Result]:
     return [result for _, result in numbered_results(path)]
 
 
-def numbered_results(path: str | Path) -> list[tuple[int, Result]]:
-    """The results in a file with the numbers of their lines, from 1. Raises `UserError` as `read_results` does."""
+def numbered_results(path: str | Path, being_written: bool = False) -> list[tuple[int, Result]]:
+    """The results in a file with the numbers of their lines, from 1. Raises `UserError` as `read_results` does.
+
+    `being_written`: a last line that is not whole is no error, another command may be about to end it.
+    """
     names = {field.name for field in fields(Result)}
     results = []
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
+        whole, _, last = content.rpartition(b"\n")
+        text = (whole if being_written and not _is_json(last) else content).decode("utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -131,5 +136,7 @@ def numbered_results(path: str | Path) -> list[tuple[int, Result]]:
             raise UserError(f"{path}, line {number}: not valid JSON") from None
         if not isinstance(record, dict) or set(record) != names:
             raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")
+        if not isinstance(record["config"], dict):
+            raise UserError(f"{path}, line {number}: not a result; its config is no object")
         results.append((number, Result(**record)))
     return results

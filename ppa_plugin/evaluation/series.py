@@ -11,7 +11,7 @@ from ppa_plugin.evaluation.checkpoints import Checkpoint
 from ppa_plugin.evaluation.embedding import SentenceEncoder
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.readers import Pair
-from ppa_plugin.evaluation.results import Result, append_results, drop_torn_line, numbered_results
+from ppa_plugin.evaluation.results import Result, append_results, numbered_results
 from ppa_plugin.layers import default_layer
 
 
@@ -33,9 +33,7 @@ class Series:
         """Read what `output` has. Raises `UserError` where it is no results file or has another version of the data."""
         self.name, self.measurement, self.tokenizer, self.output = name, measurement, tokenizer, output
         self._means: dict[Path, tuple[float, Checkpoint]] = {}
-        if output is not None:
-            drop_torn_line(output)
-        there = numbered_results(output) if output is not None and Path(output).exists() else []
+        there = numbered_results(output, being_written=True) if output and Path(output).exists() else []
         self._check_data(there)
         self._there = [result for _, result in there if "checkpoint_sha256" in result.config]
 
@@ -76,13 +74,14 @@ class Series:
         asked = self.measurement
         layer = default_layer(checkpoint.depth) if asked.layer is None else asked.layer
         data = {(pair.source, pair.target): pair.data_sha256 for pair in asked.pairs}
-        return [
-            result
+        found = {
+            (result.source, result.target, result.metric): result
             for result in self._there
             if result.config["checkpoint_sha256"] == checkpoint.sha256
             and (result.task, result.layer, result.pool) == (asked.task, layer, asked.pool)
             and data.get((result.source, result.target)) == result.data_sha256
-        ]
+        }
+        return list(found.values())
 
     def _is_whole(self, results: list[Result]) -> bool:
         return len(results) == len(self.measurement.pairs) * len(retrieve.KS)

@@ -21,11 +21,11 @@ class Finished:
         self.path = Path(path)
         self._places: dict[tuple, list[tuple[int, Result]]] = defaultdict(list)
         self._lines: dict[str, dict[tuple, int]] = defaultdict(dict)
-        for number, result in numbered_results(path) if self.path.exists() else []:
+        for number, result in numbered_results(path, being_written=True) if self.path.exists() else []:
             self._places[result.task, result.source, result.target].append((number, result))
             key = result.config.get("cell")
             if key is not None:
-                self._lines[key][result.metric, result.layer] = result.config["cell_lines"]
+                self._lines[key][result.metric, result.layer] = result.config.get("cell_lines")
 
     def is_whole(self, key: str) -> bool:
         """Whether all results with this key are there."""

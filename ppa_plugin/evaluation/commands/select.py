@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from ppa_plugin.convert.to_hf import HF_FILES
     from ppa_plugin.evaluation import checkpoints, retrieve
     from ppa_plugin.evaluation.readers import RetrievalSet
+    from ppa_plugin.evaluation.results import drop_torn_line
     from ppa_plugin.evaluation.series import Measurement, Series
     from ppa_plugin.evaluation.workers import attempt
 
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     if args.best_to:
         check_free(args.best_to, HF_FILES, overwrite=False)
     paths = checkpoints.find(args.checkpoints)
+    if args.output and drop_torn_line(args.output):
+        sys.stderr.write(f"warning: the last line of {args.output} was cut off; it is dropped and measured again\n")
     name = args.name or Path(args.checkpoints).absolute().name
     asked = Measurement(args.task, tuple(pairs), args.metric, args.layer, args.pool)
     series = Series(name, asked, args.tokenizer, args.output)

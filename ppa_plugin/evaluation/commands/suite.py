@@ -6,6 +6,7 @@ measure them: give each task of an array its part with --array.
 """
 
 import argparse
+import contextlib
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -84,11 +85,13 @@ def run(args: argparse.Namespace) -> int:
             _say(f"{each}: failed: {each.reason}")
     devices, threads = _devices(args.device or suite.device, args.jobs)
     clock = _Clock(missing, len(devices))
-    for each, outcome in _outcomes(missing, devices, threads, args.jobs):
-        reason = outcome.reason or _append(output, each, outcome.value, finished)
-        if reason:
-            failed[id(each)] = reason
-        clock.finished(each, outcome, reason)
+    # closed at once where a full disk ends the run: the processes would go on
+    with contextlib.closing(_outcomes(missing, devices, threads, args.jobs)) as outcomes:
+        for each, outcome in outcomes:
+            reason = outcome.reason or _append(output, each, outcome.value, finished)
+            if reason:
+                failed[id(each)] = reason
+            clock.finished(each, outcome, reason)
     return _summary(planned, failed)
 
 
@@ -120,12 +123,18 @@ def _append(output: str, planned: "Planned", results: "list[Result]", finished: 
 
 
 def _devices(device: str | None, jobs: int | None) -> tuple[list[str], int]:
-    """The device of every process, and how many threads each has on the CPU."""
+    """The device of every process, and how many threads each has on the CPU. Raises `UserError` for no device."""
     import torch
 
     gpus = torch.cuda.device_count()
     if device is None:
         device = "cuda" if gpus else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise UserError(f"{device} is not a device such as cpu or cuda:1") from None
+    if kind == "cuda" and not gpus:
+        raise UserError(f"the device is {device}, but no GPU is visible here")
     # a device that is named is the only one; `cuda` is all that this process sees
     available = [f"cuda:{i}" for i in range(gpus)] if device == "cuda" and gpus else [device]
     count = max(1, len(available) if jobs is None else jobs)

@@ -1,85 +1,23 @@
 """`ppa-evaluate suite` as a user calls it: what is done is not done again, and what fails does not stop the rest."""
 
 import json
-import multiprocessing
 import os
-import random
 import re
 import shutil
-import signal
-import sys
-import time
-from pathlib import Path
 
 import pytest
-import stub_cells
-import yaml
+import torch
+from suites import LANGUAGES, one_task, run, write
 
-from ppa_plugin.evaluation import cells, cli, workers
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation import cells, cli, finetuned_cells, workers
 from ppa_plugin.evaluation.commands import suite
 from ppa_plugin.evaluation.embedding import SentenceEncoder
+from ppa_plugin.evaluation.labelled import CLASSES
 from ppa_plugin.evaluation.results import read_results
 
-LANGUAGES = ("ell_Grek", "fas_Arab", "tur_Latn")
-
-
-def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["suite", *map(str, arguments)])
-    return ended.value.code
-
-
-@pytest.fixture(autouse=True)
-def stubs(monkeypatch):
-    """Fine-tuning takes no time, and processes are forked: spawning one takes seconds."""
-    for task in stub_cells.TASKS:
-        monkeypatch.setitem(cells.KINDS, task, stub_cells)
-    monkeypatch.setattr(suite, "measure", stub_cells.measure_planned)
-    monkeypatch.setattr(workers, "_START", "fork")
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
-
-
-@pytest.fixture
-def place(tmp_path, tiny_hf_directory, sentences):
-    """Two models with a tokenizer, Bible verses in four languages and labelled data in three."""
-    for number, name in enumerate(("base", "aligned")):
-        shutil.copytree(tiny_hf_directory, tmp_path / name)
-        if number:
-            weights = tmp_path / name / "model.safetensors"
-            content = bytearray(weights.read_bytes())
-            content[-3] ^= 0x40
-            weights.write_bytes(content)
-    for directory in ("bibles", "topics"):
-        (tmp_path / directory).mkdir()
-    for number, language in enumerate(LANGUAGES):
-        lines = sentences[6 * number : 6 * number + 6]
-        (tmp_path / "bibles" / f"bible.{language}-eng_Latn.{language}").write_text("\n".join(lines) + "\n")
-        (tmp_path / "bibles" / f"bible.{language}-eng_Latn.eng_Latn").write_text("a\nb\nc\nd\ne\nf\n")
-        (tmp_path / "topics" / f"{language}.txt").write_text(language)
-    return tmp_path
-
-
-def write(place, **changes):
-    """The file of a suite: 2 models x (1 retrieval task + 2 sources x 2 seeds of one that is fine-tuned) = 10 cells."""
-    content = {
-        "output": "results.jsonl",
-        "device": "cpu",
-        "models": ["base", {"path": "aligned", "name": "MLM+SEQ"}],
-        "tasks": {
-            "bible": {"data": "bibles", "sources": ["eng_Latn", "fas_Arab"]},
-            "taxi1500": {"data": "topics", "sources": ["fas_Arab", "tur_Latn"]},
-        },
-        **changes,
-    }
-    path = place / "suite.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
-    return path
-
-
-def one_task(place, **options):
-    """The file of a suite of one model and one fine-tuned task."""
-    options = {"data": "topics", "sources": ["fas_Arab"], **options}
-    return write(place, models=["base"], tasks={"taxi1500": options})
+pytestmark = pytest.mark.usefixtures("stubs")
+MEASURE = suite.measure  # that which no stub has replaced
 
 
 def test_the_matrix_is_measured_once(place, capsys, monkeypatch):
@@ -120,6 +58,42 @@ def test_retrieval_gives_what_its_own_command_gives(place):
         assert {**vars(one), "config": None} == {**vars(other), "config": None}
 
 
+TASKS = {
+    "sib200": ("classify", ["--learning-rate", "1e-3", "--epochs", 2, "--batch-size", 4, "--max-length", 20]),
+    "ner": ("tag", ["--epochs", 1, "--max-length", 20, "--unknown-labels", "outside"]),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_fine_tuning_gives_what_its_own_command_gives(place, monkeypatch, task):
+    monkeypatch.setitem(cells.KINDS, task, finetuned_cells)
+    monkeypatch.setattr(suite, "measure", MEASURE)
+    for language in ("eng_Latn", "ell_Grek"):
+        (place / task / language).mkdir(parents=True)
+        for split, size in (("train", 14), ("dev", 7), ("test", 9)):
+            lines = [f"{i}\t{CLASSES['sib200'][i % 7]}\tword {i}" for i in range(size)]
+            words = [f"word{i}\tB-{'LOC' if language == 'eng_Latn' else 'DATE'}\nthing\tO\n" for i in range(size)]
+            text = ["index_id\tcategory\ttext", *lines] if task == "sib200" else words
+            (place / task / language / f"{split}.tsv").write_text("\n".join(text) + "\n")
+    command, flags = TASKS[task]
+    own = [command, "--model", place / "base", "--data", place / task, "--task", task, "--sources", "eng_Latn"]
+    own += ["--seeds", "42,43", "--device", "cpu", "--output", place / "own.jsonl", *flags]
+    with pytest.raises(SystemExit):
+        cli.main([*map(str, own)])
+    settings = {flag[2:].replace("-", "_"): value for flag, value in zip(flags[::2], flags[1::2], strict=True)}
+    options = {"data": task, "sources": ["eng_Latn"], "seeds": [42, 43], **settings}
+    config = write(place, models=["base"], tasks={task: options})
+    assert run("--config", config, "--jobs", 0) == 0
+    ours, own = (read_results(place / name) for name in ("results.jsonl", "own.jsonl"))
+    assert len(ours) == 2 * 2 * 2  # seeds, targets, metrics
+    for one, other in zip(ours, own, strict=True):
+        assert {k: v for k, v in one.config.items() if not k.startswith("cell")} == other.config
+        assert {**vars(one), "config": None} == {**vars(other), "config": None}
+    assert run("--config", config, "--dry-run") == 0
+    (place / task / "ell_Grek" / "test.tsv").unlink()
+    assert run("--config", write(place, models=["base"], tasks={task: options | {"targets": ["ell_Grek"]}})) == 1
+
+
 def test_only_what_is_missing_is_measured(place, monkeypatch):
     tasks = {"bible": {"data": "bibles", "sources": ["eng_Latn"], "targets": ["ell_Grek"]}}
     config = write(place, models=["base"], tasks=tasks)
@@ -136,47 +110,6 @@ def test_only_what_is_missing_is_measured(place, monkeypatch):
     assert len(embedded) == 2  # not English again
     found = [(r.source, r.target, r.metric) for r in read_results(place / "results.jsonl")]
     assert len(found) == len(set(found)) == 6
-
-
-def test_a_cut_off_file_is_mended(place, capsys):
-    """Whatever number of bytes a full disk or a kill has left, the end is the file of the undisturbed run."""
-    config = write(place)
-    assert run("--config", config, "--jobs", 0) == 0
-    whole = (place / "results.jsonl").read_bytes()
-    generator = random.Random(1)
-    for length in (0, len(whole) - 1, *(generator.randrange(len(whole)) for _ in range(4))):
-        (place / "results.jsonl").write_bytes(whole[:length])
-        capsys.readouterr()
-        assert run("--config", config, "--jobs", 0) == 0
-        assert (place / "results.jsonl").read_bytes() == whole
-        torn = 0 < length < len(whole) - 1 and whole[length - 1 : length] != b"\n"
-        assert ("results.jsonl was cut off; it is dropped" in capsys.readouterr().err) == torn
-
-
-@pytest.mark.parametrize("jobs", [0, 1])
-def test_two_kills_change_nothing(place, jobs):
-    tasks = {
-        "bible": {"data": "bibles", "sources": ["eng_Latn"]},
-        "taxi1500": {"data": "topics", "sources": ["fas_Arab"], "seeds": list(range(12)), "seconds": 0.03},
-    }
-    config = write(place, tasks=tasks)
-    assert run("--config", config, "--jobs", jobs) == 0
-    undisturbed = (place / "results.jsonl").read_bytes()
-    output, generator, sizes = place / "killed.jsonl", random.Random(jobs), [0]
-    arguments = ("--config", config, "--jobs", jobs, "--output", output)
-    for _ in range(2):
-        process = multiprocessing.get_context("fork").Process(target=run, args=arguments)
-        process.start()
-        enough = sizes[-1] + generator.randrange(1, len(undisturbed) // 3)
-        while not output.exists() or output.stat().st_size < enough:
-            assert process.is_alive()
-            time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        sizes.append(output.stat().st_size)
-    assert 0 < sizes[1] < sizes[2] < len(undisturbed)
-    assert run(*arguments) == 0
-    assert output.read_bytes() == undisturbed
 
 
 def test_cells_that_fail_are_said_and_the_others_go_on(place, capsys):
@@ -232,29 +165,7 @@ def test_a_spawned_process(place, monkeypatch):
     assert (place / "results.jsonl").read_bytes() == (place / "here.jsonl").read_bytes()
 
 
-def test_a_killed_run_leaves_no_process_behind(place):
-    trace = place / "trace"
-    config = one_task(place, trace=str(trace), seconds=60)
-    process = multiprocessing.get_context("fork").Process(target=run, args=("--config", config, "--jobs", 1))
-    process.start()
-    wait_for(lambda: trace.exists() and trace.read_text().endswith("\n"))
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    worker = re.search(r"in (\d+):", trace.read_text()).group(1)
-    status = Path("/proc", worker, "stat")
-    wait_for(lambda: not status.exists() or status.read_text().rpartition(") ")[2].startswith("Z"))
-
-
-def wait_for(condition) -> None:
-    give_up = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-
-
 def test_workers_are_pinned_round_robin(monkeypatch):
-    import torch
-
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     assert suite._devices(None, None) == (["cuda:0", "cuda:1"], 4)
@@ -263,6 +174,12 @@ def test_workers_are_pinned_round_robin(monkeypatch):
     assert suite._devices("cpu", 0) == (["cpu"], 8)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert suite._devices(None, None) == (["cpu"], 8)
+    for device, says in (
+        ("cuda:1", "the device is cuda:1, but no GPU is visible"),
+        ("abacus", "abacus is not a device"),
+    ):
+        with pytest.raises(UserError, match=says):
+            suite._devices(device, 1)
 
 
 def test_the_parts_of_an_array_are_the_whole(place):
@@ -293,6 +210,11 @@ def test_dry_run(place, capsys):
     assert "failed  MLM+SEQ, bible from eng_Latn fas_Arab: " in out
     assert out.endswith("10 cells: 3 done, 2 missing, 5 failed\n")
     assert (place / "results.jsonl").read_bytes() == before
+    base = b"".join(line for line in before.splitlines(keepends=True) if b'"model": "base"' in line)[:-20]
+    (place / "results.jsonl").write_bytes(base)  # another run is writing
+    assert run("--config", config, "--dry-run") == 1
+    assert "10 cells: 2 done, 3 missing, 5 failed\n" in capsys.readouterr().out
+    assert (place / "results.jsonl").read_bytes() == base
 
 
 def test_other_versions_of_data_and_model_fail_their_cells_only(place, capsys):
@@ -330,101 +252,6 @@ def test_other_settings_or_lines_of_another_command_are_not_mixed(place, capsys)
     other_layer = {"bible": {**tasks["bible"], "layer": 2}}
     assert run("--config", write(place, models=["base"], tasks=tasks), "--jobs", 0) == 0
     assert run("--config", write(place, models=["base"], tasks=other_layer), "--jobs", 0) == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"modells": []}, "the suite has an unknown key 'modells'; the nearest known key is 'models'"),
-        ({"models": None}, "models is empty or no list"),
-        ({"models": [5]}, "models, entry 1 is 5, expected a mapping"),
-        ({"models": [{"name": "a"}]}, "models, entry 1 lacks the key 'path'"),
-        ({"models": [{"path": "a", "label": "b"}]}, "models, entry 1 has an unknown key 'label'"),
-        ({"models": [{"path": "a", "name": 3}]}, "models, entry 1: name is 3, expected a text"),
-        ({"models": ["a", "b/a"]}, "two models are called 'a'"),
-        ({"tasks": {}}, "tasks is empty or no mapping"),
-        ({"tasks": {"bibel": {}}}, "tasks has an unknown key 'bibel'; the nearest known key is 'bible'"),
-        ({"tasks": {"bible": 3}}, "tasks.bible is 3, expected a mapping"),
-        (
-            {"tasks": {"bible": {"source": []}}},
-            "tasks.bible has an unknown key 'source'; the nearest known key is 'sources'",
-        ),
-        ({"tasks": {"bible": {"sources": ["eng_Latn"]}}}, "tasks.bible lacks the key 'data'"),
-        ({"tasks": {"bible": {"data": "x", "sources": "eng_Latn"}}}, "sources is 'eng_Latn', expected a list"),
-        ({"tasks": {"bible": {"data": "x", "sources": ["english"]}}}, "'english' is not a language code"),
-        ({"tasks": {"bible": {"data": "x", "sources": ["eng_Latn"], "targets": []}}}, "targets is [], expected a list"),
-        ({"tasks": {"bible": {"data": "x", "sources": ["eng_Latn"], "seeds": [1]}}}, "nothing is drawn in retrieval"),
-        ({"tasks": {"bible": {"data": "x", "sources": ["eng_Latn"], "layer": -1}}}, "layer is -1, expected a whole"),
-        (
-            {"tasks": {"bible": {"data": "x", "sources": ["eng_Latn"], "layer": True}}},
-            "layer is True, expected a whole",
-        ),
-        ({"tasks": {"bible": {"data": "x", "sources": ["eng_Latn"], "pool": "max"}}}, "pool is 'max', expected all or"),
-        ({"tasks": {"bible": {"data": "x", "sources": ["eng_Latn"], "batch_size": 0}}}, "batch_size is 0, expected"),
-        ({"tasks": {"taxi1500": {"data": "x", "sources": ["eng_Latn"], "seeds": 42}}}, "seeds is 42, expected a list"),
-        ({"tasks": {"taxi1500": {"data": "x", "sources": ["eng_Latn"], "seeds": ["a"]}}}, "a seed is 'a', expected"),
-        ({"output": 3}, "output is 3, expected a text"),
-        ({"output": None}, "names no output; add the key 'output' or pass --output"),
-    ],
-)
-def test_a_wrong_file_is_one_sentence(place, capsys, changes, says):
-    config = write(place, **changes)
-    assert run("--config", config) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {config}")
-    assert says in error
-    assert error.count("\n") == 1
-
-
-def test_files_that_are_no_suite(place, capsys):
-    for name, content, says in [
-        ("missing.yaml", None, "cannot read --config"),
-        ("latin.yaml", b"output: \xff", "is not valid UTF-8"),
-        ("broken.yaml", b"a: [", "is not valid YAML"),
-        ("list.yaml", b"- a", "the suite is ['a'], expected a mapping"),
-    ]:
-        if content is not None:
-            (place / name).write_bytes(content)
-        assert run("--config", place / name) == 2
-        assert says in capsys.readouterr().err
-    (place / "results.jsonl").write_text('{"model": 3}\n')
-    assert run("--config", write(place)) == 2
-    assert "results.jsonl, line 1: not a result" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("share", ["0/3", "4/3", "2", "a/b", "1/0"])
-def test_a_part_of_an_array_that_cannot_be(place, capsys, share):
-    assert run("--config", write(place), "--array", share) == 2
-    assert f"{share} is not I/N with I from 1 to N; with N tasks, sbatch --array=1-N" in capsys.readouterr().err
-
-
-def test_jobs_that_cannot_be(place, capsys):
-    assert run("--config", write(place), "--jobs", "many") == 2
-    assert "many is not a whole number" in capsys.readouterr().err
-
-
-def test_a_full_disk_ends_the_run_and_leaves_whole_lines(place, capsys):
-    import resource
-
-    config = write(place)
-    assert run("--config", config, "--jobs", 0) == 0
-    whole = (place / "results.jsonl").read_bytes()
-    (place / "results.jsonl").unlink()
-
-    def limited():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) // 2, len(whole) // 2))
-        sys.exit(run("--config", config, "--jobs", 0))
-
-    process = multiprocessing.get_context("fork").Process(target=limited)
-    process.start()
-    process.join()
-    assert process.exitcode == 2
-    written = (place / "results.jsonl").read_bytes()
-    assert whole.startswith(written)
-    assert written.endswith(b"\n")
-    assert run("--config", config, "--jobs", 0) == 0
-    assert (place / "results.jsonl").read_bytes() == whole
 
 
 def test_keys_do_not_depend_on_where_things_are(place):

@@ -80,7 +80,7 @@ _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 
 
 def canonical(code: str) -> str | None:
-    """Glot500's code for a data set's, else None: `cmn`, `zh` -> `zho_Hani`, `pes`, `fa` -> `fas_Arab`; its own stay."""
+    """Glot500's code for a data set's, else None: `cmn`, `zh` -> `zho_Hani`, `tur_Latn` -> itself."""
     iso = _TWO_LETTER.get(code, code)
     full = _BY_ISO.get(iso, iso)
     return _RENAMED.get(full, full) if _CODE.fullmatch(full) else None

@@ -27,12 +27,16 @@ def add_output_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def languages(text: str) -> list[str]:
-    """`fas_Arab,tur_Latn` -> Glot500's codes, each once. Raises `UserError` for what is no language code."""
+    """`fas_Arab,tur_Latn` -> Glot500's codes. Raises `UserError` for one that is none or stands twice."""
     codes = [code.strip() for code in text.split(",") if code.strip()]
     unknown = [code for code in codes if canonical(code) is None]
     if unknown or not codes:
         raise UserError(f"{unknown[0] if unknown else text!r} is not a language code such as fas_Arab or eng_Latn")
-    return list(dict.fromkeys(canonical(code) for code in codes))
+    languages = [canonical(code) for code in codes]
+    twice = next((language for language in languages if languages.count(language) > 1), None)
+    if twice:
+        raise UserError(f"{twice} is named twice in {text}")
+    return languages
 
 
 def positive(text: str) -> int:

@@ -101,6 +101,7 @@ class SentenceEncoder:
         Batches hold sentences of like length, so that little is spent on padding, and at most `batch_size` sentences or
         `max_tokens` tokens with padding, so that they cost alike. A sentence that occurs twice is embedded once, so
         that its vectors are the same to the last bit. Longer sentences are cut to `max_length` tokens.
+        Raises `UserError` where half precision gives a value that is not finite.
         """
         unique = list(dict.fromkeys(sentences))
         token_ids = self.tokenizer(unique, truncation=True, max_length=self.max_length)["input_ids"]
@@ -109,12 +110,14 @@ class SentenceEncoder:
         for batch in progress(batches, description, total=len(batches), unit="batch"):
             rows = torch.tensor(batch, device=self.device)
             vectors[:, rows] = self._vectors([token_ids[i] for i in batch])
+        if self.precision != "fp32" and not torch.isfinite(vectors).all():
+            raise UserError(f"{self.directory}: {self.precision} is too narrow for its layers; pass --precision fp32")
         place = {sentence: i for i, sentence in enumerate(unique)}
         return vectors[:, torch.tensor([place[sentence] for sentence in sentences], device=self.device)]
 
     def _vectors(self, token_ids: list[list[int]]) -> torch.Tensor:
         """B sentences as lists of ids -> L x B x C. `content` of a sentence with no tokens of its own is zeros."""
-        rows = [torch.tensor(ids) for ids in token_ids]
+        rows = [torch.tensor(ids, dtype=torch.long) for ids in token_ids]
         padded = pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
         lengths = torch.tensor([len(ids) for ids in token_ids])
         attended = torch.arange(padded.size(1)) < lengths[:, None]

@@ -114,6 +114,16 @@ def test_means_of_half_precision_layers_are_fp32(directory, sentences):
     torch.testing.assert_close(vectors, expected, rtol=0.05, atol=0.1)
 
 
+def test_half_precision_that_overflows_is_one_sentence(directory, sentences):
+    encoder = SentenceEncoder(directory)
+    with torch.no_grad():
+        encoder.model.embeddings.word_embeddings.weight[5:] = torch.inf
+    assert not encoder.encode(sentences).isfinite().all()  # in FP32 such vectors are misses
+    encoder.precision = "fp16"
+    with pytest.raises(UserError, match="fp16 is too narrow for its layers; pass --precision fp32"):
+        encoder.encode(sentences)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])

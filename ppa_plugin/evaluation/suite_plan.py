@@ -102,7 +102,7 @@ class Planner:
     def plan(self, cell: Cell) -> Planned:
         """What is left of a cell. What cannot be measured has the `UserError`'s sentence as its reason."""
         try:
-            directory, model = self._once(("model", cell.model), lambda: cells.find_model(cell.model, cell.name))
+            directory, model = self._once((cell.model, cell.name), lambda: cells.find_model(cell.model, cell.name))
             inputs = self._once((cell.task, cell.data, cell.sources, cell.targets), cell.inputs)
             settings = cell.resolved(directory)
             keys = {pair: cell.key(pair, model.sha256, sha256, settings) for pair, sha256 in inputs.items()}

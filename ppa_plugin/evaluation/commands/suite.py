@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME = "suite"
 HELP = "models x tasks x sources x seeds, resumable, on several GPUs"
 EXAMPLE = """\
-example of a file; paths are relative to it, every setting of a task is optional:
+example of a file; paths are relative to it:
   output: results.jsonl
   models:
     - glot500
@@ -30,6 +30,10 @@ example of a file; paths are relative to it, every setting of a task is optional
   tasks:
     bible: {data: eval/retrieval, sources: [eng_Latn, fas_Arab], layer: 8}
     sib200: {data: eval/sib200, sources: [eng_Latn], seeds: [42, 43], epochs: 20}
+
+tasks and what they take beside data and sources, all with the defaults of their own commands:
+  bible tatoeba sib          targets layer pool precision batch_size max_tokens; layer also as [0, 4, 8] or all
+  taxi1500 sib200 ner pos    targets seeds, and the flags of classify and tag with _ for -
 
 examples:
   ppa-evaluate suite --config suite.yaml --dry-run

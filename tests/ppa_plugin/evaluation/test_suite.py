@@ -254,6 +254,13 @@ def test_other_settings_or_lines_of_another_command_are_not_mixed(place, capsys)
     assert run("--config", write(place, models=["base"], tasks=other_layer), "--jobs", 0) == 0
 
 
+def test_one_directory_under_two_names(place):
+    models = ["base", {"path": "base", "name": "again"}]
+    tasks = {"taxi1500": {"data": "topics", "sources": ["fas_Arab"], "seeds": [42]}}
+    assert run("--config", write(place, models=models, tasks=tasks), "--jobs", 0) == 0
+    assert [r.model for r in read_results(place / "results.jsonl")] == ["base"] * 6 + ["again"] * 6
+
+
 def test_keys_do_not_depend_on_where_things_are(place):
     assert run("--config", one_task(place, seeds=[42]), "--jobs", 0) == 0
     moved = shutil.copytree(place, place / "moved")

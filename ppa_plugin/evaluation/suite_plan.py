@@ -11,6 +11,7 @@ from ppa_plugin.evaluation import cells
 from ppa_plugin.evaluation.cells import KINDS, Cell, Pair
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result, numbered_results
+from ppa_plugin.evaluation.workers import attempt
 
 
 class Finished:
@@ -100,17 +101,18 @@ class Planner:
         self._known: dict[Hashable, Any] = {}
 
     def plan(self, cell: Cell) -> Planned:
-        """What is left of a cell. What cannot be measured has the `UserError`'s sentence as its reason."""
-        try:
-            directory, model = self._once((cell.model, cell.name), lambda: cells.find_model(cell.model, cell.name))
-            inputs = self._once((cell.task, cell.data, cell.sources, cell.targets), cell.inputs)
-            settings = cell.resolved(directory)
-            keys = {pair: cell.key(pair, model.sha256, sha256, settings) for pair, sha256 in inputs.items()}
-            for pair, key in keys.items():
-                variants = KINDS[cell.task].variants(settings)
-                self.finished.check(cell, pair, key, Expected(model, inputs[pair]), variants)
-        except UserError as error:
-            return Planned(cell, reason=str(error))
+        """What is left of a cell. One that cannot be measured has a sentence as its reason."""
+        outcome = attempt(self._plan, cell)
+        return outcome.value or Planned(cell, reason=outcome.reason)
+
+    def _plan(self, cell: Cell) -> Planned:
+        directory, model = self._once((cell.model, cell.name), lambda: cells.find_model(cell.model, cell.name))
+        inputs = self._once((cell.task, cell.data, cell.sources, cell.targets), cell.inputs)
+        settings = cell.resolved(directory)
+        variants = KINDS[cell.task].variants(settings)
+        keys = {pair: cell.key(pair, model.sha256, sha256, settings) for pair, sha256 in inputs.items()}
+        for pair, key in keys.items():
+            self.finished.check(cell, pair, key, Expected(model, inputs[pair]), variants)
         missing = [pair for pair, key in keys.items() if not self.finished.is_whole(key)]
         return Planned(cell, directory, model, keys, inputs, missing)
 

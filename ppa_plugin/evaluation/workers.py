@@ -31,11 +31,11 @@ class Outcome:
     seconds: float = 0.0
 
 
-def attempt(function: Callable[..., Any], item: Any, device: str) -> Outcome:
-    """`function(item, device)`, whatever it raises."""
+def attempt(function: Callable[..., Any], *arguments: Any) -> Outcome:
+    """`function(*arguments)`, or the sentence of what it raises."""
     started = time.monotonic()
     try:
-        return Outcome(function(item, device), seconds=time.monotonic() - started)
+        return Outcome(function(*arguments), seconds=time.monotonic() - started)
     except UserError as error:
         return Outcome(reason=str(error))
     except Exception as error:

@@ -6,6 +6,7 @@ What it does beside depends on the seed, so that a suite can be given cells that
 import hashlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def measure(cell, directory, model, pairs, device):
     if "trace" in cell.settings:
         with open(cell.settings["trace"], "a") as trace:
             trace.write(f"{cell} on {device} in {os.getpid()}: {' '.join(target for _, target in pairs)}\n")
+        sys.stderr.write("looking\n")
     time.sleep(cell.settings.get("seconds", 0))
     _misbehave(cell.seed)
     results = []

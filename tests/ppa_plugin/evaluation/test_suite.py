@@ -6,6 +6,7 @@ import re
 import shutil
 
 import pytest
+import stub_cells
 import torch
 from suites import LANGUAGES, one_task, run, write
 
@@ -132,13 +133,28 @@ def test_cells_that_fail_are_said_and_the_others_go_on(place, capsys):
     assert {r.seed for r in read_results(place / "results.jsonl")} == {42, 43}
 
 
+def test_a_cell_that_cannot_be_planned_is_a_failed_cell_too(place, capsys, monkeypatch):
+    inputs = stub_cells.inputs
+
+    def broken(cell):
+        if cell.sources == ("tur_Latn",):
+            raise PermissionError(13, "Permission denied", "test.tsv")
+        return inputs(cell)
+
+    monkeypatch.setattr(stub_cells, "inputs", broken)
+    assert run("--config", one_task(place, sources=["tur_Latn", "fas_Arab"], seeds=[42]), "--jobs", 0) == 1
+    out = capsys.readouterr().out
+    assert "tur_Latn, seed 42: failed: PermissionError: [Errno 13] Permission denied: 'test.tsv' (test_suite.py" in out
+    assert "1 of 2 cells done, 1 failed" in out
+
+
 def test_in_this_process_a_crash_is_a_failed_cell_too(place, capsys):
     assert run("--config", one_task(place, seeds=[91, 42]), "--jobs", 0) == 1
     assert "seed 91: failed: ZeroDivisionError: the program is wrong" in capsys.readouterr().out
     assert {r.seed for r in read_results(place / "results.jsonl")} == {42}
 
 
-def test_two_processes_give_the_results_of_one(place):
+def test_two_processes_give_the_results_of_one(place, capfd):
     tasks = {
         "taxi1500": {"data": "topics", "sources": ["fas_Arab"], "trace": str(place / "trace"), "seconds": 0.2},
         "bible": {"data": "bibles", "sources": ["eng_Latn"]},
@@ -146,6 +162,7 @@ def test_two_processes_give_the_results_of_one(place):
     config = write(place, tasks=tasks)
     assert run("--config", config, "--jobs", 2) == 0
     assert len(set(re.findall(r"in (\d+):", (place / "trace").read_text())) - {str(os.getpid())}) == 2
+    assert "base, taxi1500 from fas_Arab, seed 42: looking\n" in capfd.readouterr().err
     tasks["taxi1500"]["seconds"] = 0
     assert run("--config", write(place, tasks=tasks), "--jobs", 0, "--output", place / "one.jsonl") == 0
     two, one = ((place / name).read_text().splitlines() for name in ("results.jsonl", "one.jsonl"))

@@ -11,6 +11,8 @@ HELP = "text classification: Taxi1500, SIB-200"
 EXAMPLE = """\
 example:
   ppa-evaluate classify --model aligned --data eval/sib200 --task sib200 --sources eng_Latn --output results.jsonl
+
+--data may also be hf:Davlan/sib200, with --targets.
 """
 
 

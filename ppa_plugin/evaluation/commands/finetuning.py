@@ -3,7 +3,7 @@
 import argparse
 import math
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -146,4 +146,3 @@ _RECIPE_FLAGS = {
     "patience": (flags.positive, "epochs without a better dev score after which training stops"),
     "precision": (str, "mixed precision, or fp32"),
 }
-assert set(_RECIPE_FLAGS) == {field.name for field in fields(Recipe)}

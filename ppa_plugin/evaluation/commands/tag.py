@@ -12,6 +12,8 @@ HELP = "sequence tagging: named entities, parts of speech"
 EXAMPLE = """\
 example:
   ppa-evaluate tag --model aligned --data eval/ner --task ner --sources eng_Latn --output results.jsonl
+
+--data may also be hf:wikiann (NER) or hf:universal_dependencies (POS), with --targets.
 """
 
 

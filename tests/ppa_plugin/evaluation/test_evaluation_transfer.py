@@ -1,5 +1,6 @@
 """`ppa-evaluate classify` and `ppa-evaluate tag` as a user calls them, and how the tagger cuts sentences."""
 
+import dataclasses
 import json
 import shutil
 
@@ -13,7 +14,7 @@ from learner import make_learner
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import classify, cli, tag
-from ppa_plugin.evaluation.finetune import IGNORED
+from ppa_plugin.evaluation.finetune import IGNORED, Recipe
 from ppa_plugin.evaluation.labelled import CLASSES, Split, TaggingSet
 from ppa_plugin.evaluation.labelled_files import UPOS, TaggedSentence
 from ppa_plugin.evaluation.loading import load_tokenizer
@@ -177,6 +178,18 @@ def test_the_papers_recipes_are_the_defaults(capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "ner 5, pos 10" in text
     assert "42,43,44,45,46" in text
+
+
+def test_every_field_of_a_recipe_is_a_flag_that_reaches_the_results(model, data, tmp_path):
+    given = {"learning_rate": 3e-3, "epochs": 1, "max_length": 40, "batch_size": 8, "accumulation": 2}
+    given |= {"weight_decay": 0.1, "adam_eps": 1e-6, "clip_norm": 0.5, "warmup": 2, "patience": 1, "precision": "bf16"}
+    assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
+    output = tmp_path / "results.jsonl"
+    assert run("classify", *flags(model, data, output, "sib200", targets="ell_Grek", device="cpu", **given)) == 0
+    assert run("tag", *flags(model, data, output, "ner", targets="ell_Grek", epochs=1, clip_norm=0)) == 0
+    results = read_results(output)
+    assert {name: results[0].config[name] for name in given} == given
+    assert results[-1].config["clip_norm"] is None
 
 
 def test_entities_that_english_lacks(model, data, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Fine-tuning against a plain loop written here, and what must not depend on anything but the seed."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def plain(directory, examples, dev, recipe, seed):
     "changes", [{}, {"accumulation": 2, "clip_norm": 1.0}, {"warmup": 3, "accumulation": 3, "batch_size": 2}]
 )
 def test_agrees_with_a_plain_loop_and_keeps_the_best_epoch(learner, examples, dev, changes):
-    recipe = Recipe(**{**RECIPE.__dict__, **changes})
+    recipe = dataclasses.replace(RECIPE, **changes)
     network, best, told = run(learner, examples, dev, recipe)
     history = plain(learner, examples, dev, recipe, seed=7)
     assert [loss for _, loss, _, _ in told] == pytest.approx([loss for loss, _, _ in history], rel=1e-4)
@@ -194,7 +195,7 @@ def test_predictions_are_in_order_and_of_each_sentence_alone(tiny_hf_directory, 
 def test_bf16_is_near_fp32_on_the_cpu(tiny_hf_directory, examples, dev):
     recipe = Recipe(learning_rate=1e-3, epochs=1, max_length=100, batch_size=4)
     _, _, told = run(tiny_hf_directory, examples, dev, recipe)
-    mixed = Recipe(**{**recipe.__dict__, "precision": "bf16"})
+    mixed = dataclasses.replace(recipe, precision="bf16")
     network, _, told_mixed = run(tiny_hf_directory, examples, dev, mixed)
     assert told_mixed[0][1] == pytest.approx(told[0][1], rel=0.1)
     assert told_mixed[0][1] != told[0][1]
@@ -204,9 +205,9 @@ def test_bf16_is_near_fp32_on_the_cpu(tiny_hf_directory, examples, dev):
 def test_the_default_precision(tiny_hf_directory):
     assert RECIPE.on(CPU) == "fp32"
     assert RECIPE.on(torch.device("cuda")) == "fp16"
-    assert Recipe(**{**RECIPE.__dict__, "precision": "fp32"}).on(torch.device("cuda")) == "fp32"
+    assert dataclasses.replace(RECIPE, precision="fp32").on(torch.device("cuda")) == "fp32"
     with pytest.raises(UserError, match="--precision fp16 needs a CUDA device, not cpu"):
-        Recipe(**{**RECIPE.__dict__, "precision": "fp16"}).on(CPU)
+        dataclasses.replace(RECIPE, precision="fp16").on(CPU)
 
 
 def test_what_is_saved_loads_whole_with_labels_and_tokenizer(tiny_hf_directory, examples, tmp_path):
@@ -247,3 +248,24 @@ def test_the_encoder_is_the_directorys_and_in_fp32(tiny_hf_directory, tiny_hf_mo
         assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
         for name, tensor in network.roberta.state_dict().items():
             torch.testing.assert_close(tensor, tiny_hf_model.roberta.state_dict()[name], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", [None, "bf16", "fp32"])
+def test_on_a_gpu_training_goes_as_on_the_cpu(learner, examples, precision):
+    """Without dropout, whose draws are the device's own."""
+    told = {}
+    for device in (CPU, torch.device("cuda")):
+        recipe = dataclasses.replace(RECIPE, precision=precision if device.type == "cuda" else "fp32")
+        with drawn_from(7, device):
+            network = load_with_head(learner, CLASSIFY, LABELS).to(device)
+            for module in network.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+            losses = told.setdefault(device.type, [])
+            fine_tune(
+                network, examples, recipe, 7, 1, lambda: 0.0, lambda epoch, loss, *_, told=losses: told.append(loss)
+            )
+            assert predict(network, examples, 1, recipe.on(device))
+    assert told["cuda"][:3] == pytest.approx(told["cpu"][:3], rel=0.05)

@@ -11,13 +11,12 @@ import torch
 
 from ppa_plugin import commandline
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import card, checkpoint, hugging_face, names, tokenizer
+from ppa_plugin.convert import checkpoint, hugging_face, names, tokenizer
 from ppa_plugin.convert.output import check_free, directory_beside
+from ppa_plugin.convert.to_hf import HF_FILES, convert
 from ppa_plugin.data import vocabulary
 
 _FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
-_HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
-_HF_FILES += ("README.md",)
 
 _EXAMPLE = """\
 example:
@@ -99,54 +98,12 @@ def _to_fairseq(args: argparse.Namespace) -> None:
 
 
 def _to_hf(args: argparse.Namespace) -> None:
-    check_free(args.output, _HF_FILES, args.overwrite)
-    path = Path(args.checkpoint)
-    trained = checkpoint.load_fairseq(path)
-    state = names.to_hugging_face(trained["model"], str(path))
-    pieces = tokenizer.find_sentencepiece(args.tokenizer, trained, path)
-    tokenizer.check_size(pieces, state["roberta.embeddings.word_embeddings.weight"].shape[0], path)
-    origin = checkpoint.find_origin(trained)
-    state, config = _with_config(state, trained, origin, path)
+    check_free(args.output, HF_FILES, args.overwrite)
+    converted = convert(Path(args.checkpoint), args.tokenizer)
     with directory_beside(args.output) as fresh:
-        hugging_face.write_model(fresh, state, config)
-        tokenizer.write_tokenizer(fresh, pieces)
-        text = card.model_card(Path(args.output).absolute().name, config, trained, origin)
-        (fresh / "README.md").write_text(text, encoding="utf-8")
+        converted.write(fresh, Path(args.output).absolute().name)
+    config = converted.config
     _say(f"wrote {args.output}: {config['num_hidden_layers']} layers, vocabulary {config['vocab_size']:,}")
-
-
-def _with_config(
-    state: dict[str, torch.Tensor], trained: dict[str, Any], origin: dict[str, Any], path: Path
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The weights in the type to write them in, and their config: the original model's, else one from the shapes."""
-    model = checkpoint.settings(trained, "model")
-    config = dict(origin.get("config") or {})
-    if not config:
-        heads = model.get("encoder_attention_heads")
-        if not isinstance(heads, int):
-            raise UserError(f"{path} does not say how many attention heads its model has (cfg.model)")
-        config = hugging_face.derive_config(state, heads, model)
-    hugging_face.check_config(config, path)
-    hugging_face.check_shapes(state, config, str(path))
-    kind = _lossless_type(state, origin.get("dtype", "float32"))
-    key = "dtype" if "dtype" in config else "torch_dtype"
-    if config.get(key, "float32") != kind:
-        config[key] = kind
-    config["architectures"] = ["XLMRobertaForMaskedLM"]
-    return {name: tensor.to(getattr(torch, kind)) for name, tensor in state.items()}, config
-
-
-def _lossless_type(state: dict[str, torch.Tensor], original: str) -> str:
-    """The original weights' type if that holds every value exactly, as on the way there and back; else float32.
-
-    Training leaves values that 16 bits cannot hold. (With `--fp16` too fairseq's checkpoints are FP32: it widens what
-    it saves.)
-    """
-    if original not in ("float16", "bfloat16"):
-        return "float32"
-    narrow = getattr(torch, original)
-    exact = all(torch.equal(tensor.to(narrow).float(), tensor.float()) for tensor in state.values())
-    return original if exact else "float32"
 
 
 def _warn_of_epsilon(config: dict[str, Any], source: Path) -> None:

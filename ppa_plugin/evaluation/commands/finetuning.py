@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.commands import flags
@@ -43,6 +44,22 @@ def recipe(args: argparse.Namespace, recipes: dict[str, Recipe]) -> Recipe:
     if given.get("clip_norm") == 0:
         given["clip_norm"] = None
     return replace(recipes[args.task], **given)
+
+
+def changed(recipe: Recipe, settings: dict[str, Any], where: str) -> Recipe:
+    """The recipe with the settings of a file, checked as the flags are. Raises `UserError`, naming the key."""
+    values = {}
+    for name, value in settings.items():
+        try:
+            # as text, because YAML takes 1e-5, without a point, for one
+            values[name] = None if value is None and name in _NONE else _RECIPE_FLAGS[name][0](str(value))
+        except argparse.ArgumentTypeError as error:
+            raise UserError(f"{where}: {name}: {error}") from None
+        if name == "precision" and values[name] not in (None, *PRECISIONS):
+            raise UserError(f"{where}: precision is {value!r}, expected one of {', '.join(PRECISIONS)}")
+    if values.get("clip_norm") == 0:
+        values["clip_norm"] = None
+    return replace(recipe, **values)
 
 
 def run(args: argparse.Namespace, task_module: ModuleType, data: LabelledSet) -> None:

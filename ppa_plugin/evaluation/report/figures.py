@@ -1,0 +1,231 @@
+"""Plots of results: gains over a baseline, accuracy by training step and by layer."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from statistics import fmean
+
+import numpy
+
+from ppa_plugin.evaluation import plots
+from ppa_plugin.evaluation.plots import plt
+from ppa_plugin.evaluation.report.grid import Picture, slug
+from ppa_plugin.evaluation.report.groups import Group, source_order
+from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric, step_of
+from ppa_plugin.evaluation.report.paper_tables import Block, script_labels
+from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.tables import latest
+
+# A curve: value (0 to 1) by layer or step.
+Curve = dict[int, float]
+
+
+def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: str) -> list[Picture]:
+    """A heat map a model: points gained over the baseline, by target and source, of every task's main metric."""
+    columns = [column for block in blocks for column in block.columns]
+    targets = group.targets(target for block in blocks for target in block.targets)
+    gains = {}
+    for model in measured.models:
+        both = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
+        values = numpy.array(both, dtype=float) * 100
+        if model != baseline and numpy.isfinite(values).any():
+            gains[model] = values
+    if not gains:
+        return []
+    # one scale for all models; the few largest gains may not wash out the rest
+    limit = max(1.0, float(numpy.nanpercentile(numpy.abs(numpy.concatenate(list(gains.values()))), 98)))
+    return [
+        Picture(
+            slug(group.name, "gain", model, "over", baseline),
+            f"{group.name}: gain of {model} over {baseline}",
+            "Points of the main metric of each task, mean over seeds; all models of the group share one scale.",
+            _heat_map(values, columns, targets, limit, f"{model} − {baseline}"),
+        )
+        for model, values in gains.items()
+    ]
+
+
+def _gain(measured: Measured, model: str, baseline: str, column: Column, target: str) -> float | None:
+    ours, theirs = measured.cell(model, column, target), measured.cell(baseline, column, target)
+    return ours.mean - theirs.mean if ours and theirs else None
+
+
+def _heat_map(
+    values: numpy.ndarray, columns: list[Column], targets: list[str], limit: float, title: str
+) -> dict[str, bytes]:
+    with plt.rc_context(plots.STYLE):
+        size = (1.7 + 0.36 * len(columns), 1.3 + 0.25 * len(targets))
+        figure, axes = plt.subplots(figsize=(max(4.0, size[0]), size[1]), layout="constrained")
+        mesh = axes.pcolormesh(
+            numpy.ma.masked_invalid(values), cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="none"
+        )
+        for (row, place), value in numpy.ndenumerate(values):
+            if numpy.isfinite(value):
+                ink = "#ffffff" if abs(value) > 0.62 * limit else "#1a1a1a"
+                shown = f"{value:.0f}" if abs(value) >= 0.5 else "0"
+                axes.text(place + 0.5, row + 0.5, shown, ha="center", va="center", fontsize=7, color=ink)
+        labels = script_labels(columns)
+        axes.set_xticks([i + 0.5 for i in range(len(columns))], [labels[c] for c in columns], rotation=90, fontsize=7.5)
+        axes.set_yticks([i + 0.5 for i in range(len(targets))], targets, fontsize=8)
+        axes.invert_yaxis()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        _head_tasks(axes, columns)
+        bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=18, label="points")
+        bar.outline.set_visible(False)
+        axes.set_title(title, pad=22)
+        return plots.rendered(figure)
+
+
+def _head_tasks(axes, columns: list[Column]) -> None:
+    """The name of each task over its columns, and a line between tasks."""
+    start = 0
+    for end in range(1, len(columns) + 1):
+        if end == len(columns) or columns[end].task != columns[start].task:
+            transform = axes.get_xaxis_transform()
+            axes.text((start + end) / 2, 1.02, columns[start].task, ha="center", fontsize=8, transform=transform)
+            if end < len(columns):
+                axes.axvline(end, color=plots.INK, linewidth=0.9)
+            start = end
+
+
+def step_curves(results: Iterable[Result], measured: Measured, group: Group, baseline: str | None) -> list[Picture]:
+    """Accuracy against training step for models measured at several steps, a plot a task; the baseline as a line."""
+    series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        if step_of(result) is not None:
+            series[result.task, result.metric][result.model].append(result)
+    pictures = []
+    for task, metric in _mains(series):
+        curves = {}
+        for model, found in series[task, metric].items():
+            curves |= _curves(found, group, model, step_of)
+        curves = {key: curve for key, curve in curves.items() if len(curve) > 1}
+        if curves:
+            levels = _baseline_levels(measured, group, baseline, task, metric, [source for _, source in curves])
+            title = f"{group.name}: {task} by training step"
+            files = _line_panels(curves, "training step", f"{metric} (%)", levels, baseline)
+            note = "Mean over the targets that no step of a curve lacks" + (
+                " and over seeds." if _seeds(found) else "."
+            )
+            pictures.append(Picture(slug(group.name, task, metric, "steps"), title, note, files))
+    return pictures
+
+
+def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
+    """Accuracy at each layer for models measured at several, a plot a task."""
+    series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        if result.layer is not None:
+            series[result.task, result.metric][result.model].append(result)
+    pictures = []
+    for task, metric in _mains(series):
+        curves = {}
+        for model, found in series[task, metric].items():
+            curves |= _curves(found, group, model, lambda result: result.layer)
+        curves = {key: curve for key, curve in curves.items() if len(curve) > 1}
+        if curves:
+            title = f"{group.name}: {task} by layer"
+            files = _line_panels(curves, "layer", f"{metric} (%)")
+            note = "Mean over the targets that no layer of a curve lacks; layer 0: the embeddings."
+            pictures.append(Picture(slug(group.name, task, metric, "layers"), title, note, files))
+    return pictures
+
+
+def _mains(series: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    metrics: dict[str, list[str]] = defaultdict(list)
+    for task, metric in series:
+        metrics[task].append(metric)
+    return [(task, main_metric(found)) for task, found in metrics.items()]
+
+
+def _seeds(results: list[Result]) -> bool:
+    return len({result.seed for result in results}) > 1
+
+
+def _curves(
+    results: list[Result], group: Group, model: str, place: Callable[[Result], int | None]
+) -> dict[tuple[str, str], Curve]:
+    """Curves of one model by (model, source), over the targets of the group that no place on the curve lacks."""
+    values: dict[str, dict[int, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    wanted = set(group.targets(result.target for result in results))
+    for result in results:
+        if result.target in wanted:
+            values[result.source][place(result)][result.target].append(result.value)
+    curves = {}
+    for source, places in values.items():
+        common = set.intersection(*(set(targets) for targets in places.values()))
+        if common:
+            curves[model, source] = {
+                at: fmean(fmean(targets[target]) for target in sorted(common)) for at, targets in sorted(places.items())
+            }
+    return curves
+
+
+def _baseline_levels(
+    measured: Measured, group: Group, baseline: str | None, task: str, metric: str, sources: list[str]
+) -> dict[str, float]:
+    levels = {}
+    for source in sources:
+        column = Column(task, metric, source)
+        targets = group.targets(measured.targets.get(column, ()))
+        if baseline is not None and targets and all(measured.cell(baseline, column, t) for t in targets):
+            levels[source] = measured.mean(baseline, column, targets)[0]
+    return levels
+
+
+def _line_panels(
+    curves: dict[tuple[str, str], Curve],
+    across: str,
+    up: str,
+    levels: dict[str, float] | None = None,
+    baseline: str | None = None,
+) -> dict[str, bytes]:
+    """A panel a source with a line a model, all on one scale."""
+    sources = sorted({source for _, source in curves}, key=source_order)
+    models = list(dict.fromkeys(model for model, _ in curves))
+    with plt.rc_context(plots.STYLE):
+        wide = min(len(sources), 4)
+        high = -(-len(sources) // wide)
+        figure, axes = plt.subplots(
+            high,
+            wide,
+            figsize=(max(4.6, 1.4 + 2.2 * wide), 0.6 + 2.5 * high),
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for panel, source in zip(axes.flat, sources, strict=False):
+            for place, model in enumerate(models):
+                curve = curves.get((model, source), {})
+                panel.plot(
+                    list(curve),
+                    [100 * v for v in curve.values()],
+                    marker="o",
+                    markersize=2.6,
+                    linewidth=1.3,
+                    color=plots.colour(place),
+                    label=model,
+                )
+            if source in (levels or {}):
+                panel.axhline(100 * levels[source], color=plots.GREY, linewidth=1, linestyle="--", label=baseline)
+            panel.set_title(f"from {source}")
+            panel.set_xlabel(across)
+            panel.grid(axis="y", color=plots.GREY, alpha=0.25, linewidth=0.6)
+        for panel in list(axes.flat)[len(sources) :]:
+            panel.set_visible(False)
+        for row in axes:
+            row[0].set_ylabel(up)
+        handles = {}
+        for panel in axes.flat:
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 4))
+        return plots.rendered(figure)
+
+
+def one_each(results: Iterable[Result], place: Callable[[Result], int | None]) -> list[Result]:
+    """Results with the later of two of one measurement at the same place; those of different places are all kept."""
+    places: dict[int | None, list[Result]] = defaultdict(list)
+    for result in results:
+        places[place(result)].append(result)
+    return [result for found in places.values() for result in latest(found).values()]

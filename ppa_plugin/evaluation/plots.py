@@ -65,6 +65,8 @@ def colour(place: int) -> str:
 def rendered(figure) -> dict[str, bytes]:
     """The figure's bytes by format, and the figure closed; the SVG without date, so that its bytes are the same."""
     try:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once is enough for all formats
         return {form: _rendered(figure, form) for form in FORMATS}
     finally:
         plt.close(figure)

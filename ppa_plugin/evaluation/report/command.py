@@ -41,14 +41,20 @@ def _main(argv: list[str] | None) -> None:
     if not results:
         raise UserError(f"no results in {', '.join(args.results)}")
     check_data(results)
-    _check_flags(args, results)
+    _check_layer(args.layer, results)
     chosen, notes = for_tables(results, args.layer)
+    measured = Measured(chosen, args.baseline)
+    if args.baseline is not None and args.baseline not in measured.models:
+        raise UserError(
+            f"--baseline {args.baseline}: no such row in the tables; there are {', '.join(measured.models)}"
+        )
     report = Report(
         results,
-        Measured(chosen, args.baseline),
+        measured,
         [*notes, *warnings(results)],
         groups=args.groups,
         baseline=args.baseline,
+        layer=args.layer,
         paper=args.paper,
         records=args.analysis,
     )
@@ -86,14 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_flags(args: argparse.Namespace, results: list[Result]) -> None:
-    models = dict.fromkeys(result.model for result in results)
-    if args.baseline is not None and args.baseline not in models:
-        raise UserError(f"--baseline {args.baseline}: no such model in the results; there are {', '.join(models)}")
+def _check_layer(layer: int | None, results: list[Result]) -> None:
     layers = sorted({result.layer for result in results if result.layer is not None})
-    if args.layer is not None and args.layer not in layers:
+    if layer is not None and layer not in layers:
         found = ", ".join(map(str, layers)) or "none"
-        raise UserError(f"--layer {args.layer}: nothing was measured at that layer; layers in the results: {found}")
+        raise UserError(f"--layer {layer}: nothing was measured at that layer; layers in the results: {found}")
 
 
 def _main_tables(tables: list[Table]) -> list[Table]:

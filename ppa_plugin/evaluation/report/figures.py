@@ -25,14 +25,14 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     targets = group.targets(target for block in blocks for target in block.targets)
     gains = {}
     for model in measured.models:
-        both = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
-        values = numpy.array(both, dtype=float) * 100
+        values = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
+        values = 100 * numpy.array(values, dtype=float)
         if model != baseline and numpy.isfinite(values).any():
             gains[model] = values
     if not gains:
         return []
     # one scale for all models; the few largest gains may not wash out the rest
-    limit = max(1.0, float(numpy.nanpercentile(numpy.abs(numpy.concatenate(list(gains.values()))), 98)))
+    limit = max(1.0, float(numpy.nanpercentile(numpy.abs([*gains.values()]), 98)))
     return [
         Picture(
             slug(group.name, "gain", model, "over", baseline),
@@ -52,6 +52,10 @@ def _gain(measured: Measured, model: str, baseline: str, column: Column, target:
 def _heat_map(
     values: numpy.ndarray, columns: list[Column], targets: list[str], limit: float, title: str
 ) -> dict[str, bytes]:
+    there = numpy.isfinite(values)
+    columns = [column for column, any_ in zip(columns, there.any(axis=0), strict=True) if any_]
+    targets = [target for target, any_ in zip(targets, there.any(axis=1), strict=True) if any_]
+    values = values[there.any(axis=1)][:, there.any(axis=0)]
     with plt.rc_context(plots.STYLE):
         size = (1.7 + 0.36 * len(columns), 1.3 + 0.25 * len(targets))
         figure, axes = plt.subplots(figsize=(max(4.0, size[0]), size[1]), layout="constrained")
@@ -59,10 +63,10 @@ def _heat_map(
             numpy.ma.masked_invalid(values), cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="none"
         )
         for (row, place), value in numpy.ndenumerate(values):
-            if numpy.isfinite(value):
-                ink = "#ffffff" if abs(value) > 0.62 * limit else "#1a1a1a"
-                shown = f"{value:.0f}" if abs(value) >= 0.5 else "0"
-                axes.text(place + 0.5, row + 0.5, shown, ha="center", va="center", fontsize=7, color=ink)
+            known = numpy.isfinite(value)
+            ink = plots.GREY if not known else "#ffffff" if abs(value) > 0.62 * limit else "#1a1a1a"
+            shown = _short_number(value) if known else "–"
+            axes.text(place + 0.5, row + 0.5, shown, ha="center", va="center", fontsize=7, color=ink)
         labels = script_labels(columns)
         axes.set_xticks([i + 0.5 for i in range(len(columns))], [labels[c] for c in columns], rotation=90, fontsize=7.5)
         axes.set_yticks([i + 0.5 for i in range(len(targets))], targets, fontsize=8)
@@ -74,6 +78,12 @@ def _heat_map(
         bar.outline.set_visible(False)
         axes.set_title(title, pad=22)
         return plots.rendered(figure)
+
+
+def _short_number(value: float) -> str:
+    """A gain in the width of a cell: 0.4, −3.1, 27."""
+    text = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
 def _head_tasks(axes, columns: list[Column]) -> None:
@@ -90,10 +100,7 @@ def _head_tasks(axes, columns: list[Column]) -> None:
 
 def step_curves(results: Iterable[Result], measured: Measured, group: Group, baseline: str | None) -> list[Picture]:
     """Accuracy against training step for models measured at several steps, a plot a task; the baseline as a line."""
-    series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        if step_of(result) is not None:
-            series[result.task, result.metric][result.model].append(result)
+    series = _series(results, step_of)
     pictures = []
     for task, metric in _mains(series):
         curves = {}
@@ -104,19 +111,14 @@ def step_curves(results: Iterable[Result], measured: Measured, group: Group, bas
             levels = _baseline_levels(measured, group, baseline, task, metric, [source for _, source in curves])
             title = f"{group.name}: {task} by training step"
             files = _line_panels(curves, "training step", f"{metric} (%)", levels, baseline)
-            note = "Mean over the targets that no step of a curve lacks" + (
-                " and over seeds." if _seeds(found) else "."
-            )
+            note = "Mean over the targets that no step of a curve lacks, and over seeds where there are several."
             pictures.append(Picture(slug(group.name, task, metric, "steps"), title, note, files))
     return pictures
 
 
 def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
     """Accuracy at each layer for models measured at several, a plot a task."""
-    series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    for result in results:
-        if result.layer is not None:
-            series[result.task, result.metric][result.model].append(result)
+    series = _series(results, lambda result: result.layer)
     pictures = []
     for task, metric in _mains(series):
         curves = {}
@@ -131,15 +133,27 @@ def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
     return pictures
 
 
+def _series(
+    results: Iterable[Result], place: Callable[[Result], int | None]
+) -> dict[tuple[str, str], dict[str, list[Result]]]:
+    """Results that have a place, by (task, metric) and model; pools of one model are different lines."""
+    placed = [result for result in results if place(result) is not None]
+    pools: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for result in placed:
+        pools[result.task, result.model].add(result.pool)
+    series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for result in placed:
+        several = len(pools[result.task, result.model]) > 1
+        name = f"{result.model} ({result.pool})" if several else result.model
+        series[result.task, result.metric][name].append(result)
+    return series
+
+
 def _mains(series: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     metrics: dict[str, list[str]] = defaultdict(list)
     for task, metric in series:
         metrics[task].append(metric)
     return [(task, main_metric(found)) for task, found in metrics.items()]
-
-
-def _seeds(results: list[Result]) -> bool:
-    return len({result.seed for result in results}) > 1
 
 
 def _curves(

@@ -1,6 +1,7 @@
 """A report as one page: no script, no font, no image from elsewhere; light or dark as the reader's device is."""
 
 import re
+from hashlib import sha256
 from html import escape
 
 from ppa_plugin.evaluation.plots import INK
@@ -164,8 +165,8 @@ def inline_svg(picture: Picture) -> str:
     """The SVG as a part of the page: identifiers of its own, the page's colour for its ink, nothing to look up."""
     text = picture.files["svg"].decode("utf-8")
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    prefix = f"{slug(picture.name)}-"
+    text = re.sub(r"<(metadata|style)[ >].*?</\1>", "", text, flags=re.DOTALL)
+    prefix = f"f{sha256(picture.name.encode()).hexdigest()[:6]}-"
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = text.replace("url(#", f"url(#{prefix}").replace('xlink:href="#', f'href="#{prefix}')
     text = re.sub(r"font(-family)?: (?:[^;\"]*? )?'DejaVu Sans'[^;\"]*", _page_font, text)

@@ -52,6 +52,14 @@ th.span { color: var(--ink); text-align: center; border-bottom: 1px solid var(--
 th.stub, td.stub { text-align: left; }
 th.stub { background: var(--paper); }
 th.first { position: sticky; left: 0; z-index: 1; font-weight: 500; vertical-align: top; }
+@media (max-width: 40rem) {
+  body { padding-top: 1.5rem; }
+  h1 { font-size: 1.6rem; }
+  table { font-size: .76rem; }
+  th, td { padding: .2rem .4rem; }
+  .start { padding-left: .7rem; }
+  th.first { max-width: 5.6rem; white-space: normal; }
+}
 tr.rule > * { border-top: 1px solid var(--line); }
 tr.summary > *, tr.summary > th.stub { background: var(--faint); }
 tr.rule.summary > * { border-top-color: var(--quiet); }
@@ -63,6 +71,7 @@ code { font: .78rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace
 table.prose td { text-align: left; white-space: normal; min-width: 5rem; max-width: 34rem; }
 table.prose thead th { text-align: left; }
 .plot svg { display: block; width: 100%; height: auto; fill: currentColor; }
+.plot svg * { stroke-linejoin: round; stroke-linecap: butt; }
 details > summary { margin-bottom: 1.2rem; color: var(--link); cursor: pointer; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }

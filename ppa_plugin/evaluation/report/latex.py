@@ -3,7 +3,7 @@
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, Section, shown_labels
 
 # A page holds as many lines of \scriptsize below a caption; longer tables go on in another one.
-LINES = 56
+LINES = 66
 _PREAMBLE = r"""\documentclass[10pt]{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}

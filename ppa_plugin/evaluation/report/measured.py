@@ -118,45 +118,55 @@ def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Re
     Of a series of checkpoints under one name the last one stands (a result without a step before any); of a sweep over
     layers the one given, else the paper's (8 of 12, two thirds of another depth), or the nearest there is.
     """
-    notes: dict[str, None] = {}
-    chosen = results
-    for choose in (_last_checkpoints, _one_layer):
-        chosen = choose(chosen, layer, notes)
-    return chosen, list(notes)
+    steps, layers = _steps(results), _layers(results)
+    shown = {key: _layer_for(found, layer) for key, found in layers.items() if layer is not None or len(found) >= SWEEP}
+    last = {key: None if None in found else max(found) for key, found in steps.items()}
+    notes = [_step_note(*key, last[key]) for key, found in steps.items() if len(found) > 1]
+    notes += [
+        _layer_note(*key, layers[key], at)
+        for key, at in shown.items()
+        if layers[key] != {at} or layer not in (None, at)
+    ]
+    chosen = [
+        result
+        for result in results
+        if step_of(result) == last[result.model, result.task]
+        and (result.layer is None or result.layer == shown.get((result.model, result.task), result.layer))
+    ]
+    return chosen, notes
 
 
-def _last_checkpoints(results: list[Result], _: int | None, notes: dict[str, None]) -> list[Result]:
-    steps: dict[tuple[str, str], set[int | None]] = defaultdict(set)
-    for result in results:
-        steps[result.model, result.task].add(step_of(result))
-    last = {}
-    for (model, task), found in steps.items():
-        last[model, task] = None if None in found else max(found)
-        if len(found) > 1:
-            which = "the result without a step" if None in found else f"step {last[model, task]:,}"
-            notes[f"{model} was measured at several steps on {task}; the tables show {which}."] = None
-    return [result for result in results if step_of(result) == last[result.model, result.task]]
+def one_layer(results: list[Result], layer: int | None = None) -> list[Result]:
+    """Results at one layer a model and task: the one given or the paper's, or the nearest there is."""
+    shown = {key: _layer_for(found, layer) for key, found in _layers(results).items()}
+    return [r for r in results if r.layer is None or r.layer == shown[r.model, r.task]]
 
 
-def _one_layer(results: list[Result], layer: int | None, notes: dict[str, None]) -> list[Result]:
+def _layer_for(found: set[int], layer: int | None) -> int:
+    wanted = default_layer(max(found)) if layer is None else layer
+    return min(found, key=lambda k: (abs(k - wanted), k))
+
+
+def _layers(results: list[Result]) -> dict[tuple[str, str], set[int]]:
     layers: dict[tuple[str, str], set[int]] = defaultdict(set)
     for result in results:
         if result.layer is not None:
             layers[result.model, result.task].add(result.layer)
-    shown = {}
-    for (model, task), found in layers.items():
-        if layer is None and len(found) < SWEEP:
-            continue
-        wanted = default_layer(max(found)) if layer is None else layer
-        shown[model, task] = min(found, key=lambda k: (abs(k - wanted), k))
-        if len(found) > 1 or shown[model, task] != wanted:
-            notes[f"{model} was measured at {_range(found)} on {task}; the tables show layer {shown[model, task]}."] = (
-                None
-            )
-    return [r for r in results if r.layer is None or r.layer == shown.get((r.model, r.task), r.layer)]
+    return layers
 
 
-def _range(layers: set[int]) -> str:
-    if len(layers) == 1:
-        return f"layer {min(layers)}"
-    return f"{len(layers)} layers ({min(layers)} to {max(layers)})"
+def _steps(results: list[Result]) -> dict[tuple[str, str], set[int | None]]:
+    steps: dict[tuple[str, str], set[int | None]] = defaultdict(set)
+    for result in results:
+        steps[result.model, result.task].add(step_of(result))
+    return steps
+
+
+def _step_note(model: str, task: str, last: int | None) -> str:
+    which = "the result without a step" if last is None else f"step {last:,}"
+    return f"{model} was measured at several steps on {task}; the tables show {which}."
+
+
+def _layer_note(model: str, task: str, found: set[int], shown: int) -> str:
+    where = f"layer {shown}" if len(found) == 1 else f"{len(found)} layers ({min(found)} to {max(found)})"
+    return f"{model} was measured at {where} on {task}; the tables show layer {shown}."

@@ -98,7 +98,12 @@ def _group(name: str, groups: list[Group]) -> Group | None:
     """The group of the run with the published group's name; all languages where the run has no groups."""
     if groups == [EVERYTHING]:
         return EVERYTHING
-    return next((group for group in groups if slug(group.name).lower() == slug(name).lower()), None)
+    return next((group for group in groups if _plain(group.name) == _plain(name)), None)
+
+
+def _plain(name: str) -> str:
+    """Letters and digits of a name: `Mediterranean-Amharic-Farsi` is `mediterranean_amharic_farsi`."""
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def _comparison(measured: Measured, rows: list[Published], group: Group | None) -> Grid:

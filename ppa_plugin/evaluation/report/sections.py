@@ -3,7 +3,7 @@
 from ppa_plugin.evaluation.report import analysis, methods, paper_tables, published
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
-from ppa_plugin.evaluation.report.measured import Measured, step_of
+from ppa_plugin.evaluation.report.measured import Measured, one_layer, step_of
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tables import Table
 
@@ -22,19 +22,16 @@ class Report:
         *,
         groups: str | None = None,
         baseline: str | None = None,
+        layer: int | None = None,
         paper: str | None = None,
         records: list[str] | tuple[str, ...] = (),
     ):
         self.results, self.measured = results, measured
         self.groups = read_groups(groups) if groups else [EVERYTHING]
-        self.baseline = self._baseline(baseline)
+        self.baseline, self.layer = baseline, layer
         self.published = published.read_published(paper) if paper else []
         self.analysis = analysis.read_analysis(records)
         self.remarks = [*notes, *self._group_remarks()]
-
-    def _baseline(self, name: str | None) -> str | None:
-        """The baseline as the tables call it; a model at several layers has no row of its plain name."""
-        return name if name is None or name in self.measured.models else None
 
     def _group_remarks(self) -> list[str]:
         found = {target for targets in self.measured.targets.values() for target in targets}
@@ -100,7 +97,7 @@ class Report:
     def _step_plots(self) -> list[Picture]:
         from ppa_plugin.evaluation.report.figures import one_each, step_curves
 
-        results = one_each(self.results, step_of)
+        results = one_each(one_layer(self.results, self.layer), step_of)
         return [p for group in self.groups for p in step_curves(results, self.measured, group, self.baseline)]
 
     def _layer_plots(self) -> list[Picture]:

@@ -1,4 +1,4 @@
-"""Results as tables: a target language a row, means over targets below, in text and Markdown."""
+"""Results as tables: a target language a row, means over targets below, models or metrics side by side."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -81,16 +81,8 @@ def pivot(results: Iterable[Result], column: str) -> list[Table]:
 
 def to_text(table: Table) -> str:
     """A table for the terminal, values in percent."""
-    rows = [[label, *map(_percent, values)] for label, values in table.rows()]
+    rows = [[label, *map(percent, values)] for label, values in table.rows()]
     return "\n".join([table.title, *_aligned([["target", *table.columns], *rows])])
-
-
-def to_markdown(table: Table) -> str:
-    """A Markdown table under a heading, values in percent."""
-    lines = [["target", *table.columns], ["---", *["---:"] * len(table.columns)]]
-    lines += [[label, *map(_percent, values)] for label, values in table.rows()]
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join([f"### {table.title}", "", *(f"| {' | '.join(line)} |" for line in escaped)])
 
 
 def latest(results: Iterable[Result]) -> dict[tuple, Result]:
@@ -129,7 +121,8 @@ def metric_order(metric: str) -> tuple[int, str]:
     return (METRICS.index(metric) if metric in METRICS else len(METRICS), metric)
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share in percent with one decimal."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row
-from ppa_plugin.evaluation.report.paper_tables import percent
+from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.files import read_lines
 
 _NUMBER = (int, float)

@@ -13,7 +13,7 @@ from ppa_plugin.evaluation.report.measured import Measured, for_tables
 from ppa_plugin.evaluation.report.methods import warnings
 from ppa_plugin.evaluation.report.sections import Report
 from ppa_plugin.evaluation.results import Result, read_results
-from ppa_plugin.evaluation.tables import Table, check_data, pivot, to_markdown, to_text
+from ppa_plugin.evaluation.tables import Table, check_data, pivot, to_text
 from ppa_plugin.files import write_beside
 
 EXAMPLE = """\
@@ -116,7 +116,7 @@ def _write_all(directory: Path, title: str, report: Report, sections: list[Secti
             _write(directory / f"{picture.name}.{form}", content)
     for grid in (block for block in blocks if isinstance(block, Grid) and not block.prose):
         _write(directory / "tables" / f"{grid.name}.tex", latex.fragment(grid).encode())
-    side_by_side = "\n\n".join(to_markdown(table) for table in tables)
+    side_by_side = "\n\n".join(markdown.side_by_side(table) for table in tables)
     text = f"# {markdown.escape(title)}\n\n{markdown.to_markdown(sections)}\n## Models side by side\n\n{side_by_side}\n"
     _write(directory / "results.md", text.encode())
     _write(directory / "results.csv", to_csv(report.measured, report.groups).encode())

@@ -1,6 +1,9 @@
 """A report as Markdown."""
 
+import re
+
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Picture, Section, shown_labels
+from ppa_plugin.evaluation.tables import Table, percent
 
 
 def to_markdown(sections: list[Section]) -> str:
@@ -35,6 +38,14 @@ def grid(table: Grid) -> str:
     return "\n".join([*text, *(f"\n{escape(note)}" for note in table.notes)])
 
 
+def side_by_side(table: Table) -> str:
+    """Models as columns, as on the terminal: targets, then means, under a heading."""
+    lines = [["target", *table.columns], *([label, *map(percent, values)] for label, values in table.rows())]
+    lines = [[escape(text) for text in line] for line in lines]
+    lines.insert(1, ["---", *["---:"] * len(table.columns)])
+    return "\n".join([f"### {escape(table.title)}", "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
 def cell(value: Cell) -> str:
     """`**<u>62.9</u>** ±0.4†`."""
     text = f"<u>{escape(value.text)}</u>" if value.underline else escape(value.text)
@@ -47,13 +58,5 @@ def escape(text: str) -> str:
     for character in "\\`*[]|#":
         text = text.replace(character, f"\\{character}")
     # an underscore inside a word, as in tur_Latn, is text
-    text = " ".join(_outer_underscores(word) for word in text.split(" "))
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ").replace("\r", " ")
-
-
-def _outer_underscores(word: str) -> str:
-    inner = word.strip("_")
-    if inner == word or not inner:
-        return word.replace("_", "\\_")
-    start = len(word) - len(word.lstrip("_"))
-    return "\\_" * start + inner + "\\_" * (len(word) - start - len(inner))

@@ -10,6 +10,7 @@ from ppa_plugin.evaluation.report import significance
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row, slug
 from ppa_plugin.evaluation.report.groups import Group, sources_of
 from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
+from ppa_plugin.evaluation.tables import percent
 
 # Tasks that share a table: a page holds three tasks from four sources.
 FAMILIES = {
@@ -33,11 +34,6 @@ class Block:
     def part(self, column: Column) -> list[Column]:
         """The columns that differ from `column` in the source only."""
         return [other for other in self.columns if other[:2] == column[:2]]
-
-
-def percent(value: float | None) -> str:
-    """A share in percent with one decimal."""
-    return MISSING if value is None else f"{100 * value:.1f}"
 
 
 def main_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[Block]:

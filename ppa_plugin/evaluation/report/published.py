@@ -9,7 +9,7 @@ from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, slug
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, source_order
 from ppa_plugin.evaluation.report.measured import Column, Measured
-from ppa_plugin.evaluation.report.paper_tables import percent
+from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.files import read_lines
 
 FIELDS = ("group", "table", "task", "metric", "model", "source", "target", "value")

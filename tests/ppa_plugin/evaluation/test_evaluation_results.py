@@ -6,8 +6,9 @@ import pytest
 from made_up_results import result
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.report.markdown import side_by_side
 from ppa_plugin.evaluation.results import append_results, read_results
-from ppa_plugin.evaluation.tables import pivot, to_markdown, to_text
+from ppa_plugin.evaluation.tables import pivot, to_text
 
 FIELDS = ["model", "model_path", "model_sha256", "task", "source", "target", "seed", "metric", "value", "n", "layer"]
 FIELDS += ["pool", "data_sha256", "config", "version"]
@@ -59,7 +60,7 @@ def test_models_side_by_side_with_means_over_targets_that_both_have():
     means = table.means()
     assert means["mean (3)"] == pytest.approx({"base": 0.3, "aligned": 0.4})
     assert means["mean, non-Latin script (2)"] == pytest.approx({"base": 0.15, "aligned": 0.35})
-    assert "| kor_Hang | 90.0 | – |" in to_markdown(table)
+    assert "| kor_Hang | 90.0 | – |" in side_by_side(table)
     assert to_text(table).splitlines()[0] == "bible, from eng_Latn, top10"
     assert len({len(line) for line in to_text(table).splitlines()[1:]}) == 1
 

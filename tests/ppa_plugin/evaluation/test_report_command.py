@@ -12,6 +12,7 @@ from made_up_results import GROUPS, matrix, result
 
 from ppa_plugin.evaluation import report
 from ppa_plugin.evaluation.plots import INK
+from ppa_plugin.evaluation.report.markdown import escape
 from ppa_plugin.evaluation.results import append_results
 
 EVIL = '<script src="https://example.org/x.js">&"\'_*|$x$'
@@ -252,3 +253,9 @@ def test_remarks_name_what_the_tables_leave_out(tmp_path, capsys):
     assert "In no group, so in no table: deu_Latn" in notes
     assert "Nothing was measured on group two." in notes
     assert f"base stands for 2 different sets of weights ({'a' * 12}, {'b' * 12})" in notes
+
+
+def test_markdown_shows_names_as_they_are():
+    assert escape("tur_Latn, a_b_c") == "tur_Latn, a_b_c"
+    assert escape("_x_ a__b ,_y") == "\\_x\\_ a\\_\\_b ,\\_y"
+    assert escape("*a* `b` <b>&[c](d)|#\n") == "\\*a\\* \\`b\\` &lt;b&gt;&amp;\\[c\\](d)\\|\\# "

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy
@@ -100,37 +101,43 @@ def _head_tasks(axes, columns: list[Column]) -> None:
 
 def step_curves(results: Iterable[Result], measured: Measured, group: Group, baseline: str | None) -> list[Picture]:
     """Accuracy against training step for models measured at several steps, a plot a task; the baseline as a line."""
-    series = _series(results, step_of)
     pictures = []
-    for task, metric in _mains(series):
-        curves = {}
-        for model, found in series[task, metric].items():
-            curves |= _curves(found, group, model, step_of)
-        curves = {key: curve for key, curve in curves.items() if len(curve) > 1}
-        if curves:
-            levels = _baseline_levels(measured, group, baseline, task, metric, [source for _, source in curves])
-            title = f"{group.name}: {task} by training step"
-            files = _line_panels(curves, "training step", f"{metric} (%)", levels, baseline)
-            note = "Mean over the targets that no step of a curve lacks, and over seeds where there are several."
-            pictures.append(Picture(slug(group.name, task, metric, "steps"), title, note, files))
+    for (task, metric), lines in _curves(results, group, step_of).items():
+        levels = {}
+        for source, targets in lines.targets.items():
+            column = Column(task, metric, source)
+            if baseline is not None and all(measured.cell(baseline, column, target) for target in targets):
+                levels[source] = measured.mean(baseline, column, targets)[0]
+        files = _line_panels(lines.curves, "training step", f"{metric} (%)", levels, baseline)
+        title = f"{group.name}: {task} by training step"
+        note = f"Mean over the targets that no step of any line lacks: {lines.counts()}."
+        pictures.append(Picture(slug(group.name, task, metric, "steps"), title, note, files))
     return pictures
 
 
 def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
     """Accuracy at each layer for models measured at several, a plot a task."""
-    series = _series(results, lambda result: result.layer)
     pictures = []
-    for task, metric in _mains(series):
-        curves = {}
-        for model, found in series[task, metric].items():
-            curves |= _curves(found, group, model, lambda result: result.layer)
-        curves = {key: curve for key, curve in curves.items() if len(curve) > 1}
-        if curves:
-            title = f"{group.name}: {task} by layer"
-            files = _line_panels(curves, "layer", f"{metric} (%)")
-            note = "Mean over the targets that no layer of a curve lacks; layer 0: the embeddings."
-            pictures.append(Picture(slug(group.name, task, metric, "layers"), title, note, files))
+    for (task, metric), lines in _curves(results, group, lambda result: result.layer).items():
+        files = _line_panels(lines.curves, "layer", f"{metric} (%)")
+        title = f"{group.name}: {task} by layer"
+        note = f"Mean over the targets that no layer of any line lacks: {lines.counts()}. Layer 0: the embeddings."
+        pictures.append(Picture(slug(group.name, task, metric, "layers"), title, note, files))
     return pictures
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The curves of one task by (model, source), all those of a source over the same targets."""
+
+    curves: dict[tuple[str, str], Curve]
+    targets: dict[str, list[str]]
+
+    def counts(self) -> str:
+        """How many targets stand behind the lines."""
+        return ", ".join(
+            f"{len(self.targets[source])} from {source}" for source in sorted(self.targets, key=source_order)
+        )
 
 
 def _series(
@@ -157,34 +164,42 @@ def _mains(series: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _curves(
-    results: list[Result], group: Group, model: str, place: Callable[[Result], int | None]
-) -> dict[tuple[str, str], Curve]:
-    """Curves of one model by (model, source), over the targets of the group that no place on the curve lacks."""
-    values: dict[str, dict[int, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    wanted = set(group.targets(result.target for result in results))
-    for result in results:
-        if result.target in wanted:
-            values[result.source][place(result)][result.target].append(result.value)
-    curves = {}
-    for source, places in values.items():
-        common = set.intersection(*(set(targets) for targets in places.values()))
-        if common:
-            curves[model, source] = {
-                at: fmean(fmean(targets[target]) for target in sorted(common)) for at, targets in sorted(places.items())
-            }
-    return curves
+    results: Iterable[Result], group: Group, place: Callable[[Result], int | None]
+) -> dict[tuple[str, str], Lines]:
+    """Lines with two places or more of every task's main metric, over the targets of the group that all of them have."""
+    found = {}
+    series = _series(results, place)
+    for task, metric in _mains(series):
+        curves, targets = {}, {}
+        for source, models in _by_source(series[task, metric], group, place).items():
+            common = set.intersection(*(set(cells) for places in models.values() for cells in places.values()))
+            if common:
+                targets[source] = sorted(common)
+                for model, places in models.items():
+                    means = {
+                        at: fmean(fmean(cells[t]) for t in targets[source]) for at, cells in sorted(places.items())
+                    }
+                    curves[model, source] = means
+        if curves:
+            found[task, metric] = Lines(curves, targets)
+    return found
 
 
-def _baseline_levels(
-    measured: Measured, group: Group, baseline: str | None, task: str, metric: str, sources: list[str]
-) -> dict[str, float]:
-    levels = {}
-    for source in sources:
-        column = Column(task, metric, source)
-        targets = group.targets(measured.targets.get(column, ()))
-        if baseline is not None and targets and all(measured.cell(baseline, column, t) for t in targets):
-            levels[source] = measured.mean(baseline, column, targets)[0]
-    return levels
+def _by_source(
+    series: dict[str, list[Result]], group: Group, place: Callable[[Result], int | None]
+) -> dict[str, dict[str, dict[int, dict[str, list[float]]]]]:
+    """Values by source, model, place and target; models with a single place are left out."""
+    values: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
+    for model, results in series.items():
+        wanted = set(group.targets(result.target for result in results))
+        for result in results:
+            if result.target in wanted:
+                values[result.source][model][place(result)][result.target].append(result.value)
+    several = {
+        source: {model: places for model, places in models.items() if len(places) > 1}
+        for source, models in values.items()
+    }
+    return {source: models for source, models in several.items() if models}
 
 
 def _line_panels(

@@ -1,6 +1,6 @@
 """What a report is made of, before it becomes Markdown, LaTeX or HTML: sections of tables, pictures and text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MISSING = "–"
 
@@ -73,6 +73,22 @@ def shown_labels(rows: tuple[Row, ...]) -> list[tuple[str, ...]]:
         shown.append(("",) * same + row.labels[same:])
         above = row.labels
     return shown
+
+
+def with_unique_names(sections: list[Section]) -> list[Section]:
+    """The sections, their tables and pictures renamed where two share a name, as those of `a b` and `a+b` would."""
+    used: set[tuple[type, str]] = set()
+    return [replace(section, blocks=tuple(_unique(block, used) for block in section.blocks)) for section in sections]
+
+
+def _unique(block: Grid | Picture | str, used: set[tuple[type, str]]) -> Grid | Picture | str:
+    if isinstance(block, str):
+        return block
+    name, number = block.name, 2
+    while (type(block), name.lower()) in used:  # some file systems take a name in capitals for the same
+        name, number = f"{block.name}_{number}", number + 1
+    used.add((type(block), name.lower()))
+    return replace(block, name=name)
 
 
 def slug(*parts: str) -> str:

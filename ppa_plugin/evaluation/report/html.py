@@ -28,19 +28,19 @@ def page(title: str, summary: str, sections: list[Section]) -> str:
     """The whole page. All text is escaped, pictures are inline SVG."""
     parts = [_HEAD.format(title=escape(title), style=STYLE), f"<header>\n<h1>{escape(title)}</h1>"]
     parts += [f'<p class="lead">{escape(summary)}</p>\n</header>', _contents(sections), "<main>"]
-    parts += [_section(section) for section in sections]
+    parts += [_section(section, number) for number, section in enumerate(sections, 1)]
     return "\n".join([*parts, "</main>\n</body>\n</html>\n"])
 
 
 def _contents(sections: list[Section]) -> str:
     lines = ['<nav aria-label="Contents">\n<h2>Contents</h2>\n<ol>']
-    for section in sections:
+    for number, section in enumerate(sections, 1):
         titled = [block for block in section.blocks if not isinstance(block, str)]
         inner = "".join(
             f'<li><a href="#{_anchor(block)}">{escape(_short(block, section))}</a></li>' for block in titled
         )
         inner = f"<ol>{inner}</ol>" if inner and not section.folded else ""
-        lines.append(f'<li><a href="#{_section_anchor(section)}">{escape(section.title)}</a>{inner}</li>')
+        lines.append(f'<li><a href="#{_section_anchor(section, number)}">{escape(section.title)}</a>{inner}</li>')
     return "\n".join([*lines, "</ol>\n</nav>"])
 
 
@@ -49,21 +49,21 @@ def _short(block: Grid | Picture, section: Section) -> str:
     return block.title.removeprefix(f"{section.title}: ")
 
 
-def _section_anchor(section: Section) -> str:
-    return f"section-{slug(section.title)}"
+def _section_anchor(section: Section, number: int) -> str:
+    return f"section-{number}-{slug(section.title)}"
 
 
 def _anchor(block: Grid | Picture) -> str:
     return f"{'table' if isinstance(block, Grid) else 'plot'}-{slug(block.name)}"
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, number: int) -> str:
     blocks = "\n".join(_block(block, section) for block in section.blocks)
     heading = f"<h2>{escape(section.title)}</h2>"
     if section.folded:
         summary = f"{len(section.blocks)} {'tables' if _tables_only(section) else 'plots'}"
         blocks = f"<details>\n<summary>{summary}</summary>\n{blocks}\n</details>"
-    return f'<section id="{_section_anchor(section)}">\n{heading}\n{blocks}\n</section>'
+    return f'<section id="{_section_anchor(section, number)}">\n{heading}\n{blocks}\n</section>'
 
 
 def _tables_only(section: Section) -> bool:

@@ -1,7 +1,7 @@
 """The report's sections, in the order in which a paper would have them."""
 
 from ppa_plugin.evaluation.report import analysis, methods, paper_tables, published
-from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug
+from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
 from ppa_plugin.evaluation.report.measured import Measured, one_layer, step_of
 from ppa_plugin.evaluation.results import Result
@@ -76,7 +76,7 @@ class Report:
             Section("Bars, target by target", tuple(bars), folded=True),
             Section("How it was measured", tuple(methods.method_tables(self.results))),
         ]
-        return [section for section in sections if section.blocks]
+        return with_unique_names([section for section in sections if section.blocks])
 
     def _group_section(self, group: Group) -> Section:
         from ppa_plugin.evaluation.report.figures import gain_maps

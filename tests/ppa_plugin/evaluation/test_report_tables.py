@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_up_results import GROUPS, SOURCES, matrix, result
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, shown_labels, slug
+from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, Section, shown_labels, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups, sources_of
 from ppa_plugin.evaluation.report.long_csv import FIELDS, to_csv
 from ppa_plugin.evaluation.report.measured import Column, Measured, for_tables, one_layer
@@ -250,6 +250,14 @@ def test_the_later_of_two_measurements_counts_in_every_table():
 def test_labels_stand_once():
     rows = (Row(("a", "x"), (), rule=True), Row(("a", "y"), ()), Row(("b", "y"), ()), Row(("b", "x"), (), rule=True))
     assert shown_labels(rows) == [("a", "x"), ("", "y"), ("b", "y"), ("b", "x")]
+
+
+def test_what_shares_a_name_is_renamed():
+    grids = [Grid(name, "t", (), (), ()) for name in ("a", "b", "A", "a")]
+    first, second = with_unique_names([Section("s", tuple(grids[:3])), Section("s", ("text", grids[3]))])
+    assert [block.name for block in first.blocks] == ["a", "b", "A_2"]
+    assert second.blocks[0] == "text"
+    assert second.blocks[1].name == "a_3"
 
 
 def test_names_of_files_lead_nowhere_else():

@@ -64,3 +64,8 @@ def same_language(code: str, other: str) -> bool:
 def is_latin(code: str) -> bool:
     """Whether a language of this code is written in the Latin script."""
     return code.endswith("_Latn")
+
+
+def script_of(code: str) -> str:
+    """The script of a language's code: `Latn` of `tur_Latn`."""
+    return code.rpartition("_")[2]

@@ -8,9 +8,14 @@ from ppa_plugin.evaluation.codes import canonical
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """--model, --name, --device."""
+    add_named_model_flags(parser)
+    parser.add_argument("--device", default=None, help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+
+
+def add_named_model_flags(parser: argparse.ArgumentParser) -> None:
+    """--model, --name."""
     parser.add_argument("--model", required=True, metavar="HF_DIR", help="a Hugging Face directory or hub name")
     parser.add_argument("--name", help="what tables call the model (default: the directory's base name)")
-    parser.add_argument("--device", default=None, help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
 
 
 def add_data_flags(parser: argparse.ArgumentParser, tasks: tuple[str, ...], source_help: str, target_help: str) -> None:
@@ -24,6 +29,11 @@ def add_data_flags(parser: argparse.ArgumentParser, tasks: tuple[str, ...], sour
 def add_output_flag(parser: argparse.ArgumentParser) -> None:
     """--output."""
     parser.add_argument("--output", required=True, metavar="results.jsonl", help="file to append the results to")
+
+
+def add_analysis_flag(parser: argparse.ArgumentParser) -> None:
+    """--output, of the commands that explain figures."""
+    parser.add_argument("--output", required=True, metavar="analysis.jsonl", help="file to append the records to")
 
 
 def languages(text: str) -> list[str]:
@@ -40,6 +50,23 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return int(text)
+
+
+def layers(text: str) -> list[int] | str:
+    """`8`, `0,4,8` or `all`: the layers named, each once, or "all"."""
+    parts = [part.strip() for part in text.split(",")]
+    if parts == ["all"]:
+        return "all"
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def device_or_default(name: str | None) -> str:

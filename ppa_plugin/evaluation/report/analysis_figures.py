@@ -1,8 +1,9 @@
 """Plots of the analyses: script probe by layer, sentence vectors in two dimensions coloured by script."""
 
 from ppa_plugin.evaluation import plots
+from ppa_plugin.evaluation.codes import script_of
 from ppa_plugin.evaluation.plots import plt
-from ppa_plugin.evaluation.report.analysis import probe_curves
+from ppa_plugin.evaluation.report.analysis_tables import names, probe_curves
 from ppa_plugin.evaluation.report.grid import Picture
 
 
@@ -19,7 +20,7 @@ def probe_plot(records: list[dict]) -> list[Picture]:
                 list(curve), values, marker="o", markersize=3, linewidth=1.3, color=plots.colour(place), label=name
             )
         for number, chance in enumerate(sorted({record["chance"] for record in records})):
-            label = "largest script" if number == 0 else None
+            label = "chance" if number == 0 else None
             axes.axhline(100 * chance, color=plots.GREY, linewidth=1, linestyle="--", label=label)
         axes.set_xlabel("layer")
         axes.set_ylabel("accuracy of the probe (%)")
@@ -34,22 +35,23 @@ def projection_plot(records: list[dict]) -> list[Picture]:
     """Sentence vectors of the models side by side, coloured by script; a row of panels a layer."""
     if not records:
         return []
-    models = list(dict.fromkeys(record["model"] for record in records))
+    panels = list(dict.fromkeys(names(records)))
     layers = sorted({record["layer"] for record in records})
     scripts = sorted({script_of(label) for record in records for label in record["labels"]})
     with plt.rc_context(plots.STYLE):
         figure, axes = plt.subplots(
             len(layers),
-            len(models),
-            figsize=(max(4.2, 0.6 + 3.1 * len(models)), 0.7 + 3.0 * len(layers)),
+            len(panels),
+            figsize=(max(4.2, 0.6 + 3.1 * len(panels)), 0.7 + 3.0 * len(layers)),
             squeeze=False,
             layout="constrained",
         )
         for panel in axes.flat:
             panel.set_visible(False)
-        for record in records:
-            panel = axes[layers.index(record["layer"]), models.index(record["model"])]
+        for name, record in zip(names(records), records, strict=True):
+            panel = axes[layers.index(record["layer"]), panels.index(name)]
             _scatter(panel, record, scripts)
+            panel.set_title(f"{name}, layer {record['layer']}")
         handles = [
             plt.Line2D([], [], linestyle="", marker="o", markersize=5, color=plots.colour(i))
             for i in range(len(scripts))
@@ -67,13 +69,7 @@ def _scatter(panel, record: dict, scripts: list[str]) -> None:
         points = [p for p, label in zip(record["points"], record["labels"], strict=True) if script_of(label) == script]
         if points:
             panel.scatter(*zip(*points, strict=True), s=7, linewidths=0, alpha=0.65, color=plots.colour(place))
-    panel.set_title(f"{record['model']}, layer {record['layer']}")
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(True)
     panel.spines[:].set_color(plots.GREY)
-
-
-def script_of(label: str) -> str:
-    """The script of a language code; the label itself where it is none."""
-    return label.rpartition("_")[2]

@@ -166,7 +166,7 @@ def _mains(series: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 def _curves(
     results: Iterable[Result], group: Group, place: Callable[[Result], int | None]
 ) -> dict[tuple[str, str], Lines]:
-    """Lines with two places or more of every task's main metric, over the targets of the group that all of them have."""
+    """Lines of two places or more by task and main metric, over those targets of the group that all of them have."""
     found = {}
     series = _series(results, place)
     for task, metric in _mains(series):

@@ -1,6 +1,6 @@
 """The report's sections, in the order in which a paper would have them."""
 
-from ppa_plugin.evaluation.report import analysis, methods, paper_tables, published
+from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, published
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
 from ppa_plugin.evaluation.report.measured import Measured, one_layer, step_of
@@ -30,7 +30,7 @@ class Report:
         self.groups = read_groups(groups) if groups else [EVERYTHING]
         self.baseline, self.layer = baseline, layer
         self.published = published.read_published(paper) if paper else []
-        self.analysis = analysis.read_analysis(records)
+        self.analysis = analysis_tables.read_by_kind(records)
         self.remarks = [*notes, *self._group_remarks()]
 
     def _group_remarks(self) -> list[str]:
@@ -109,7 +109,7 @@ class Report:
     def _analysis_blocks(self) -> list[Grid | Picture]:
         from ppa_plugin.evaluation.report.analysis_figures import probe_plot, projection_plot
 
-        grids = analysis.vocabulary_tables(self.analysis["vocabulary"])
-        probe = analysis.script_table(self.analysis["scripts"])
-        pictures = probe_plot(self.analysis["scripts"]) + projection_plot(self.analysis["projection"])
+        grids = analysis_tables.vocabulary_tables(self.analysis.get("vocabulary", []))
+        probe = analysis_tables.script_table(self.analysis.get("scripts", []))
+        pictures = probe_plot(self.analysis.get("scripts", [])) + projection_plot(self.analysis.get("projection", []))
         return [*grids, *([probe] if probe else []), *pictures]

@@ -38,8 +38,9 @@ def files(tmp_path_factory):
     (directory / "paper.csv").write_text(
         "group,table,task,metric,model,source,target,value\nmed,Table 2,bible,top10,base,eng_Latn,tur_Latn,33.3\n"
     )
-    probe = {"kind": "scripts", "model": "base", "accuracy": 0.9, "chance": 0.4, "scripts": {"Grek": 3}, "pool": "all"}
-    points = {"points": [[0, 1.5], [2, 3]], "labels": ["ell_Grek", "tur_Latn"], "method": "pca", "layer": 1}
+    every = {"model_sha256": "a", "data_sha256": "b", "version": "0.1.0", "pool": "all"}
+    probe = {"kind": "scripts", "model": "base", **every, "accuracy": 0.9, "chance": 0.4, "scripts": {"Grek": 3}}
+    points = {"points": [[0, 1.5], [2, 3]], "labels": ["ell_Grek", "tur_Latn"], "method": "pca", "layer": 1, **every}
     records = [{**probe, "layer": 0}, {**probe, "layer": 1}, {"kind": "projection", "model": EVIL, **points}]
     (directory / "analysis.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return directory

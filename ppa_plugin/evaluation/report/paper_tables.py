@@ -256,11 +256,22 @@ def _shared_notes(measured: Measured, block: Block) -> list[str]:
     ]
     sets = target_sets(measured, block)
     notes = [f"Sources: {'; '.join(meanings)}."] if meanings else []
+    notes.append(_seeds(measured, block))
     notes.append(
         f"A {ALL} is over the targets that no model lacks from that source"
         + (f"; {SHARED}: that no model lacks from any source of the task." if SHARED in sets else ".")
     )
     return notes
+
+
+def _seeds(measured: Measured, block: Block) -> str:
+    """How many seeds stand behind the cells of each task, empty where nothing is drawn."""
+    counts: dict[str, set[int]] = defaultdict(set)
+    for (_, column, target), cell in measured.items():
+        if column in block.columns and target in block.targets and None not in cell.values:
+            counts[column.task].add(len(cell.values))
+    parts = [f"{task} {min(found)}" + (f" to {max(found)}" if len(found) > 1 else "") for task, found in counts.items()]
+    return f"Seeds a cell: {', '.join(parts)}." if parts else ""
 
 
 def _with_tasks(source: str, tasks: Iterable[str], several: bool) -> str:

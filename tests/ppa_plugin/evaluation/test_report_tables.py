@@ -112,6 +112,15 @@ def test_the_spread_of_a_mean_is_over_seeds(results, blocks):
         assert cells[ALL, "base"][place].spread == f"{100 * stdev(means):.1f}"
 
 
+def test_the_number_of_seeds_is_said(results, blocks):
+    measured, found = blocks
+    assert "Seeds a cell: ner 3." in main_table(measured, found["med_tagging"]).notes
+    assert not any("Seeds" in note for note in main_table(measured, found["med_retrieval"]).notes)
+    fewer = Measured([r for r in results if r.seed != 44 or r.model != "other"])
+    (block,) = [b for b in main_blocks(fewer, GROUP_LIST[0], GROUP_LIST) if b.name == "med_tagging"]
+    assert "Seeds a cell: ner 2 to 3." in main_table(fewer, block).notes
+
+
 def test_best_model_of_a_column_and_best_source_of_a_model(blocks):
     measured, found = blocks
     for block in found.values():

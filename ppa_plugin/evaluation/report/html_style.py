@@ -41,7 +41,7 @@ figcaption { margin: 0 0 .5rem; font-size: 1.02rem; font-weight: 600; overflow-w
 .notes { margin-top: .55rem; max-width: 52rem; color: var(--quiet); font-size: .8rem; line-height: 1.5; }
 .notes p { margin: 0; }
 table {
-  border-collapse: collapse; border-block: 1.5px solid var(--ink);
+  border-collapse: separate; border-spacing: 0; border-block: 1.5px solid var(--ink);
   font-size: .82rem; line-height: 1.35; font-variant-numeric: tabular-nums lining-nums;
 }
 th, td { padding: .22rem .55rem; text-align: right; vertical-align: baseline; white-space: nowrap; font-weight: 400; }
@@ -51,7 +51,8 @@ th.span { color: var(--ink); text-align: center; border-bottom: 1px solid var(--
 .start { padding-left: 1.1rem; }
 th.stub, td.stub { text-align: left; }
 th.stub { background: var(--paper); }
-th.first { position: sticky; left: 0; z-index: 1; font-weight: 500; vertical-align: top; }
+th.first { position: sticky; left: 0; z-index: 1; font-weight: 500; }
+thead th.first { vertical-align: bottom; }
 @media (max-width: 40rem) {
   body { padding-top: 1.5rem; }
   h1 { font-size: 1.6rem; }

@@ -65,24 +65,6 @@ def decode_lines(lines: Iterable[bytes], path: str | Path) -> Iterator[str]:
         raise UserError(f"{path}, line {number}: not valid UTF-8 ({error.reason}); convert the file to UTF-8") from None
 
 
-def append_text(path: str | Path, text: str) -> None:
-    """Append lines to a file, creating it if need be: all in one write, so that commands may share a file.
-
-    A last line that some other program left without its end is not continued. Raises `UserError` where the file cannot
-    be written.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+", buffering=0) as handle:
-            if handle.tell():
-                handle.seek(-1, os.SEEK_END)
-                text = text if handle.read(1) == b"\n" else "\n" + text
-            handle.write(text.encode("utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-
-
 def sha256(path: str | Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as handle:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.json_lines import append_json_lines
 from ppa_plugin.evaluation.model import Model
-from ppa_plugin.files import append_text, read_lines
+from ppa_plugin.files import read_lines
 
 Record = dict[str, Any]
 
@@ -57,7 +58,7 @@ def record(kind: str, model: Model, data_sha256: str, **values: Any) -> Record:
 
 def append_analysis(path: str | Path, records: Iterable[Record]) -> None:
     """Append records to a file, creating it if need be, in one write. Raises `UserError` where that fails."""
-    append_text(path, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in records))
+    append_json_lines(path, records)
 
 
 def read_analysis(path: str | Path) -> list[Record]:

@@ -1,15 +1,13 @@
 """The results file: one JSON object a line, the same fields for every task."""
 
-import fcntl
 import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.json_lines import append_json_lines, is_json
 
 
 @dataclass(frozen=True)
@@ -34,77 +32,8 @@ class Result:
 
 
 def append_results(path: str | Path, results: Iterable[Result]) -> None:
-    """Append results to a file, creating it if need be: all lines or none, so that commands may share a file.
-
-    The file is locked meanwhile, because appending from two machines to a file on NFS is not atomic by itself. A last
-    line that some other program left without its end is not continued. Raises `UserError` where the file cannot be
-    written; it then stays as it was.
-    """
-    lines = "".join(json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in results).encode("utf-8")
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+", buffering=0) as handle, _locked(handle) as alone:
-            end = handle.seek(0, os.SEEK_END)
-            if end and _last_byte(handle) != b"\n":
-                lines = b"\n" + lines
-            try:
-                # one write, but where the disk fills up: only then does the loop turn, and the next write says so
-                while lines:
-                    lines = lines[handle.write(lines) :]
-                os.fsync(handle.fileno())
-            except OSError:
-                if alone:
-                    handle.truncate(end)
-                raise
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-
-
-def drop_torn_line(path: str | Path) -> bool:
-    """Take away a last line that a killed writer left half done; whether there was one. No file is no error.
-
-    A last line that lacks nothing but its end gets it. Raises `UserError` where the file cannot be read and written.
-    """
-    try:
-        with open(path, "rb+", buffering=0) as handle, _locked(handle):
-            if not handle.seek(0, os.SEEK_END) or _last_byte(handle) == b"\n":
-                return False
-            handle.seek(0)
-            whole, _, last = handle.read().rpartition(b"\n")
-            if _is_json(last):
-                handle.write(b"\n")
-                return False
-            handle.truncate(len(whole) + 1 if whole else 0)
-            return True
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-
-
-@contextmanager
-def _locked(handle: IO[bytes]) -> Iterator[bool]:
-    """Hold the file's lock, released as it closes; False where the file system has none, as some Lustre mounts."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError:
-        yield False
-    else:
-        yield True
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
-def _last_byte(handle: IO[bytes]) -> bytes:
-    handle.seek(-1, os.SEEK_END)
-    return handle.read(1)
+    """Append results to a file: all lines or none. Raises `UserError` where the file cannot be written."""
+    append_json_lines(path, map(asdict, results))
 
 
 def read_results(path: str | Path) -> list[Result]:
@@ -122,7 +51,7 @@ def numbered_results(path: str | Path, being_written: bool = False) -> list[tupl
     try:
         content = Path(path).read_bytes()
         whole, _, last = content.rpartition(b"\n")
-        text = (whole if being_written and not _is_json(last) else content).decode("utf-8")
+        text = (whole if being_written and not is_json(last) else content).decode("utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:

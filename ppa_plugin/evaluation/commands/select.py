@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     from ppa_plugin.convert.output import check_free
     from ppa_plugin.convert.to_hf import HF_FILES
     from ppa_plugin.evaluation import checkpoints, retrieve
+    from ppa_plugin.evaluation.json_lines import drop_torn_line
     from ppa_plugin.evaluation.readers import RetrievalSet
-    from ppa_plugin.evaluation.results import drop_torn_line
     from ppa_plugin.evaluation.series import Measurement, Series
     from ppa_plugin.evaluation.workers import attempt
 

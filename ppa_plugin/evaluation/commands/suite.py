@@ -66,7 +66,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plan, measure what is missing, report; the exit code."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
-    from ppa_plugin.evaluation.results import drop_torn_line
+    from ppa_plugin.evaluation.json_lines import drop_torn_line
     from ppa_plugin.evaluation.suite_file import load_suite
     from ppa_plugin.evaluation.suite_plan import Finished, Planner, array_share
 

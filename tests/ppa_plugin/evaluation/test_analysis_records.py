@@ -53,9 +53,9 @@ def test_all_records_are_one_write(tmp_path, monkeypatch):
     from ppa_plugin.evaluation import analysis
 
     written = []
-    monkeypatch.setattr(analysis, "append_text", lambda path, text: written.append(text))
+    monkeypatch.setattr(analysis, "append_json_lines", lambda path, records: written.append(records))
     append_analysis(tmp_path / "analysis.jsonl", [scripts(), scripts(layer=9)])
-    assert [text.count("\n") for text in written] == [2]
+    assert written == [[scripts(), scripts(layer=9)]]
 
 
 def test_the_later_record_of_a_measurement_counts():

@@ -6,7 +6,8 @@ import multiprocessing
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.results import Result, append_results, drop_torn_line, numbered_results, read_results
+from ppa_plugin.evaluation.json_lines import drop_torn_line
+from ppa_plugin.evaluation.results import Result, append_results, numbered_results, read_results
 
 
 def made_up(seed: int, metric: str = "macro_f1") -> Result:

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The run of the authors' released code, where it differs from the paper: half the weight of SEQ and no gradient through
+# its gather, 1/W of it on W GPUs; long TLM sequences cut at their end; no weight decay.
+set -euo pipefail
+EXAMPLES=$(cd "$(dirname "$0")/.." && pwd)
+: "${GROUP:=mediterranean_amharic_farsi}"
+HERE=$EXAMPLES/$GROUP
+. "$EXAMPLES/settings.sh"
+
+CHECKPOINTS=$RUN/released/checkpoints "$HERE/3_train.sh" --seq-weight 0.5 --seq-gather detached \
+    --tlm-truncation right --weight-decay 0.0 --clip-norm 1.0 --tensorboard-logdir "$RUN/released/tensorboard" "$@"

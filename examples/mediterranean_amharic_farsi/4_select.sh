@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Ranks the checkpoints, one every 2,000 updates, by top-10 retrieval on Tatoeba from English.
+set -euo pipefail
+HERE=$(cd "$(dirname "$0")" && pwd)
+. "$HERE/../settings.sh"
+
+reads "$CHECKPOINTS" "$EVAL/tatoeba"
+writes "$RUN/selection.jsonl"
+ppa-evaluate select --checkpoints "$CHECKPOINTS" --data "$EVAL/tatoeba" --output "$RUN/selection.jsonl" "$@"

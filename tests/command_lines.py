@@ -1,0 +1,150 @@
+"""The project's commands, each with the parser that it really has: does it take this line?"""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fairseq import options
+from fairseq.dataclass.initialize import hydra_init
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+from ppa_preprocess import cli as preprocess
+from torch.distributed.run import get_args_parser
+
+from ppa_plugin.convert import cli as convert
+from ppa_plugin.evaluation import cli as evaluate
+from ppa_plugin.evaluation import report
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = str(ROOT / "ppa_plugin")
+_PARSERS = {
+    "ppa-preprocess": preprocess._parser,
+    "ppa-convert": convert._parser,
+    "ppa-evaluate": evaluate._parser,
+    "ppa-report": report._parser,
+    "torchrun": get_args_parser,
+}
+COMMANDS = (*_PARSERS, "ppa-user-dir", "fairseq-train", "fairseq-hydra-train", "make")
+_SHIM = """\
+#!/usr/bin/env bash
+printf '%s\\0' "$(basename "$0")" "$@" >> "$RECORD"
+printf '\\0' >> "$RECORD"
+case $(basename "$0") in
+    ppa-user-dir) echo "$PLUGIN" ;;
+    srun) shift "${SRUN_FLAGS:-0}"; exec "$@" ;;
+esac
+"""
+
+
+def parse(line: list[str]) -> Namespace | DictConfig | None:
+    """Parse a command's arguments as the command does; `AssertionError` with its own words where it refuses them."""
+    name, *arguments = line
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return _parse(name, arguments)
+    except SystemExit as end:
+        assert end.code == 0, f"{' '.join(line)}\n{said.getvalue()}"
+        return None  # --help
+
+
+def _parse(name: str, arguments: list[str]) -> Namespace | DictConfig | None:
+    if name == "make":
+        return _make(arguments)
+    if name == "ppa-user-dir":
+        assert not arguments
+        return None
+    if name == "fairseq-train":
+        return options.parse_args_and_arch(options.get_training_parser(), input_args=arguments)
+    if name == "fairseq-hydra-train":
+        return _compose(arguments)
+    parsed = _PARSERS[name]().parse_args(arguments)
+    if name == "ppa-preprocess":
+        _needs(parsed)
+    return parsed
+
+
+def _needs(parsed: Namespace) -> None:
+    """What ppa-preprocess asks for after parsing."""
+    given = {key for key, value in vars(parsed).items() if value is not None}
+    one_file = parsed.step == "romanize" and parsed.config is None
+    needed = {"input", "output"} if one_file else {*preprocess._NEEDS[parsed.step]}
+    needed -= {"output"} if getattr(parsed, "dry_run", False) else set()
+    assert needed <= given, f"ppa-preprocess {parsed.step} lacks {needed - given}"
+
+
+def _compose(arguments: list[str]) -> DictConfig:
+    flags = dict(zip(arguments[0:4:2], arguments[1:4:2], strict=True))
+    assert flags.keys() == {"--config-dir", "--config-name"}
+    hydra_init(flags["--config-name"])
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(flags["--config-dir"], version_base="1.1"):
+        return compose(flags["--config-name"], overrides=arguments[4:])
+
+
+def _make(arguments: list[str]) -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for word in arguments:
+        variable, is_setting, _ = word.partition("=")
+        pattern = rf"\$[({{]{variable}\b|\b{variable} \?=" if is_setting else rf"^{word}:"
+        assert re.search(pattern, text, re.M), f"make knows no {word}"
+
+
+def flags_of(name: str, command: str | None = None) -> set[str]:
+    """Every flag that a command takes: of one of its sub-commands, or of them all."""
+    if name == "fairseq-train":
+        return set(_option_strings(_training_parser()))
+    parser = _PARSERS[name]()
+    choices = next((a.choices for a in parser._actions if isinstance(a.choices, dict)), {})
+    parsers = [choices[command]] if command in choices else [parser, *choices.values()]
+    return {flag for p in parsers for flag in _option_strings(p)}
+
+
+def _training_parser() -> ArgumentParser:
+    """fairseq's parser with the flags of the plugin, which it adds only while it parses."""
+    from fairseq.dataclass.utils import gen_parser_from_dataclass
+    from fairseq.optim.adam import FairseqAdamConfig
+    from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRScheduleConfig
+
+    from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
+    from ppa_plugin.model.architectures import TranslitXLMRConfig
+    from ppa_plugin.task import TranslitAlignmentConfig
+
+    parser = options.get_training_parser()
+    for config in (TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, TranslitXLMRConfig):
+        gen_parser_from_dataclass(parser, config())
+    for config in (FairseqAdamConfig, PolynomialDecayLRScheduleConfig):
+        group = ArgumentParser(conflict_handler="resolve")
+        gen_parser_from_dataclass(group, config())
+        parser._actions += group._actions
+    return parser
+
+
+def _option_strings(parser: ArgumentParser) -> list[str]:
+    return [flag for action in parser._actions for flag in action.option_strings]
+
+
+def record(directory: Path, script: Path, *arguments: str, names: tuple[str, ...] = (), **environment: str):
+    """Run `script` with stand-ins for all commands and return what each was called with, and the script's output."""
+    shims, calls = directory / "shims", directory / "calls"
+    shims.mkdir(exist_ok=True)
+    for name in (*COMMANDS, *names):
+        (shims / name).write_text(_SHIM, encoding="utf-8")
+        (shims / name).chmod(0o755)
+    calls.write_bytes(b"")
+    done = subprocess.run(
+        ["bash", str(script), *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}", "RECORD": str(calls), "PLUGIN": PLUGIN}
+        | environment,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("\0") for line in calls.read_text(encoding="utf-8").split("\0\0")[:-1]]
+    return lines, done.stdout

@@ -6,6 +6,7 @@ repository that is linked is copied, and equations become MathML.
 """
 
 import ast
+import html
 import posixpath
 import re
 from pathlib import Path
@@ -106,10 +107,10 @@ def _table_of_flags(file: str, name: str) -> str:
     for node in found.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call) and node.value.keywords:
             values = {keyword.arg: ast.unparse(keyword.value) for keyword in node.value.keywords}
-            default, meaning = values.get("default", ""), ast.literal_eval(values["metadata"])["help"]
-            flag = f"--{node.target.id.replace('_', '-')}"
+            default, meaning = values["default"].strip("'"), ast.literal_eval(values["metadata"])["help"]
+            flag = "data" if default == "MISSING" else f"--{node.target.id.replace('_', '-')}"
             shown = "" if default in ("None", "MISSING") else f"`{default}`"
-            rows.append(f"| `{flag}` | {shown} | {meaning.replace('<', '&lt;').replace('**', chr(92) + '*' * 2)} |")
+            rows.append(f"| `{flag}` | {shown} | {html.escape(meaning)} |")
     return "\n".join(rows)
 
 

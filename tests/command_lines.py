@@ -1,6 +1,7 @@
 """The project's commands, each with the parser that it really has: does it take this line?"""
 
 import contextlib
+import importlib
 import io
 import os
 import re
@@ -29,7 +30,7 @@ _PARSERS = {
     "ppa-report": report._parser,
     "torchrun": get_args_parser,
 }
-COMMANDS = (*_PARSERS, "ppa-user-dir", "fairseq-train", "fairseq-hydra-train", "make")
+COMMANDS = (*_PARSERS, "ppa-user-dir", "fairseq-train", "fairseq-hydra-train", "make", "dask")
 _SHIM = """\
 #!/usr/bin/env bash
 printf '%s\\0' "$(basename "$0")" "$@" >> "$RECORD"
@@ -56,6 +57,9 @@ def parse(line: list[str]) -> Namespace | DictConfig | None:
 def _parse(name: str, arguments: list[str]) -> Namespace | DictConfig | None:
     if name == "make":
         return _make(arguments)
+    if name == "dask":
+        _dask(arguments)
+        return None
     if name == "ppa-user-dir":
         assert not arguments
         return None
@@ -83,7 +87,7 @@ def _compose(arguments: list[str]) -> DictConfig:
     assert flags.keys() == {"--config-dir", "--config-name"}
     hydra_init(flags["--config-name"])
     GlobalHydra.instance().clear()
-    with initialize_config_dir(flags["--config-dir"], version_base="1.1"):
+    with initialize_config_dir(str(ROOT / flags["--config-dir"]), version_base="1.1"):
         return compose(flags["--config-name"], overrides=arguments[4:])
 
 
@@ -93,6 +97,13 @@ def _make(arguments: list[str]) -> None:
         variable, is_setting, _ = word.partition("=")
         pattern = rf"\$[({{]{variable}\b|\b{variable} \?=" if is_setting else rf"^{word}:"
         assert re.search(pattern, text, re.M), f"make knows no {word}"
+
+
+def _dask(arguments: list[str]) -> None:
+    command = importlib.import_module(f"distributed.cli.dask_{arguments[0]}").main
+    known = {option for parameter in command.params for option in parameter.opts}
+    given = {argument for argument in arguments if argument.startswith("--")}
+    assert given <= known, f"dask {arguments[0]} has no {given - known}"
 
 
 def flags_of(name: str, command: str | None = None) -> set[str]:

@@ -73,10 +73,8 @@ def on_page_markdown(markdown, page, config, files):
         target, anchor = _resolve(origin, match["target"])
         if target is None:
             return match[0]
-        if target.startswith("docs/"):
-            place = target.removeprefix("docs/")
-        else:
-            place = outside.get(target) or _as_text(target)
+        inside = target.removeprefix("docs/") if target.startswith("docs/") else None
+        place = inside or outside.get(target) or _as_text(target)
         return f"[{match['text']}]({posixpath.relpath(place, here or '.')}{anchor})"
 
     return _FLAGS.sub(lambda match: _table_of_flags(*match.groups()), _TOKEN.sub(rewritten, _indented(markdown)))
@@ -88,7 +86,7 @@ def _targets(path: str) -> set[str]:
 
 
 def _indented(markdown: str) -> str:
-    """Give what belongs to a numbered item the four spaces that Python-Markdown wants, in place of CommonMark's three."""
+    """Give what belongs to a numbered item the four spaces that Python-Markdown wants, one more than CommonMark."""
     lines, inside = [], False
     for line in markdown.split("\n"):
         if re.match(r"\d+\. ", line):

@@ -8,7 +8,9 @@ import re
 import subprocess
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from unittest import mock
 
+import pytest
 from fairseq import options
 from fairseq.dataclass.initialize import hydra_init
 from hydra import compose, initialize_config_dir
@@ -17,20 +19,20 @@ from omegaconf import DictConfig
 from ppa_preprocess import cli as preprocess
 from torch.distributed.run import get_args_parser
 
-from ppa_plugin.convert import cli as convert
-from ppa_plugin.evaluation import cli as evaluate
-from ppa_plugin.evaluation import report
+from ppa_plugin.commandline import exit_on_user_error
+from ppa_plugin.convert.cli import main as convert
+from ppa_plugin.evaluation.cli import main as evaluate
+from ppa_plugin.evaluation.report import main as report
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = str(ROOT / "ppa_plugin")
-_PARSERS = {
-    "ppa-preprocess": preprocess._parser,
-    "ppa-convert": convert._parser,
-    "ppa-evaluate": evaluate._parser,
-    "ppa-report": report._parser,
-    "torchrun": get_args_parser,
+_MAINS = {
+    "ppa-preprocess": preprocess.main,
+    "ppa-convert": convert,
+    "ppa-evaluate": evaluate,
+    "ppa-report": report,
 }
-COMMANDS = (*_PARSERS, "ppa-user-dir", "fairseq-train", "fairseq-hydra-train", "make", "dask")
+COMMANDS = (*_MAINS, "torchrun", "ppa-user-dir", "fairseq-train", "fairseq-hydra-train", "make", "dask")
 _SHIM = """\
 #!/usr/bin/env bash
 printf '%s\\0' "$(basename "$0")" "$@" >> "$RECORD"
@@ -42,6 +44,23 @@ esac
 """
 
 
+class _AtTheParser(Exception):
+    """Ends a command where it would parse its arguments."""
+
+
+def parser_of(name: str) -> ArgumentParser:
+    """The parser of a command."""
+    if name == "torchrun":
+        return get_args_parser()
+
+    def stop(parser, *arguments):
+        raise _AtTheParser(parser)
+
+    with mock.patch.object(ArgumentParser, "parse_args", stop), pytest.raises(_AtTheParser) as stopped:
+        _MAINS[name]([])
+    return stopped.value.args[0]
+
+
 def parse(line: list[str]) -> Namespace | DictConfig | None:
     """Parse a command's arguments as the command does; `AssertionError` with its own words where it refuses them."""
     name, *arguments = line
@@ -50,7 +69,8 @@ def parse(line: list[str]) -> Namespace | DictConfig | None:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             return _parse(name, arguments)
     except SystemExit as end:
-        assert end.code == 0, f"{' '.join(line)}\n{said.getvalue()}"
+        if end.code:
+            raise AssertionError(f"{' '.join(line)}\n{said.getvalue()}") from None
         return None  # --help
 
 
@@ -67,7 +87,8 @@ def _parse(name: str, arguments: list[str]) -> Namespace | DictConfig | None:
         return options.parse_args_and_arch(options.get_training_parser(), input_args=arguments)
     if name == "fairseq-hydra-train":
         return _compose(arguments)
-    parsed = _PARSERS[name]().parse_args(arguments)
+    with exit_on_user_error():
+        parsed = parser_of(name).parse_args(arguments)
     if name == "ppa-preprocess":
         _needs(parsed)
     return parsed
@@ -110,7 +131,7 @@ def flags_of(name: str, command: str | None = None) -> set[str]:
     """Every flag that a command takes: of one of its sub-commands, or of them all."""
     if name == "fairseq-train":
         return set(_option_strings(_training_parser()))
-    parser = _PARSERS[name]()
+    parser = parser_of(name)
     choices = next((a.choices for a in parser._actions if isinstance(a.choices, dict)), {})
     parsers = [choices[command]] if command in choices else [parser, *choices.values()]
     return {flag for p in parsers for flag in _option_strings(p)}

@@ -127,9 +127,9 @@ def test_commands_are_taken_by_their_parsers(page):
 @pytest.mark.parametrize("page", [p for p in PAGES if p.parts[0] not in ("benchmarks", "CONTRIBUTING.md")], ids=str)
 def test_flags_in_the_text_exist(page):
     for match in CODE.finditer(text_of(page)):
-        words = match[0].strip("`").split()
-        if match[0].startswith("`") and not match[0].startswith("```") and words:
-            if words[0] in COMMANDS or words[0].startswith("--"):
+        if match[0].startswith("`") and not match[0].startswith("```"):
+            words = shlex.split(match[0].strip("`")) if '"' in match[0] else match[0].strip("`").split()
+            if words and (words[0] in COMMANDS or words[0].startswith("--")):
                 check_flags(words)
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A checkpoint to the directory that Transformers loads; CHECKPOINT is the one that 4_select.sh put first.
+# A checkpoint to the directory that Transformers loads; CHECKPOINT is the one that 4_select.sh put first, or
+# else the last.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/../settings.sh"

@@ -11,6 +11,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf, merge_with_p
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import OmegaConf
+from ppa_plugin.evaluation.suite_file import load_suite
 from ppa_preprocess.group import load_group
 
 EXAMPLES = ROOT / "examples"
@@ -30,6 +31,9 @@ def place(tmp_path):
     for group in GROUPS:
         for shard in ("shard00", "shard01"):
             (tmp_path / "runs" / group / "data-bin" / shard).mkdir(parents=True)
+        for model in ("aligned", "base"):
+            (tmp_path / "runs" / group / "models" / model).mkdir(parents=True)
+    (tmp_path / "data" / "eval").mkdir(parents=True)
     return tmp_path
 
 
@@ -85,6 +89,25 @@ def test_the_groups_are_those_of_table_1(group):
 
 def test_the_template_of_a_group_is_read():
     assert load_group(EXAMPLES / "your_own_group" / "group.yaml").name == "your_own_group"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group):
+    lines, _ = record(place, EXAMPLES / group / "6_evaluate.sh")
+    suite = load_suite(parse(the_call(lines, "ppa-evaluate")).config)
+    assert {cell.name for cell in suite.cells} == {"aligned", "base"}
+    assert {Path(cell.model).resolve() for cell in suite.cells} == {
+        place / "runs" / group / "models" / model for model in ("aligned", "base")
+    }
+    loaded = {cell.task: cell for cell in suite.cells}
+    if group in TABLE_1:
+        assert {*loaded} == {"bible", "tatoeba", "taxi1500", "sib200", "ner", "pos"}
+        languages = load_group(EXAMPLES / group / "group.yaml").languages
+        targets = {target for cell in suite.cells for target in cell.targets}
+        assert targets <= {*languages}
+        assert {source for cell in suite.cells for source in cell.sources} <= {*languages, "eng_Latn"}
+        assert {cell.seed for cell in suite.cells if cell.task in ("sib200", "ner")} == {42, 43, 44, 45, 46}
+    assert all(cell.data.resolve() == place / "data" / "eval" / cell.task for cell in suite.cells)
 
 
 def test_the_recipe_is_appendix_a(place):

@@ -92,7 +92,8 @@ def test_the_template_of_a_group_is_read():
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group):
+def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group, monkeypatch):
+    monkeypatch.chdir(place)
     lines, _ = record(place, EXAMPLES / group / "6_evaluate.sh")
     suite = load_suite(parse(the_call(lines, "ppa-evaluate")).config)
     assert {cell.name for cell in suite.cells} == {"aligned", "base"}

@@ -1,6 +1,7 @@
 """The scripts of examples/ give commands that exist, and the two forms of the recipe are one recipe."""
 
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,17 @@ from omegaconf import OmegaConf
 from ppa_plugin.evaluation.suite_file import load_suite
 from ppa_preprocess.group import load_group
 
+from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
+from ppa_plugin.model.architectures import TranslitXLMRConfig
+from ppa_plugin.task import TranslitAlignmentConfig
+
 EXAMPLES = ROOT / "examples"
 GROUPS = ("mediterranean_amharic_farsi", "south_east_asian", "your_own_group")
+PLUGIN_PARTS = {
+    "task": TranslitAlignmentConfig,
+    "criterion": TranslitAlignmentCriterionConfig,
+    "model": TranslitXLMRConfig,
+}
 SCRIPTS = sorted(path.relative_to(EXAMPLES) for end in ("sh", "sbatch") for path in EXAMPLES.rglob(f"*.{end}"))
 STEPS = [path for path in SCRIPTS if path.parent.name in GROUPS]
 # Table 1: the languages, and the order of magnitude of what 10% or 10k gives
@@ -176,7 +186,11 @@ def test_hydras_recipe_equals_the_flags(place, monkeypatch):
     lines, _ = record(place, EXAMPLES / GROUPS[0] / "3_train.sh")
     flags = convert_namespace_to_omegaconf(parse(the_call(lines, "fairseq-train")))
     lines, _ = record(place, EXAMPLES / GROUPS[0] / "3_train_hydra.sh")
-    recipe = hydra_as_fairseq_reads_it(parse(the_call(lines, "fairseq-hydra-train")), monkeypatch)
+    raw = parse(the_call(lines, "fairseq-hydra-train"))
+    recipe = hydra_as_fairseq_reads_it(raw.copy(), monkeypatch)
+    for part, dataclass in PLUGIN_PARTS.items():
+        own = {f.name for f in fields(dataclass) if f.name != "_name" and "help" in f.metadata}
+        assert own <= {*raw[part]}, "a value that is not in the file takes a plus to override"
     flags, recipe = (OmegaConf.to_container(cfg, enum_to_str=True) for cfg in (flags, recipe))
     assert flags["common"]["user_dir"] == PLUGIN
     flags["model"]["_name"] = ARCH_MODEL_NAME_REGISTRY[flags["model"]["_name"]]
@@ -194,11 +208,6 @@ def hydra_as_fairseq_reads_it(cfg, monkeypatch):
         without_plugin.delitem(registry.REGISTRIES["criterion"]["dataclass_registry"], "translit_alignment")
         add_defaults(cfg)
         cfg = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
-    plugins = {
-        "task": TASK_DATACLASS_REGISTRY["translit_alignment"],
-        "model": MODEL_DATACLASS_REGISTRY["translit_xlmr"],
-        "criterion": registry.REGISTRIES["criterion"]["dataclass_registry"]["translit_alignment"],
-    }
-    merged = {part: merge_with_parent(dataclass(), cfg[part]) for part, dataclass in plugins.items()}
+    merged = {part: merge_with_parent(dataclass(), cfg[part]) for part, dataclass in PLUGIN_PARTS.items()}
     resolved = {part: OmegaConf.to_container(value, resolve=True, enum_to_str=True) for part, value in merged.items()}
     return OmegaConf.merge(cfg, resolved)

@@ -7,4 +7,4 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 
 reads "$RUN/results.jsonl" "$HERE/../paper_results.csv"
 writes "$RUN/report"
-ppa-report "$RUN/results.jsonl" --output "$RUN/report" --baseline base --paper "$HERE/../paper_results.csv" "$@"
+ppa-report --output "$RUN/report" --baseline base --paper "$HERE/../paper_results.csv" "$RUN/results.jsonl" "$@"

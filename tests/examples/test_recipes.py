@@ -79,6 +79,11 @@ def test_flags_of_the_user_come_last(place, step):
     assert lines[-1][-2:] == ["--some", "a b"]
 
 
+def test_the_report_takes_more_files(place):
+    lines, _ = record(place, EXAMPLES / GROUPS[0] / "7_report.sh", "more.jsonl", "--title", "Ours")
+    assert parse(lines[-1]).results == [f"runs/{GROUPS[0]}/results.jsonl", "more.jsonl"]
+
+
 def test_paths_come_from_the_environment(place):
     (place / "elsewhere" / "data-bin" / "shard00").mkdir(parents=True)
     script = EXAMPLES / GROUPS[0] / "3_train.sh"

@@ -39,7 +39,7 @@ printf '%s\\0' "$(basename "$0")" "$@" >> "$RECORD"
 printf '\\0' >> "$RECORD"
 case $(basename "$0") in
     ppa-user-dir) echo "$PLUGIN" ;;
-    srun) shift "${SRUN_FLAGS:-0}"; exec "$@" ;;
+    srun) exec "$@" ;;
 esac
 """
 
@@ -174,8 +174,8 @@ def record(directory: Path, script: Path, *arguments: str, names: tuple[str, ...
         cwd=directory,
         capture_output=True,
         text=True,
-        env={**os.environ, "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}", "RECORD": str(calls), "PLUGIN": PLUGIN}
-        | environment,
+        # none of the caller's variables, which the scripts would read
+        env={"PATH": f"{shims}{os.pathsep}{os.environ['PATH']}", "RECORD": str(calls), "PLUGIN": PLUGIN} | environment,
     )
     assert done.returncode == 0, done.stderr
     lines = [line.split("\0") for line in calls.read_text(encoding="utf-8").split("\0\0")[:-1]]

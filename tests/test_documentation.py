@@ -1,5 +1,6 @@
 """What the pages say: links lead somewhere, commands are taken by their parsers, settings by their readers."""
 
+import ast
 import importlib.util
 import os
 import re
@@ -166,6 +167,12 @@ def test_groups_on_the_pages_are_read(page, first, tmp_path):
     group = group[: group.index("YAML")] if "YAML" in group else group
     (tmp_path / "group.yaml").write_text("\n".join(group) + "\n", encoding="utf-8")
     assert load_group(tmp_path / "group.yaml").name == "my_group"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_python_on_the_pages_is_python(page):
+    for block in re.findall(r"^```python\n(.*?)^```$", text_of(page), re.M | re.S):
+        ast.parse(block)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="make docs installs mkdocs")

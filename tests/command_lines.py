@@ -13,6 +13,9 @@ from unittest import mock
 import pytest
 from fairseq import options
 from fairseq.dataclass.initialize import hydra_init
+from fairseq.dataclass.utils import gen_parser_from_dataclass
+from fairseq.optim.adam import FairseqAdamConfig
+from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRScheduleConfig
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
@@ -21,8 +24,11 @@ from torch.distributed.run import get_args_parser
 
 from ppa_plugin.commandline import exit_on_user_error
 from ppa_plugin.convert.cli import main as convert
+from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
 from ppa_plugin.evaluation.cli import main as evaluate
 from ppa_plugin.evaluation.report import main as report
+from ppa_plugin.model.architectures import TranslitXLMRConfig
+from ppa_plugin.task import TranslitAlignmentConfig
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = str(ROOT / "ppa_plugin")
@@ -130,35 +136,27 @@ def _dask(arguments: list[str]) -> None:
 def flags_of(name: str, command: str | None = None) -> set[str]:
     """Every flag that a command takes: of one of its sub-commands, or of them all."""
     if name == "fairseq-train":
-        return set(_option_strings(_training_parser()))
-    parser = parser_of(name)
-    choices = next((a.choices for a in parser._actions if isinstance(a.choices, dict)), {})
-    parsers = [choices[command]] if command in choices else [parser, *choices.values()]
-    return {flag for p in parsers for flag in _option_strings(p)}
+        parsers = _training_parsers()
+    else:
+        parser = parser_of(name)
+        choices = next((action.choices for action in parser._actions if isinstance(action.choices, dict)), {})
+        parsers = [choices[command]] if command in choices else [parser, *choices.values()]
+    return {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
 
 
-def _training_parser() -> ArgumentParser:
-    """fairseq's parser with the flags of the plugin, which it adds only while it parses."""
-    from fairseq.dataclass.utils import gen_parser_from_dataclass
-    from fairseq.optim.adam import FairseqAdamConfig
-    from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRScheduleConfig
-
-    from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
-    from ppa_plugin.model.architectures import TranslitXLMRConfig
-    from ppa_plugin.task import TranslitAlignmentConfig
-
-    parser = options.get_training_parser()
-    for config in (TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, TranslitXLMRConfig):
-        gen_parser_from_dataclass(parser, config())
-    for config in (FairseqAdamConfig, PolynomialDecayLRScheduleConfig):
-        group = ArgumentParser(conflict_handler="resolve")
-        gen_parser_from_dataclass(group, config())
-        parser._actions += group._actions
-    return parser
-
-
-def _option_strings(parser: ArgumentParser) -> list[str]:
-    return [flag for action in parser._actions for flag in action.option_strings]
+def _training_parsers() -> list[ArgumentParser]:
+    """fairseq's parser, and those of the parts that it adds only once they are chosen."""
+    parsers = [options.get_training_parser()]
+    for config in (
+        TranslitAlignmentConfig,
+        TranslitAlignmentCriterionConfig,
+        TranslitXLMRConfig,
+        FairseqAdamConfig,
+        PolynomialDecayLRScheduleConfig,
+    ):
+        parsers.append(ArgumentParser())
+        gen_parser_from_dataclass(parsers[-1], config())
+    return parsers
 
 
 def record(directory: Path, script: Path, *arguments: str, names: tuple[str, ...] = (), **environment: str):

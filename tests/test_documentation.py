@@ -20,6 +20,7 @@ PAGES = sorted(
 )
 CODE = re.compile(r"^( *)```(?s:.*?)^\1```$|(?:^ {4,}.*\n)+|`[^`\n]+`", re.M)
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.M)
+SHELL = {'"$(ppa-user-dir)"': PLUGIN, "$(which fairseq-train)": "fairseq-train", "$rank": "0"}
 # flags of programs that have no parser here
 OF_OTHERS = {"--no-build-isolation", "--nodes", "--gpus-per-node", "--help"}
 
@@ -64,14 +65,11 @@ def commands(text: str) -> list[list[str]]:
     """Every line of a code block that begins with a command, or with the `...` or the flags that continue one."""
     found = []
     for line in (line.strip() for block in blocks(text) for line in block.split("\n")):
-        line = (
-            line.replace('"$(ppa-user-dir)"', PLUGIN)
-            .replace("$(which fairseq-train)", "fairseq-train")
-            .replace("$rank", "0")
-        )
+        for shell, value in SHELL.items():
+            line = line.replace(shell, value)
         line = re.sub(r"^(?:[A-Z_]+=\S+ +)+(?=make|ppa|fairseq)", "", line)
         name = line.split(" ")[0]
-        if name in (*COMMANDS, "...") or name.startswith("--") or re.match(r"examples/.*\.sh$", name):
+        if name in (*COMMANDS, "...") or name.startswith("--"):
             found.append([word for word in shlex.split(line, comments=True) if word != "&"])
     return found
 
@@ -84,9 +82,7 @@ def training_command() -> list[str]:
 def check(line: list[str]) -> None:
     """Give a command to its parser; where a part is left out, look up the flags that are there."""
     name, *rest = line
-    if name.startswith("examples/"):
-        assert (ROOT / name).is_file(), name
-    elif name.startswith("--"):
+    if name.startswith("--"):
         check_flags(line)
     elif name == "..." or (name == "fairseq-train" and "..." in rest):
         left_out = {"--fp16"} if "--bf16" in rest else set()
@@ -122,6 +118,12 @@ def every_flag() -> set[str]:
 def test_commands_are_taken_by_their_parsers(page):
     for line in commands(text_of(page)):
         check(line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_scripts_on_the_pages_exist(page):
+    for script in re.findall(r"(?<![\w/])(?:examples|benchmarks)/[\w/]+\.(?:sh|sbatch|py|yaml)", text_of(page)):
+        assert (ROOT / script).is_file() or (ROOT / page.parent / script).is_file(), script
 
 
 # those of benchmarks/ are the scripts' own, those of CONTRIBUTING.md are pytest's

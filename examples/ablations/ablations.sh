@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The four objectives of the paper's Tables 4 and 5 on one group, with equal updates: trained, converted, evaluated,
 # reported. A weight of 0 leaves a term and its computation out. Steps 1 and 2 of the group come first.
-#     GROUP=south_east_asian examples/ablations/ablations.sh --update-freq 32     (flags go to each training)
+#     examples/ablations/ablations.sh south_east_asian --update-freq 32     (flags go to each training)
 set -euo pipefail
 EXAMPLES=$(cd "$(dirname "$0")/.." && pwd)
-: "${GROUP:=mediterranean_amharic_farsi}"
+GROUP=${1:?name a group first, such as south_east_asian}
+shift
 HERE=$EXAMPLES/$GROUP
 . "$EXAMPLES/settings.sh"
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # 3_train.sh on several machines without SLURM, by torchrun. On each of them, with its own NODE_RANK from 0 on:
-#     MASTER=node0 NODES=2 NODE_RANK=0 examples/slurm/torchrun.sh
+#     MASTER=node0 NODES=2 NODE_RANK=0 examples/slurm/torchrun.sh south_east_asian
 # GPUs only: under torchrun on a CPU every process trains alone (docs/footguns.md).
 set -euo pipefail
-: "${GROUP:=mediterranean_amharic_farsi}"
+GROUP=${1:?name a group first, such as south_east_asian}
+shift
 : "${NODES:=1}" "${NODE_RANK:=0}" "${GPUS:=4}" "${MASTER:=localhost}" "${PORT:=29500}"
 
 RANKS=$((NODES * GPUS))

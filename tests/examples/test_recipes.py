@@ -147,7 +147,7 @@ def test_one_gpu_and_many_make_updates_of_512_pairs(place):
 
     (place / "examples").symlink_to(EXAMPLES)
     lines, _ = record(
-        place, EXAMPLES / "slurm/several_nodes.sbatch", names=("srun",), SLURM_JOB_NUM_NODES="2", GROUP=GROUPS[1]
+        place, EXAMPLES / "slurm/several_nodes.sbatch", GROUPS[1], names=("srun",), SLURM_JOB_NUM_NODES="2"
     )
     parsed = parse(the_call(lines, "fairseq-train"))
     assert parsed.distributed_world_size * parsed.batch_size * parsed.update_freq[0] == 512
@@ -155,7 +155,7 @@ def test_one_gpu_and_many_make_updates_of_512_pairs(place):
 
 
 def test_torchrun_starts_the_same_training(place):
-    lines, _ = record(place, EXAMPLES / "slurm/torchrun.sh", GROUP=GROUPS[0], NODES="2", NODE_RANK="1", MASTER="node0")
+    lines, _ = record(place, EXAMPLES / "slurm/torchrun.sh", GROUPS[0], NODES="2", NODE_RANK="1", MASTER="node0")
     launched = parse(the_call(lines, "torchrun"))
     assert (launched.nnodes, launched.node_rank, launched.nproc_per_node) == ("2", 1, "4")
     assert Path(launched.training_script).name == "fairseq-train"
@@ -165,7 +165,7 @@ def test_torchrun_starts_the_same_training(place):
 
 
 def test_the_ablations_are_the_four_objectives(place):
-    lines, _ = record(place, EXAMPLES / "ablations/ablations.sh", "--update-freq", "32")
+    lines, _ = record(place, EXAMPLES / "ablations/ablations.sh", GROUPS[1], "--update-freq", "32")
     trained = [parse(line) for line in lines if line[0] == "fairseq-train"]
     assert [(t.mlm_weight, t.seq_weight, t.tlm_weight) for t in trained] == [
         (1, 0, 0),
@@ -181,7 +181,7 @@ def test_the_ablations_are_the_four_objectives(place):
 
 
 def test_the_released_run_has_the_authors_flags(place):
-    lines, _ = record(place, EXAMPLES / "ablations/released.sh", "--seed", "3")
+    lines, _ = record(place, EXAMPLES / "ablations/released.sh", GROUPS[0], "--seed", "3")
     parsed = parse(the_call(lines, "fairseq-train"))
     assert (parsed.seq_weight, parsed.seq_gather, parsed.tlm_truncation) == (0.5, "detached", "right")
     assert (parsed.weight_decay, parsed.clip_norm, parsed.seed) == (0.0, 1.0, 3)

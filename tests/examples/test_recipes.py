@@ -5,14 +5,15 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 from command_lines import PLUGIN, ROOT, parse, record
 from fairseq import registry
 from fairseq.dataclass.initialize import add_defaults
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf, merge_with_parent
+from fairseq.distributed.utils import infer_init_method
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import OmegaConf
-from ppa_plugin.evaluation.suite_file import load_suite
 from ppa_preprocess.group import load_group
 
 from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
@@ -108,6 +109,8 @@ def test_the_template_of_a_group_is_read():
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group, monkeypatch):
+    from ppa_plugin.evaluation.suite_file import load_suite
+
     monkeypatch.chdir(place)
     lines, _ = record(place, EXAMPLES / group / "6_evaluate.sh")
     suite = load_suite(parse(the_call(lines, "ppa-evaluate")).config)
@@ -162,6 +165,38 @@ def test_torchrun_starts_the_same_training(place):
     parsed = parse(["fairseq-train", *launched.training_script_args])
     assert parsed.distributed_world_size * parsed.batch_size * parsed.update_freq[0] == 512
     assert (parsed.distributed_world_size, parsed.seq_negatives) == (8, 64)
+
+
+@pytest.mark.parametrize(("gpus", "rank"), [(4, 4), (1, 1)])
+def test_fairseq_asks_slurm_for_the_machines(place, monkeypatch, gpus, rank):
+    (place / "examples").symlink_to(EXAMPLES)
+    settings = {"SLURM_JOB_NUM_NODES": "2", "GPUS": str(gpus)}
+    lines, _ = record(place, EXAMPLES / "slurm/several_nodes.sbatch", GROUPS[1], names=("srun",), **settings)
+    config = convert_namespace_to_omegaconf(parse(the_call(lines, "fairseq-train"))).distributed_training
+    slurm = {"STEP_NODELIST": "node[0-1]", "NNODES": "2", "NTASKS_PER_NODE": "1", "NODEID": "1"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setattr(subprocess, "check_output", lambda command: b"node0\nnode1\n")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    infer_init_method(config)
+    assert (config.distributed_init_method, config.distributed_rank) == ("tcp://node0:29500", rank)
+    assert (config.distributed_world_size, config.distributed_num_procs) == (2 * gpus, gpus)
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(4, 1), (1, 0)])
+def test_fairseq_takes_the_machines_from_torchrun(place, monkeypatch, gpus, device):
+    settings = {"NODES": "2", "NODE_RANK": "1", "MASTER": "node0", "GPUS": str(gpus)}
+    lines, _ = record(place, EXAMPLES / "slurm/torchrun.sh", GROUPS[0], **settings)
+    arguments = parse(the_call(lines, "torchrun")).training_script_args
+    config = convert_namespace_to_omegaconf(parse(["fairseq-train", *arguments])).distributed_training
+    rank = gpus + device  # of the second machine
+    for name, value in {"MASTER_ADDR": "node0", "MASTER_PORT": 29500, "WORLD_SIZE": 2 * gpus, "RANK": rank}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    infer_init_method(config)
+    assert (config.distributed_init_method, config.distributed_no_spawn) == ("env://", True)
+    assert (config.distributed_world_size, config.distributed_rank, config.device_id) == (2 * gpus, rank, device)
 
 
 def test_the_ablations_are_the_four_objectives(place):

@@ -46,6 +46,19 @@ def pages() -> dict[str, str]:
     return PAGES | examples
 
 
+def on_config(config):
+    """List the examples in the order in which their own page names them."""
+    text = (ROOT / "examples/README.md").read_text(encoding="utf-8")
+    places = sorted(
+        (text.find(f"({path.split('/')[1]}/README.md)"), place)
+        for path, place in pages().items()
+        if place.startswith("examples/") and place != "examples/index.md"
+    )
+    section = next(entry for entry in config.nav if "Examples" in entry)
+    section["Examples"] = ["examples/index.md", *(place for _, place in places)]
+    return config
+
+
 def on_files(files, config):
     """Add the pages that lie elsewhere, and every other file that a page links to, as text."""
     outside = pages()

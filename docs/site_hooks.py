@@ -47,15 +47,13 @@ def pages() -> dict[str, str]:
 
 
 def on_config(config):
-    """List the examples in the order in which their own page names them."""
+    """List the examples in the order in which their own page names them, then those that it does not name."""
     text = (ROOT / "examples/README.md").read_text(encoding="utf-8")
-    places = sorted(
-        (text.find(f"({path.split('/')[1]}/README.md)"), place)
-        for path, place in pages().items()
-        if place.startswith("examples/") and place != "examples/index.md"
-    )
+    named = [f"examples/{name}/README.md" for name in re.findall(r"\((\w+)/README\.md\)", text)]
+    outside = pages()
+    ordered = dict.fromkeys(["examples/README.md", *named, *outside])
     section = next(entry for entry in config.nav if "Examples" in entry)
-    section["Examples"] = ["examples/index.md", *(place for _, place in places)]
+    section["Examples"] = [outside[path] for path in ordered if path in outside and path.startswith("examples/")]
     return config
 
 

@@ -11,11 +11,11 @@ import torch
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.convert.output import directory_beside
+from ppa_plugin.evaluation.batches import PRECISIONS
 from ppa_plugin.evaluation.loading import TOKENIZER_FILES, load
 from ppa_plugin.hugging_face import import_transformers
 
 IGNORED = -100  # what cross-entropy leaves out, as in Transformers
-PRECISIONS = ("fp32", "fp16", "bf16")
 _EVALUATION_BATCH = 64
 # What need not be in a checkpoint of the encoder: a pooler, which a masked LM has none of, and tables without weights.
 _NOT_SAVED = ("pooler", "position_ids", "token_type_ids")
@@ -28,7 +28,7 @@ class Recipe:
 
     `max_length` counts tokens with the special ones, `warmup` updates, `patience` epochs without a better dev score
     (None: never stop early), `clip_norm` the gradient's norm (None: as it is). The learning rate falls linearly to 0.
-    `precision` is one of PRECISIONS; None is fp16 on CUDA and fp32 elsewhere.
+    `precision` is one of `batches.PRECISIONS`; None is fp16 on CUDA and fp32 elsewhere.
     """
 
     learning_rate: float
@@ -177,7 +177,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     """Mixed precision on that device, or nothing."""
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.float16 if precision == "fp16" else torch.bfloat16)
+    return torch.autocast(device.type, dtype=getattr(torch, PRECISIONS[precision]))
 
 
 class _Trainer:

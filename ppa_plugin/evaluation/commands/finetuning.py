@@ -9,8 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.batches import PRECISIONS
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.finetune import PRECISIONS, Recipe
+from ppa_plugin.evaluation.finetune import Recipe
 from ppa_plugin.evaluation.labelled import LabelledSet
 
 DEFAULT_SEEDS = "42,43,44,45,46"

@@ -1,6 +1,7 @@
 """Sentence vectors against a plain loop over sentences with Transformers' own model."""
 
 import shutil
+from copy import deepcopy
 
 import pytest
 import torch
@@ -137,8 +138,7 @@ def test_half_precision_on_a_gpu_follows_fp32(directory, sentences, precision):
 
 def test_half_precision_weights_are_computed_in_fp32(directory, tiny_hf_model, tmp_path, sentences):
     copy = shutil.copytree(directory, tmp_path / "half")
-    tiny_hf_model.half().save_pretrained(copy)
-    tiny_hf_model.float()
+    deepcopy(tiny_hf_model).half().save_pretrained(copy)  # .half() works in place, and other tests share the model
     encoder = SentenceEncoder(copy)
     assert {parameter.dtype for parameter in encoder.model.parameters()} == {torch.float32}
 

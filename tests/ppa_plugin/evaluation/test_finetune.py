@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -241,8 +242,7 @@ def test_an_encoder_whose_weights_are_another_models(tiny_hf_directory, tmp_path
 
 def test_the_encoder_is_the_directorys_and_in_fp32(tiny_hf_directory, tiny_hf_model, tmp_path):
     copy = Path(shutil.copytree(tiny_hf_directory, tmp_path / "half"))
-    tiny_hf_model.half().save_pretrained(copy)
-    tiny_hf_model.float()
+    deepcopy(tiny_hf_model).half().save_pretrained(copy)  # .half() works in place, and other tests share the model
     for directory in (tiny_hf_directory, copy):
         network = load_with_head(directory, TAG, LABELS)
         assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}

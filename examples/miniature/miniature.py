@@ -1,0 +1,296 @@
+"""The paper in miniature: a small XLM-R pre-trained on real text, post-trained four ways, and measured.
+
+    python examples/miniature/miniature.py --data DIR                 # two cores, one group, retrieval only
+    python examples/miniature/miniature.py --data DIR --full          # a GPU: both groups, three seeds, every task
+
+DIR holds `corpus/GROUP/LANG.txt`, `corpus/eng/eng_Latn.txt` and the evaluation sets in `eval/`; README.md beside this
+file says where each is published. What is made, in the order of `main`:
+
+1. One vocabulary and one encoder for all: masked LM from scratch on the original side of both groups and of English.
+   It stands for Glot500, so that every seed below begins with it.
+2. For every group and seed four post-trainings with equally many updates: MLM, MLM+SEQ, MLM+TLM, MLM+SEQ+TLM.
+3. `ppa-evaluate suite` over the base and the four, and the tables of means over targets, source by source.
+
+The same command goes on where it was killed: each step keeps what it has made. Other settings need another --output.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import sentencepiece
+import tables
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from steps import ROOT, run, say
+
+ENGLISH = "eng_Latn"
+# Table 1 of the paper, as far as there is text; and the sources of its non-English transfer (`ara_Arab` is `arb_Arab`)
+GROUPS = {
+    "mediterranean_amharic_farsi": {
+        "retrieval": [ENGLISH, "fas_Arab", "ell_Grek", "heb_Hebr"],
+        "sib200": [ENGLISH, "arz_Arab", "ell_Grek", "heb_Hebr"],
+        "pos": [ENGLISH, "ell_Grek"],
+        "ner": [ENGLISH],
+    },
+    "south_east_asian": {
+        "retrieval": [ENGLISH, "kor_Hang", "zho_Hani"],
+        "sib200": [ENGLISH, "kor_Hang", "yue_Hani", "tha_Thai"],
+        "pos": [ENGLISH],
+        "ner": [ENGLISH],
+    },
+}
+VARIANTS = {
+    "MLM": ("--seq-weight", "0", "--tlm-weight", "0"),
+    "MLM+SEQ": ("--tlm-weight", "0"),
+    "MLM+TLM": ("--seq-weight", "0"),
+    "MLM+SEQ+TLM": (),
+}
+EXTENSIONS = {"MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",)}
+SIZES = {
+    "tiny": ("--arch", "translit_tiny"),
+    "small": (
+        *("--arch", "glot500_base", "--encoder-embed-dim", "384"),
+        *("--encoder-ffn-embed-dim", "1536", "--encoder-attention-heads", "6"),
+    ),
+}
+RETRIEVAL = {"bible": "retrieval", "tatoeba": "tatoeba", "sib": "retrieval_sib"}  # task: folder
+FINE_TUNED = {"sib200": "sib200", "pos": "udpos", "ner": "ner"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the numbers; written beside them. The values here are those of two cores."""
+
+    groups: tuple[str, ...] = ("mediterranean_amharic_farsi",)
+    seeds: tuple[int, ...] = (1,)
+    size: str = "tiny"
+    vocabulary: int = 16000
+    pretraining_updates: int = 1500
+    updates: int = 400
+    pretraining_batch: int = 128
+    batch: int = 64
+    lr: float = 1e-3
+    max_tokens: int = 128
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    tasks: tuple[str, ...] = tuple(RETRIEVAL)
+    evaluation_seeds: tuple[int, ...] = (42,)
+    epochs: int | None = None
+
+
+FULL = Settings(
+    groups=tuple(GROUPS),
+    seeds=(1, 2, 3),
+    size="small",
+    vocabulary=32000,
+    pretraining_updates=8000,
+    updates=1000,
+    pretraining_batch=512,
+    batch=256,
+    lr=5e-4,
+    tasks=(*RETRIEVAL, *FINE_TUNED),
+)
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    settings, data = chosen(args), args.data.resolve()
+    out = Path(os.path.relpath(args.output.resolve(), ROOT))
+    os.chdir(ROOT)
+    keep_settings(out, settings)
+    machine = ("--fp16",) if args.gpu else ("--cpu",)
+
+    say("One vocabulary and one encoder, from the text of both groups and English")
+    corpus = pretraining_corpus(data, out)
+    vocabulary(out, corpus, settings)
+    preprocess(out, "pretraining", corpus, out / "sentencepiece.bpe.model", settings)
+    base_flags = ("--mlm-sides", "orig", *VARIANTS["MLM"])
+    train(out, "base", "pretraining", 1, settings, (*SIZES[settings.size], *base_flags, *machine))
+    if not (out / "base-fairseq" / "model.pt").is_file():
+        run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
+
+    start = ("--finetune-from-model", out / "base-fairseq" / "model.pt", *SIZES[settings.size], *machine)
+    for group in settings.groups:
+        text = {path.stem: path for path in sorted((data / "corpus" / group).glob("*.txt"))}
+        preprocess(out, group, text, out / "base-fairseq" / "sentencepiece.bpe.model", settings)
+        for seed in settings.seeds:
+            for variant in settings.variants:
+                say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
+                flags = (VARIANTS | EXTENSIONS)[variant]
+                train(out, model_name(group, variant, seed), group, seed, settings, (*start, *flags))
+
+    for group in settings.groups:
+        say(f"{group}: measured")
+        evaluate(out, data, group, settings)
+    say("The tables: means over targets, in percent")
+    text = tables.markdown(out / "results.jsonl", settings.groups, [*settings.variants])
+    (out / "tables.md").write_text(text, encoding="utf-8")
+    print(text)
+    run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", "--output", out / "report")
+
+
+def model_name(group: str, variant: str, seed: int) -> str:
+    """The directory of a post-trained model, and its name in results: `GROUP/VARIANT/seed1`."""
+    return f"{group}/{variant}/seed{seed}"
+
+
+def keep_settings(out: Path, settings: Settings) -> None:
+    """Write settings.json, or stop where `out` was made with others."""
+    text = json.dumps(asdict(settings), indent=1) + "\n"
+    path = out / "settings.json"
+    if path.is_file() and path.read_text() != text:
+        raise SystemExit(f"error: {out} was made with other settings ({path}); give another --output")
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def pretraining_corpus(data: Path, out: Path) -> dict[str, Path]:
+    """The text of every group and of English, a link each in `out/text`."""
+    folders = [data / "corpus" / name for name in (*GROUPS, "eng")]
+    corpus = {path.stem: path for folder in folders for path in sorted(folder.glob("*.txt"))}
+    if ENGLISH not in corpus or len(corpus) < 2:
+        raise SystemExit(f"error: {data} holds no corpus/GROUP/LANG.txt or no corpus/eng/{ENGLISH}.txt; see README.md")
+    return corpus
+
+
+def vocabulary(out: Path, corpus: dict[str, Path], settings: Settings) -> None:
+    """A SentencePiece model of the original scripts, whose letters are all kept: romanizations bring no new ones."""
+    if (out / "sentencepiece.bpe.model").is_file():
+        return
+    sentencepiece.SentencePieceTrainer.train(
+        input=[str(path) for path in corpus.values()],
+        model_prefix=str(out / "new.bpe"),
+        vocab_size=settings.vocabulary,
+        character_coverage=0.9999,
+        input_sentence_size=200_000,
+        num_threads=os.cpu_count(),
+        minloglevel=2,
+    )
+    (out / "new.bpe.model").rename(out / "sentencepiece.bpe.model")
+
+
+def preprocess(out: Path, name: str, text: dict[str, Path], spm: Path, settings: Settings) -> None:
+    """Text to shards in `out/work/NAME`, all lines of it; romanized parts are shared through one cache."""
+    folder = out / "text" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in text.values():
+        if not (folder / path.name).exists():
+            (folder / path.name).symlink_to(path)
+    group = {
+        "name": name,
+        "seed": 1,
+        "shards": 1,
+        "valid_size": 50,
+        "sampling": {"share": 1.0, "min_lines": 0},
+        "max_tokens": settings.max_tokens,
+        "languages": {language: {"uroman": None} for language in text},
+    }
+    (out / f"{name}.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
+    flags = ("--config", out / f"{name}.yaml", "--input", folder, "--spm", spm, "--output", out / "work" / name)
+    log = out / "logs" / f"preprocess_{name}.log"
+    run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
+
+
+def train(out: Path, name: str, work: str, seed: int, settings: Settings, flags: tuple) -> None:
+    """Train on a group's shard and write the last checkpoint as the Hugging Face directory `out/models/NAME`."""
+    if (out / "models" / name / "model.safetensors").is_file():
+        return
+    updates, batch = settings.updates, settings.batch
+    if name == "base":
+        updates, batch = settings.pretraining_updates, settings.pretraining_batch
+    checkpoints, log = out / "checkpoints" / name, name.replace("/", "_")
+    run(
+        out / "logs" / f"train_{log}.log",
+        *("fairseq-train", out / "work" / work / "data-bin" / "shard00", "--user-dir", "ppa_plugin"),
+        *("--task", "translit_alignment", "--criterion", "translit_alignment", *flags),
+        *("--batch-size", str(batch), "--max-update", str(updates), "--seed", str(seed)),
+        *("--optimizer", "adam", "--adam-betas", "(0.9, 0.999)", "--weight-decay", "0.01", "--clip-norm", "1.0"),
+        *("--lr", str(settings.lr), "--lr-scheduler", "polynomial_decay", "--warmup-updates", str(updates // 10)),
+        *("--disable-validation", "--no-epoch-checkpoints"),
+        *("--save-interval-updates", "500", "--keep-interval-updates", "1", "--save-dir", checkpoints),
+        *("--tensorboard-logdir", out / "tensorboard" / name, "--log-format", "json", "--log-interval", "50"),
+    )
+    target = out / "models" / name
+    run(out / "logs" / f"to_hf_{log}.log", "ppa-convert", "to-hf", checkpoints / "checkpoint_last.pt", target)
+
+
+def evaluate(out: Path, data: Path, group: str, settings: Settings) -> None:
+    """Every task of a group by `ppa-evaluate suite`, base and post-trained models alike."""
+    languages = [path.stem for path in sorted((data / "corpus" / group).glob("*.txt"))]
+    names = ["base", *(model_name(group, v, s) for s in settings.seeds for v in settings.variants)]
+    sources = GROUPS[group]
+    tasks = {}
+    for task in settings.tasks:
+        folder = (RETRIEVAL | FINE_TUNED)[task]
+        if task in RETRIEVAL:
+            tasks[task] = {"sources": [ENGLISH] if task == "tatoeba" else sources["retrieval"]}
+        else:
+            tasks[task] = {"sources": sources[task], "seeds": list(settings.evaluation_seeds)}
+            if settings.epochs:
+                tasks[task]["epochs"] = settings.epochs
+        tasks[task] |= {"data": str(data / "eval" / folder), "targets": targets(data, task, languages)}
+    models = [{"path": str((out / "models" / name).resolve()), "name": name} for name in names]
+    config = out / f"suite_{group}.yaml"
+    config.write_text(yaml.safe_dump({"models": models, "tasks": tasks}, sort_keys=False), encoding="utf-8")
+    log = out / "logs" / f"suite_{group}.log"
+    run(log, "ppa-evaluate", "suite", "--config", config, "--output", out / "results.jsonl")
+
+
+def targets(data: Path, task: str, languages: list[str]) -> list[str]:
+    """The group's languages that a task has."""
+    from ppa_plugin.evaluation.readers import RetrievalSet
+
+    folder = data / "eval" / (RETRIEVAL | FINE_TUNED)[task]
+    if task in RETRIEVAL:
+        found = RetrievalSet(folder, task).languages
+    else:
+        found = [path.name for path in folder.iterdir() if path.is_dir()]
+    # Tatoeba's Arabic is `ara_Arab`
+    present = [lang for lang in languages if lang in found]
+    return [*present, *(["ara_Arab"] if "arb_Arab" in languages and "ara_Arab" in found else [])]
+
+
+def chosen(args: argparse.Namespace) -> Settings:
+    """The settings of `--full` or of two cores, with what the command line changes."""
+    settings = FULL if args.full else Settings()
+    given = {name: getattr(args, name) for name in asdict(settings) if getattr(args, name, None) is not None}
+    settings = replace(settings, **given)
+    unknown = [name for name in settings.groups if name not in GROUPS]
+    unknown += [name for name in settings.variants if name not in VARIANTS | EXTENSIONS]
+    if unknown:
+        raise SystemExit(f"error: {unknown[0]} is none of {', '.join([*GROUPS, *VARIANTS, *EXTENSIONS])}")
+    return settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+
+    def several(text: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(";"))
+
+    def numbers(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in text.split(","))
+
+    add("--data", type=Path, required=True, metavar="DIR", help="corpora and evaluation sets")
+    add("--output", type=Path, default=Path("runs/miniature"), metavar="DIR", help="default: %(default)s")
+    add("--full", action="store_true", help="both groups, three seeds, every task, 12 layers: for a GPU")
+    add("--gpu", action="store_true", help="train on a GPU in FP16 (default: on the CPU)")
+    add("--groups", type=several, metavar="G;...", help="of " + ", ".join(GROUPS))
+    add("--variants", type=several, metavar="V;...", help="of " + "; ".join([*VARIANTS, *EXTENSIONS]))
+    add("--tasks", type=several, metavar="T;...", help="of " + "; ".join([*RETRIEVAL, *FINE_TUNED]))
+    add("--size", choices=SIZES, help="tiny: 4 layers x 128; small: 12 layers x 384")
+    add("--seeds", type=numbers, metavar="N,...", help="of post-training")
+    add("--evaluation-seeds", type=numbers, metavar="N,...", help="of fine-tuning")
+    for name in ("vocabulary", "pretraining_updates", "updates", "pretraining_batch", "batch", "max_tokens", "epochs"):
+        add(f"--{name.replace('_', '-')}", type=int)
+    add("--lr", type=float, help="peak learning rate")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The miniature's settings, models and tables; a run takes an hour and is not made here."""
+
+import importlib.util
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+from made_up_results import result
+
+from ppa_plugin.evaluation.results import append_results
+
+FOLDER = Path(__file__).parents[2] / "examples" / "miniature"
+
+
+@pytest.fixture(scope="module")
+def miniature():
+    sys.path.insert(0, str(FOLDER))
+    try:
+        spec = importlib.util.spec_from_file_location("miniature", FOLDER / "miniature.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["miniature"] = module
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(FOLDER))
+        sys.modules.pop("miniature")
+
+
+def settings(miniature, *flags):
+    return miniature.chosen(miniature._parser().parse_args(["--data", "d", *flags]))
+
+
+def test_flags_change_what_they_name_and_nothing_else(miniature):
+    plain = settings(miniature)
+    assert plain == miniature.Settings()
+    assert plain.variants == ("MLM", "MLM+SEQ", "MLM+TLM", "MLM+SEQ+TLM")
+    full = settings(miniature, "--full", "--seeds", "4,5")
+    assert full == miniature.replace(miniature.FULL, seeds=(4, 5))
+    assert (full.size, len(full.groups), full.tasks[-1]) == ("small", 2, "ner")
+
+
+@pytest.mark.parametrize("flags", [("--groups", "indic"), ("--variants", "MLM;SEQ")])
+def test_an_unknown_name_is_one_sentence(miniature, flags):
+    with pytest.raises(SystemExit, match=r"error: (indic|SEQ) is none of mediterranean_amharic_farsi, "):
+        settings(miniature, *flags)
+
+
+def test_other_settings_need_another_output(miniature, tmp_path):
+    miniature.keep_settings(tmp_path, miniature.Settings())
+    miniature.keep_settings(tmp_path, miniature.Settings())
+    with pytest.raises(SystemExit, match="give another --output"):
+        miniature.keep_settings(tmp_path, miniature.Settings(updates=1))
+
+
+def test_tables_are_means_over_targets_and_deviations_over_seeds(miniature, tmp_path):
+    values = {1: (0.1, 0.3), 2: (0.2, 0.6), 3: (0.4, 0.2)}
+    made = [
+        result(model=f"g/MLM/seed{seed}", task="bible", source="eng_Latn", target=target, metric="top10", value=value)
+        for seed, both in values.items()
+        for target, value in zip(("ell_Grek", "heb_Hebr"), both, strict=True)
+    ]
+    base = [
+        result(model="base", task="bible", source="eng_Latn", target=target, metric="top10", value=0.05)
+        for target in ("ell_Grek", "heb_Hebr", "kor_Hang")  # the last is of another group
+    ]
+    other = [result(model="g/MLM/seed1", task="bible", source="eng_Latn", target="ell_Grek", metric="top1", value=0.9)]
+    append_results(tmp_path / "results.jsonl", [*made, *base, *other])
+    text = miniature.tables.markdown(tmp_path / "results.jsonl", ["g"], ["MLM", "MLM+SEQ"])
+    means = [100 * statistics.mean(both) for both in values.values()]
+    assert f"| MLM | {statistics.mean(means):.1f} ± {statistics.stdev(means):.1f} |" in text
+    assert "| base | 5.0 |" in text
+    assert "| MLM+SEQ | – |" in text

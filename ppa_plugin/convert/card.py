@@ -7,8 +7,8 @@ from ppa_plugin.convert.checkpoint import settings
 # the sections of a checkpoint's cfg and what of them makes the recipe
 _RECIPE = {
     "task": "_name data mask_prob mask_keep mask_random max_positions sampling_alpha batch_order tlm_truncation",
-    "criterion": "_name mlm_weight mlm_sides seq_weight tlm_weight seq_layer seq_temperature seq_pooling "
-    "seq_similarity seq_gather",
+    "criterion": "_name mlm_weight mlm_sides seq_weight tlm_weight seq_layer seq_temperature seq_negatives "
+    "seq_ignore_duplicates seq_pooling seq_similarity seq_gather",
     "model": "_name encoder_layers encoder_embed_dim encoder_ffn_embed_dim encoder_attention_heads dropout "
     "attention_dropout activation_dropout",
     "optimizer": "_name adam_betas adam_eps weight_decay",

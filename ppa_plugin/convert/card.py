@@ -66,11 +66,13 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     """The README.md of a converted checkpoint, its recipe read from the checkpoint's own settings."""
     size = "{num_hidden_layers} layers, {hidden_size} wide, vocabulary {vocab_size}".format_map(config)
     started_from = settings(checkpoint, "checkpoint").get("finetune_from_model")
+    added = origin.get("added_pieces")
     history = checkpoint.get("optimizer_history") or [{}]
     return _CARD.format(
         title=title,
         size=size,
-        base=origin.get("source") or started_from or "none (trained from scratch) or unknown",
+        base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")
+        + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else ""),
         updates=history[-1].get("num_updates", "unknown"),
         recipe=_recipe(checkpoint),
     )

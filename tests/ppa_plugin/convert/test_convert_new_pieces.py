@@ -124,8 +124,8 @@ def test_more_candidates_are_looked_at_where_most_are_in_the_vocabulary(base, ro
     monkeypatch.setattr(new_pieces, "_CANDIDATES", (0, 1))
     sizes, train = [], new_pieces._train
     monkeypatch.setattr(new_pieces, "_train", lambda base, text, size: sizes.append(size) or train(base, text, size))
-    assert len(choose_pieces(base, romanized_sentences * 3, 100)) == 100
-    assert sizes == [0, 100]
+    assert len(choose_pieces(base, romanized_sentences * 3, 130)) == 130
+    assert sizes == [0, 130]
 
 
 def test_too_few_sub_words_are_said(base):

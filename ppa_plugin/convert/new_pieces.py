@@ -41,6 +41,7 @@ class Pieces:
             raise UserError(f"{path} is not a unigram model; the pieces of others have no log-probabilities to compare")
         self.proto.DiscardUnknownFields()  # samples for a self-test, which more pieces would make fail
         self.scores = {piece.piece: piece.score for piece in self.proto.pieces if piece.type == piece.NORMAL}
+        self.lowest = min(self.scores.values())
         self.every = {piece.piece for piece in self.proto.pieces} | {*vocabulary.SPECIALS, vocabulary.MASK}
         bare = ModelProto()
         bare.CopyFrom(self.proto)
@@ -62,7 +63,7 @@ class Pieces:
 
     def log_probability(self, ids: list[int]) -> float:
         """The sum of the scores that SentencePiece gives a segmentation."""
-        unknown = min(self.scores.values()) - 10  # SentencePiece's penalty
+        unknown = self.lowest - 10  # SentencePiece's penalty
         return sum(self.proto.pieces[i].score if i else unknown for i in ids)
 
     def extended(self, scores: dict[str, float]) -> ModelProto:
@@ -135,11 +136,11 @@ def choose_pieces(base: Pieces, lines: list[str], count: int) -> dict[str, float
         )
     saved = {piece: math.exp(trained[piece]) * (len(ids) + ids.count(0) - 1) for piece, ids in old.items()}
     best = sorted(old, key=lambda piece: (-saved[piece], piece))[:count]
-    offset, lowest = _offset(base.scores, trained), min(base.scores.values())
+    offset = _offset(base.scores, trained)
     scores = {}
     for piece in best:
         score = max(trained[piece] + offset, base.log_probability(old[piece]) + _MARGIN)
-        scores[piece] = float(np.logaddexp(score, lowest))
+        scores[piece] = float(np.logaddexp(score, base.lowest))
     return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -1,6 +1,6 @@
 """How fast the steps of `ppa-preprocess` are on your text, one section a step.
 
-    python benchmarks/preprocess.py --text DIR [--text DIR ...] [--lines 2000] [--rounds 3] [--section romanize]
+    python benchmarks/preprocess.py --text DIR [--text DIR ...] [--lines 2000] [--rounds 3] [--section repeated]
 
 A DIR is a group: UTF-8 text, `<lang>.txt`, one sentence a line; `--lines` bounds what is taken of each language.
 Without `--text` the quick start's corpus is used. What is compared runs in turn on the same slices of lines, in one
@@ -10,13 +10,16 @@ process unless said otherwise, with everything imported and loaded; medians of `
 disk. Warm: nothing is in memory, every part is in the cache on disk. uroman: `Uroman()`, which keeps nothing and does
 not split; `Uroman(cache_size=65536)`, its cache empty, whose bytes ours have to be; its command line, with its start of
 a few seconds. Lines on which uroman raises are counted and not given to its command line, which they would end: ours
-has to raise on them too. Then the group's lines, of all languages, repeated five times and shuffled, cold against
-`Uroman(cache_size=65536)`; and once, cold and warm, by one process and by two.
+has to raise on them too.
+
+`repeated`: the group's lines, of all languages, five times and shuffled, cold against `Uroman(cache_size=65536)`.
+`processes`: the group's lines once, cold and, repeated, warm, by one process and by two.
 """
 
 import argparse
 import importlib.util
 import itertools
+import os
 import random
 import statistics
 import subprocess
@@ -66,17 +69,33 @@ def read_groups(folders: list[Path], most: int) -> dict[str, Corpus]:
 
 
 def romanize_section(corpus: Corpus, rounds: int) -> None:
-    """Romanization by language, of the whole group repeated, and by two processes."""
+    """Romanization by language, ours and uroman's three modes."""
     load_romanizer("uroman")
     plain, cached = uroman.Uroman(), uroman.Uroman(cache_size=65536)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        seconds = romanize_by_language(corpus, rounds, plain, cached, folder)
-        lines = [line for some in corpus.values() for line in some]
-        random.Random(1).shuffle(lines)
-        romanize_repeated(lines, cached, folder)
-        romanize_in_processes(lines, rounds, folder)
+        seconds = romanize_by_language(corpus, rounds, plain, cached, Path(name))
     print_core_hours("romanize", "cold", seconds)
+
+
+def repeated_section(corpus: Corpus, _rounds: int) -> None:
+    """Romanization of the whole group, repeated and shuffled."""
+    load_romanizer("uroman")
+    with tempfile.TemporaryDirectory() as name:
+        romanize_repeated(shuffled(corpus), uroman.Uroman(cache_size=65536), Path(name))
+
+
+def processes_section(corpus: Corpus, rounds: int) -> None:
+    """Romanization of the whole group by one process and by two."""
+    load_romanizer("uroman")
+    with tempfile.TemporaryDirectory() as name:
+        romanize_in_processes(shuffled(corpus), rounds, Path(name))
+
+
+def shuffled(corpus: Corpus) -> list[str]:
+    """The lines of all languages, in an order drawn once."""
+    lines = [line for some in corpus.values() for line in some]
+    random.Random(1).shuffle(lines)
+    return lines
 
 
 def romanize_by_language(
@@ -148,20 +167,34 @@ def romanize_repeated(lines: list[str], cached: uroman.Uroman, folder: Path) -> 
 
 
 def romanize_in_processes(lines: list[str], rounds: int, folder: Path) -> None:
-    """The same lines by one process and by two, in turn: cold once, warm repeated."""
-    rates: dict[tuple[str, int], list[float]] = {}
+    """The same lines by one process and by two, in turn: cold once, warm repeated.
+
+    Beside the time on the clock, the processor's: two processes that use no more of it than one, and a parent that uses
+    little, scale with the cores, on a machine whose cores others use too.
+    """
+    measured: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     for number in range(rounds):
         for workers in (1, 2):
             settings = Romanization("uroman", cache=folder / f"{workers}workers{number}")
             for temperature, some in (("cold", lines), ("warm", lines * REPEATED)):
-                started = time.perf_counter()
+                before, started = os.times(), time.perf_counter()
                 for _ in romanize_lines(some, settings, workers):
                     pass
-                rates.setdefault((temperature, workers), []).append(len(some) / (time.perf_counter() - started))
-    for temperature in ("cold", "warm"):
-        one, two = (statistics.median(rates[temperature, workers]) for workers in (1, 2))
+                clock, after = time.perf_counter() - started, os.times()
+                parent = after.user + after.system - before.user - before.system
+                children = after.children_user + after.children_system - before.children_user - before.children_system
+                measured.setdefault((temperature, workers), []).append((clock, parent, children))
+    for temperature, count in (("cold", len(lines)), ("warm", len(lines) * REPEATED)):
+        medians = {
+            workers: [statistics.median(column) for column in zip(*measured[temperature, workers], strict=True)]
+            for workers in (1, 2)
+        }
+        (one, one_parent, one_children), (two, two_parent, two_children) = medians[1], medians[2]
         print(
-            f"{temperature}: 1 process {one:,.0f} sentences/s, 2 processes {two:,.0f}: {two / one:.2f} times",
+            f"{temperature}: 1 process {count / one:,.0f} sentences/s, 2 processes {count / two:,.0f}: "
+            f"{one / two:.2f} times\n"
+            f"  processor time: {one_parent + one_children:.1f} s by one; by two {two_children:.1f} s in the processes "
+            f"and {two_parent:.1f} s in their parent",
             flush=True,
         )
 
@@ -214,7 +247,11 @@ def print_core_hours(step: str, how: str, seconds: dict[str, float]) -> None:
     print("(the more text, the fewer of its parts are new: an upper bound)", flush=True)
 
 
-SECTIONS: dict[str, Callable[[Corpus, int], None]] = {"romanize": romanize_section}
+SECTIONS: dict[str, Callable[[Corpus, int], None]] = {
+    "romanize": romanize_section,
+    "repeated": repeated_section,
+    "processes": processes_section,
+}
 
 
 def _parser() -> argparse.ArgumentParser:

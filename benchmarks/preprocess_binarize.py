@@ -9,8 +9,8 @@ pieces is trained on them. The steps are those of `ppa-preprocess`, with all tha
 that has loaded everything; every round runs each case once, in turn, and the medians are printed. A binarizer's shards
 are compared with those of the first, byte for byte.
 
-With `--memory` the lines are repeated, a counter on each, until there are as many as asked for, and `encode`,
-`binarize` and `verify` run on them as a user runs them.
+With `--memory` the lines are repeated, a counter on each, until there are as many as asked for, and every step from
+`sample` on runs on them as a user runs it.
 """
 
 import argparse
@@ -142,21 +142,22 @@ def print_rates(rates: dict[tuple[str, ...], float]) -> None:
 
 
 def print_memory(lines: list[str], spm: Path, folder: Path, count: int) -> None:
-    """Run the steps with `direct` on `count` pairs and print what they took."""
-    workspace = Workspace(folder / "work", say=print)
-    write_pairs(workspace, (f"{line} {n}" for n, line in enumerate(itertools.islice(itertools.cycle(lines), count))))
+    """Run every step with `direct` on `count` lines and print what each took."""
+    text = folder / "input" / f"{LANG}.txt"
+    text.parent.mkdir()
+    with open(text, "w", encoding="utf-8", newline="\n") as handle:
+        handle.writelines(f"{line} {n}\n" for n, line in enumerate(itertools.islice(itertools.cycle(lines), count)))
     group = folder / "group.yaml"
-    group.write_text(f"name: benchmark\nlanguages: {{{LANG}: }}\nbinarizer: direct\n", encoding="utf-8")
-    size = workspace.pair(LANG)[0].stat().st_size
-    print(f"{count:,} pairs, {size / 1e9:.2f} GB a side", flush=True)
-    flags = ["--config", group, "--spm", spm, "--output", workspace.output, "--workers", max(WORKERS)]
-    for step in ("encode", "binarize", "verify"):
-        arguments = [Path(sys.executable).with_name("ppa-preprocess"), step, *flags]
+    settings = "sampling: {share: 1.0, min_lines: 0}\nbinarizer: direct\n"
+    group.write_text(f"name: benchmark\nlanguages: {{{LANG}: }}\n{settings}", encoding="utf-8")
+    print(f"{count:,} lines, {text.stat().st_size / 1e9:.2f} GB", flush=True)
+    flags = ["--config", group, "--input", text.parent, "--spm", spm, "--output", folder / "work"]
+    for step in ("sample", "romanize", "encode", "binarize", "verify"):
+        arguments = [Path(sys.executable).with_name("ppa-preprocess"), step, *flags, "--workers", max(WORKERS)]
         seconds, largest, together = watched([str(argument) for argument in arguments])
-        rate = len(SIDES) * count / seconds
         print(
-            f"{step:10}{seconds:>8.0f} s {rate:>10,.0f} lines/s, {max(WORKERS)} workers; peak {largest:.2f} GB in the "
-            f"largest process, {together:.2f} GB in all (proportional set size)",
+            f"{step:10}{seconds:>8.0f} s {count / seconds:>10,.0f} lines/s, {max(WORKERS)} workers; peak {largest:.2f} "
+            f"GB in the largest process, {together:.2f} GB in all (proportional set size)",
             flush=True,
         )
 
@@ -210,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lines", type=int, default=10_000, help="lines to take (default: %(default)s)")
     parser.add_argument("--spm", type=Path, help="SentencePiece model (default: trained on the lines)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each case is run (default: %(default)s)")
-    parser.add_argument("--memory", type=int, metavar="PAIRS", help="measure memory on so many pairs instead")
+    parser.add_argument("--memory", type=int, metavar="LINES", help="measure memory on so many lines instead")
     parser.add_argument("--scratch", type=Path, help="where to write (default: the directory for temporary files)")
     return parser
 

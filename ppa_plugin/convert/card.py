@@ -1,9 +1,12 @@
 """The model card of a converted checkpoint: where it comes from, how it was trained, whom to acknowledge."""
 
+import json
 from typing import Any
 
-from ppa_plugin.convert.checkpoint import settings
+from ppa_plugin.convert.checkpoint import data_directories, settings
+from ppa_plugin.layers import default_layer
 
+MANIFEST = "manifest.json"
 # the sections of a checkpoint's cfg and what of them makes the recipe
 _RECIPE = {
     "task": "_name data mask_prob mask_keep mask_random max_positions sampling_alpha batch_order tlm_truncation",
@@ -22,7 +25,7 @@ _RECIPE = {
 _CARD = """\
 ---
 license: other
-tags:
+{languages}tags:
 - fill-mask
 - xlm-roberta
 - transliteration
@@ -49,7 +52,24 @@ tokenizer = AutoTokenizer.from_pretrained("DIRECTORY")
 model = AutoModelForMaskedLM.from_pretrained("DIRECTORY")
 ```
 
-Text goes in in its own script: romanizations were used in training only.
+Text goes in in its own script: romanizations were used in training only. Sentence vectors are means over the tokens of
+layer {layer}, which is where the contrastive term was applied:
+
+```python
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Pooling, Transformer
+
+body = Transformer("DIRECTORY", config_args={{"num_hidden_layers": {layer}}})
+encoder = SentenceTransformer(modules=[body, Pooling(body.get_word_embedding_dimension(), "mean")])
+```
+
+## Data
+
+{data}
+
+## Results
+
+**To be filled in:** `ppa-report results.jsonl --output report` writes the tables as Markdown.
 
 ## Recipe
 
@@ -68,14 +88,48 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     started_from = settings(checkpoint, "checkpoint").get("finetune_from_model")
     added = origin.get("added_pieces")
     history = checkpoint.get("optimizer_history") or [{}]
+    manifest = _manifest(checkpoint)
     return _CARD.format(
         title=title,
+        languages=_language_codes(manifest),
         size=size,
+        layer=settings(checkpoint, "criterion").get("seq_layer") or default_layer(config["num_hidden_layers"]),
+        data=_data(manifest),
         base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")
         + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else ""),
         updates=history[-1].get("num_updates", "unknown"),
         recipe=_recipe(checkpoint),
     )
+
+
+def _manifest(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of the shards that were trained on; empty where they are no longer there."""
+    for directory in data_directories(checkpoint):
+        try:
+            manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(manifest, dict) and isinstance(manifest.get("languages"), dict):
+            return manifest
+    return {}
+
+
+def _language_codes(manifest: dict[str, Any]) -> str:
+    """The languages as the hub's search reads them, ISO 639-3, in the card's YAML."""
+    codes = dict.fromkeys(lang.partition("_")[0] for lang in manifest.get("languages", {}))
+    return "".join(["language:\n", *(f"- {code}\n" for code in codes)]) if codes else ""
+
+
+def _data(manifest: dict[str, Any]) -> str:
+    """Pairs by language, and what romanized them."""
+    if not manifest:
+        return "**To be filled in:** the manifest of the shards was not found where the checkpoint was trained on them."
+    rows = []
+    for lang, counts in manifest["languages"].items():
+        romanizer = counts.get("romanizer") or {}
+        by = f"{romanizer['name']} {romanizer['version']}" if romanizer else "brought along"
+        rows.append(f"| {lang} | {counts['train']:,} | {by} |")
+    return "\n".join(["| language | training pairs | romanized by |", "|---|---:|---|", *rows])
 
 
 def _recipe(checkpoint: dict[str, Any]) -> str:

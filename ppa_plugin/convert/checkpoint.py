@@ -70,6 +70,15 @@ def settings(checkpoint: dict[str, Any], section: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def data_directories(checkpoint: dict[str, Any]) -> list[Path]:
+    """Where the task looked for what shards share: the first shard trained on, and up to two levels above it."""
+    data = settings(checkpoint, "task").get("data")
+    if not data:
+        return []
+    shard = Path(str(data).split(":")[0]).absolute()
+    return [shard, *list(shard.parents)[:2]]
+
+
 def find_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What `to-fairseq` or `extend` noted of the Hugging Face model, empty where nothing is known.
 

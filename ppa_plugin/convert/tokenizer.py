@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.checkpoint import settings
+from ppa_plugin.convert.checkpoint import data_directories
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
 from ppa_plugin.data import vocabulary
 from ppa_plugin.hugging_face import import_transformers
@@ -78,11 +78,7 @@ def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkp
         places = [given / SENTENCEPIECE] if given.is_dir() else [given]
     else:
         beside = checkpoint_path.absolute().parent
-        directories = [beside, beside.parent]
-        data = settings(checkpoint, "task").get("data")
-        if data:
-            shard = Path(str(data).split(":")[0]).absolute()
-            directories = [shard, *list(shard.parents)[:2], *directories]
+        directories = [*data_directories(checkpoint), beside, beside.parent]
         places = [directory / SENTENCEPIECE for directory in directories]
     for place in places:
         if place.is_file():

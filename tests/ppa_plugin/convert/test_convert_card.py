@@ -1,0 +1,65 @@
+"""The model card: data and recipe as they were, and its code, which is run as it stands there."""
+
+import json
+import re
+import warnings
+
+import pytest
+import torch
+
+from ppa_plugin.convert import card, cli
+from ppa_plugin.evaluation.embedding import SentenceEncoder
+
+CONFIG = {"num_hidden_layers": 12, "hidden_size": 768, "vocab_size": 401145}
+
+
+def made_card(tmp_path, **settings):
+    checkpoint = {"cfg": {"task": {"data": f"{tmp_path}/data-bin/shard00:{tmp_path}/data-bin/shard01"}, **settings}}
+    return card.model_card("aligned", CONFIG, checkpoint, {})
+
+
+def test_the_data_is_that_of_the_manifest(tmp_path):
+    languages = {
+        "ell_Grek": {"train": 12345, "romanizer": {"name": "uroman", "version": "1.3.1.1"}},
+        "tur_Latn": {"train": 7, "romanizer": None},
+    }
+    (tmp_path / "data-bin" / "shard00").mkdir(parents=True)
+    (tmp_path / "data-bin" / "manifest.json").write_text(json.dumps({"languages": languages}))
+    text = made_card(tmp_path)
+    assert "| ell_Grek | 12,345 | uroman 1.3.1.1 |\n| tur_Latn | 7 | brought along |" in text
+    head = text.split("---")[1]
+    assert head.splitlines()[1:5] == ["license: other", "language:", "- ell", "- tur"]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"languages": 3}'])
+def test_without_a_manifest_the_card_says_so(tmp_path, content):
+    (tmp_path / "data-bin").mkdir()
+    if content:
+        (tmp_path / "data-bin" / "manifest.json").write_text(content)
+    text = made_card(tmp_path)
+    assert "the manifest of the shards was not found" in text
+    assert "language:" not in text
+
+
+@pytest.mark.parametrize(("criterion", "layer"), [({}, 8), ({"seq_layer": 5}, 5), ({"seq_layer": None}, 8)])
+def test_sentence_vectors_are_those_of_the_layer_that_was_trained(tmp_path, criterion, layer):
+    assert f'"num_hidden_layers": {layer}' in made_card(tmp_path, criterion=criterion)
+
+
+def test_the_cards_sentence_transformers_code_gives_our_vectors(tiny_hf_directory, sentences, tmp_path):
+    pytest.importorskip("sentence_transformers")
+    for arguments in (
+        ("to-fairseq", tiny_hf_directory, tmp_path / "fairseq"),
+        ("to-hf", tmp_path / "fairseq" / "model.pt", tmp_path / "hf"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        assert ended.value.code == 0
+    blocks = re.findall(r"```python\n(.*?)```", (tmp_path / "hf" / "README.md").read_text(), re.DOTALL)
+    names: dict = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(blocks[1].replace("DIRECTORY", str(tmp_path / "hf")), names)
+    ours = SentenceEncoder(tmp_path / "hf").encode(sentences)
+    theirs = torch.tensor(names["encoder"].encode(sentences))
+    torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)

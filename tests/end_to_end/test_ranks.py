@@ -60,7 +60,7 @@ def test_groups_of_negatives_do_not_depend_on_the_ranks(data, one_rank, tmp_path
 
 def test_equal_texts_on_other_ranks_are_no_negatives(tmp_path):
     data = write_shards(tmp_path / "data", pairs=16, vocabulary=6)  # one piece: sides are equal if equally long
-    flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE, "--seq-negatives", 12)
+    flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE)
     train(data, tmp_path / "all", *flags, "--batch-size", 16)
     train(data, tmp_path / "one", *flags, "--seq-ignore-duplicates", "--batch-size", 16)
     train(data, tmp_path / "two", *flags, "--seq-ignore-duplicates", "--batch-size", 8, ranks=2)

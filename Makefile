@@ -15,7 +15,7 @@ INSTALL := $(PIP) install --constraint constraints.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench
+.PHONY: help setup demo test test-slow lint bench docs
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench: setup ## the benchmarks of training; TEXT=DIR names a directory of <lang>
 	@set -e; for script in train_throughput profile_step; do echo "== benchmarks/$$script.py"; \
 	  $(BIN)/python benchmarks/$$script.py --text $(or $(TEXT),runs/benchmarks/text) $(ARGS); done
 	@echo "== benchmarks/head.py"; $(BIN)/python benchmarks/head.py
+
+docs: $(STAMPS)/docs ## the documentation as a site, in site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet $(ARGS)
+	@echo "wrote site/index.html"
 
 # One stamp a step. A later step's stamp is newer than an earlier one's, and a changed version repeats what follows it.
 
@@ -71,4 +75,10 @@ $(STAMPS)/fairseq: $(STAMPS)/torch
 $(STAMPS)/package: $(STAMPS)/fairseq setup.py pyproject.toml
 	@echo "installing translit-ppa"
 	@$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+# Not part of `make setup`: only `make docs` needs it.
+$(STAMPS)/docs: $(STAMPS)/package
+	@echo "installing mkdocs"
+	@$(INSTALL) --no-build-isolation --editable '.[docs]'
 	@touch $@

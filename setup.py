@@ -46,6 +46,8 @@ setup(
         "sources": SOURCES,
         # ppa-preprocess --scheduler
         "cluster": CLUSTER,
+        # make docs
+        "docs": ["mkdocs-material", "mkdocstrings[python]", "latex2mathml"],
         "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff", *SOURCES, *CLUSTER],
     },
     entry_points={

@@ -1,18 +1,17 @@
 """The group file: which languages are trained together, and how their text becomes shards."""
 
 import dataclasses
-import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.romanizers import find_romanizer
 from ppa_preprocess.scripts import check_script
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.yaml_file import check_number, known_fields, load_yaml
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _ISO_639_3 = re.compile(r"[a-z]{3}")
@@ -26,8 +25,8 @@ class Sampling:
     min_lines: int = 10_000
 
     def __post_init__(self) -> None:
-        _number("sampling.share", self.share, (int, float), 0, 1)
-        _number("sampling.min_lines", self.min_lines, (int,), 0)
+        check_number("sampling.share", self.share, (int, float), 0, 1)
+        check_number("sampling.min_lines", self.min_lines, (int,), 0)
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Filters:
     def __post_init__(self) -> None:
         if not isinstance(self.deduplicate, bool):
             raise UserError(f"filters.deduplicate is {self.deduplicate!r}, expected true or false")
-        _number("filters.min_chars", self.min_chars, (int,), 0)
+        check_number("filters.min_chars", self.min_chars, (int,), 0)
         if self.max_chars is not None:
-            _number("filters.max_chars", self.max_chars, (int,), max(1, self.min_chars))
-        _number("filters.script_share", self.script_share, (int, float), 0, 1)
+            check_number("filters.max_chars", self.max_chars, (int,), max(1, self.min_chars))
+        check_number("filters.script_share", self.script_share, (int, float), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -106,10 +105,10 @@ class Group:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise UserError(f"name is {self.name!r}, expected a text")
-        _number("seed", self.seed, (int,), 0)
-        _number("shards", self.shards, (int,), 1)
-        _number("valid_size", self.valid_size, (int,), 0)
-        _number("max_tokens", self.max_tokens, (int,), 3)  # <s>, one piece, </s>
+        check_number("seed", self.seed, (int,), 0)
+        check_number("shards", self.shards, (int,), 1)
+        check_number("valid_size", self.valid_size, (int,), 0)
+        check_number("max_tokens", self.max_tokens, (int,), 3)  # <s>, one piece, </s>
         if self.filters.script_share:
             for lang in self.languages:
                 check_script(lang)
@@ -129,14 +128,7 @@ def check_language_code(code: Any) -> None:
 
 def load_group(path: str | Path) -> Group:
     """Read a group file; `UserError` where it cannot be read or a key or value is not one of the documented ones."""
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read --config {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not valid UTF-8") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = load_yaml(path)
     try:
         return _group(content)
     except UserError as error:
@@ -144,7 +136,7 @@ def load_group(path: str | Path) -> Group:
 
 
 def _group(content: Any) -> Group:
-    values = _known_keys(Group, content, "the group")
+    values = known_fields(Group, content, "the group")
     languages = values["languages"]
     if not isinstance(languages, dict) or not languages:
         raise UserError("languages is empty or no mapping; write one line such as 'tur_Latn: {uroman: null}' for each")
@@ -165,29 +157,4 @@ def _check_file_code(where: str, code: Any) -> None:
 
 
 def _section(section: type, content: Any, where: str) -> Any:
-    return section(**_known_keys(section, content, where))
-
-
-def _known_keys(section: type, content: Any, where: str) -> dict[str, Any]:
-    """A copy of the mapping `content`, after checking that it has the required keys and no unknown one."""
-    if not isinstance(content, dict):
-        raise UserError(f"{where} is {content!r}, expected a mapping of keys to values")
-    known = [f.name for f in dataclasses.fields(section)]
-    for key in content:
-        if key not in known:
-            nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0)[0]
-            raise UserError(f"{where} has an unknown key {key!r}; the nearest known key is {nearest!r}")
-    for f in dataclasses.fields(section):
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and f.name not in content:
-            raise UserError(f"{where} lacks the key {f.name!r}")
-    return dict(content)
-
-
-def _number(name: str, value: Any, kinds: tuple[type, ...], least: float, most: float | None = None) -> None:
-    # bool is a kind of int in Python, and `yes` a bool in YAML
-    right_kind = isinstance(value, kinds) and not isinstance(value, bool)
-    if not right_kind or value < least or (most is not None and value > most):
-        kind = "a number" if float in kinds else "a whole number"
-        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise UserError(f"{name} is {value!r}, expected {kind} {bounds}")
+    return section(**known_fields(section, content, where))

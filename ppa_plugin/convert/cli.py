@@ -5,12 +5,10 @@ import sys
 from pathlib import Path
 
 from ppa_plugin import commandline
-from ppa_plugin.convert import card, checkpoint, extend, hugging_face, names, tokenizer
+from ppa_plugin.convert import extend
 from ppa_plugin.convert.encoder import FAIRSEQ_FILES, read_hugging_face, write_fairseq
 from ppa_plugin.convert.output import check_free, directory_beside
-
-_HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
-_HF_FILES += ("README.md",)
+from ppa_plugin.convert.to_hf import HF_FILES, convert
 
 _EXAMPLE = """\
 example:
@@ -73,19 +71,11 @@ def _to_fairseq(args: argparse.Namespace) -> None:
 
 
 def _to_hf(args: argparse.Namespace) -> None:
-    check_free(args.output, _HF_FILES, args.overwrite)
-    path = Path(args.checkpoint)
-    trained = checkpoint.load_fairseq(path)
-    state = names.to_hugging_face(trained["model"], str(path))
-    pieces = tokenizer.find_sentencepiece(args.tokenizer, trained, path)
-    tokenizer.check_size(pieces, state["roberta.embeddings.word_embeddings.weight"].shape[0], path)
-    origin = checkpoint.find_origin(trained)
-    state, config = hugging_face.with_config(state, checkpoint.settings(trained, "model"), origin, path)
+    check_free(args.output, HF_FILES, args.overwrite)
+    converted = convert(Path(args.checkpoint), args.tokenizer)
     with directory_beside(args.output) as fresh:
-        hugging_face.write_model(fresh, state, config)
-        tokenizer.write_tokenizer(fresh, pieces)
-        text = card.model_card(Path(args.output).absolute().name, config, trained, origin)
-        (fresh / "README.md").write_text(text, encoding="utf-8")
+        converted.write(fresh, Path(args.output).absolute().name)
+    config = converted.config
     _say(f"wrote {args.output}: {config['num_hidden_layers']} layers, vocabulary {config['vocab_size']:,}")
 
 

@@ -1,6 +1,8 @@
 """A model as both directories hold it, read from either of them, and the one that fairseq trains from."""
 
+import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import checkpoint, hugging_face, names, tokenizer
+from ppa_plugin.convert.to_hf import convert
 from ppa_plugin.data import vocabulary
 
 FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
@@ -64,22 +67,19 @@ def read_hugging_face(model: str) -> Encoder:
     hugging_face.check_shapes(weights, config, str(source))
     encoder = Encoder(state, config, pieces, model)
     tokenizer.check_size(pieces, encoder.vocabulary_size, source)
-    hugging_face.warn_of_epsilon(config, source)
+    _warn_of_epsilon(config, source)
     return encoder
 
 
 def read_fairseq(directory: Path) -> Encoder:
     """Read the directory that `write_fairseq` writes. Raises `UserError` where something is missing or torn."""
     path = directory / "model.pt"
-    loaded = checkpoint.load_fairseq(path)
-    state = names.to_hugging_face(loaded["model"], str(path))
-    pieces = tokenizer.find_sentencepiece(str(directory), loaded, path)
-    origin = checkpoint.find_origin(loaded)
-    state, config = hugging_face.with_config(state, checkpoint.settings(loaded, "model"), origin, path)
-    source = origin.get("source") or str(directory)
-    encoder = Encoder(names.to_fairseq(state, str(path)), config, pieces, source, origin.get("added_pieces", 0))
-    tokenizer.check_size(pieces, encoder.vocabulary_size, path)
-    return encoder
+    converted = convert(path, str(directory))
+    source = converted.origin.get("source") or str(directory)
+    added_pieces = converted.origin.get("added_pieces", 0)
+    return Encoder(
+        names.to_fairseq(converted.state, str(path)), converted.config, converted.pieces, source, added_pieces
+    )
 
 
 def write_fairseq(encoder: Encoder, directory: Path) -> None:
@@ -91,3 +91,12 @@ def write_fairseq(encoder: Encoder, directory: Path) -> None:
     (directory / "hf").mkdir()
     hugging_face.write_config(directory / "hf", encoder.config)
     tokenizer.write_tokenizer(directory / "hf", encoder.sentencepiece)
+
+
+def _warn_of_epsilon(config: dict[str, Any], source: Path) -> None:
+    epsilon = config.get("layer_norm_eps", 1e-12)
+    if epsilon != hugging_face.LAYER_NORM_EPS:
+        sys.stderr.write(
+            f"warning: {source}/config.json has layer_norm_eps {json.dumps(epsilon)}; fairseq computes with "
+            f"{hugging_face.LAYER_NORM_EPS}, so outputs differ slightly\n"
+        )

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -180,49 +179,6 @@ def derive_config(state: dict[str, torch.Tensor], heads: int, model: dict[str, A
         "use_cache": True,
         "vocab_size": vocabulary,
     }
-
-
-def with_config(
-    state: dict[str, torch.Tensor], model: dict[str, Any], origin: dict[str, Any], path: Path
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The weights in the type to write them in, and their config: the original model's, else one from the shapes."""
-    config = dict(origin.get("config") or {})
-    if not config:
-        heads = model.get("encoder_attention_heads")
-        if not isinstance(heads, int):
-            raise UserError(f"{path} does not say how many attention heads its model has (cfg.model)")
-        config = derive_config(state, heads, model)
-    check_config(config, path)
-    check_shapes(state, config, str(path))
-    kind = _lossless_type(state, origin.get("dtype", "float32"))
-    key = "dtype" if "dtype" in config else "torch_dtype"
-    if config.get(key, "float32") != kind:
-        config[key] = kind
-    config["architectures"] = ["XLMRobertaForMaskedLM"]
-    return {name: tensor.to(getattr(torch, kind)) for name, tensor in state.items()}, config
-
-
-def _lossless_type(state: dict[str, torch.Tensor], original: str) -> str:
-    """The original weights' type if that holds every value exactly, as on the way there and back; else float32.
-
-    Training leaves values that 16 bits cannot hold. (With `--fp16` too fairseq's checkpoints are FP32: it widens what
-    it saves.)
-    """
-    if original not in ("float16", "bfloat16"):
-        return "float32"
-    narrow = getattr(torch, original)
-    exact = all(torch.equal(tensor.to(narrow).float(), tensor.float()) for tensor in state.values())
-    return original if exact else "float32"
-
-
-def warn_of_epsilon(config: dict[str, Any], source: Path) -> None:
-    """Say on stderr that fairseq computes with another epsilon of LayerNorm, where it does."""
-    epsilon = config.get("layer_norm_eps", 1e-12)
-    if epsilon != LAYER_NORM_EPS:
-        sys.stderr.write(
-            f"warning: {source}/config.json has layer_norm_eps {json.dumps(epsilon)}; fairseq computes with "
-            f"{LAYER_NORM_EPS}, so outputs differ slightly\n"
-        )
 
 
 def write_model(directory: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:

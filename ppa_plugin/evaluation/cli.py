@@ -3,10 +3,10 @@
 import argparse
 
 from ppa_plugin import commandline
-from ppa_plugin.evaluation.commands import retrieval
+from ppa_plugin.evaluation.commands import classify, retrieval, scripts, select, suite, tag, vocabulary
 
 # one module a command, in the order of the help
-_COMMANDS = (retrieval,)
+_COMMANDS = (retrieval, classify, tag, select, suite, vocabulary, scripts)
 
 
 def main(argv: list[str] | None = None) -> None:

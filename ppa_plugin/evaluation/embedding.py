@@ -1,116 +1,132 @@
-"""Sentence vectors from a layer of any Hugging Face encoder."""
+"""Sentence vectors from the layers of any Hugging Face encoder."""
 
-import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS, cut_batches
+from ppa_plugin.evaluation.loading import MAX_LENGTH, available_device, load, load_tokenizer, positions
 from ppa_plugin.hugging_face import import_transformers
 from ppa_plugin.layers import default_layer
 
 POOLS = ("all", "content")
-MAX_LENGTH = 512
 # Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
 _POST_NORM = ("bert", "roberta", "xlm-roberta")
-# RoBERTa's position table starts after the padding index, so that two of its rows are no positions.
-_ROBERTA = ("roberta", "xlm-roberta")
 
 
 class SentenceEncoder:
-    """Means over tokens of `hidden_states[layer]`; layer 0 is the embeddings, layer k the output of block k.
+    """Means over tokens of `hidden_states[k]`; layer 0 is the embeddings, layer k the output of block k.
 
-    `pool` is `all`, every token with `<s>` and `</s>`, as the paper's evaluation does, or `content`, without the tokens
-    that the tokenizer adds. Raises `UserError` where the directory holds no encoder or tokenizer that Transformers
-    loads, or the model has no such layer.
+    `layer` is one layer, several, or "all"; None is the default of the depth. One pass gives all that were asked for,
+    and blocks above the highest of them are not computed. `pool` is `all`, every token with `<s>` and `</s>`, as the
+    paper's evaluation does, or `content`, without the tokens that the tokenizer adds. `precision` is that of the
+    model's weights and products, on CUDA; the means over tokens are FP32 in any case.
+    Raises `UserError` where the directory holds no encoder or tokenizer that Transformers loads, the model has no such
+    layer, or half precision is asked for elsewhere than on CUDA.
     """
 
-    def __init__(self, directory: str | Path, layer: int | None = None, pool: str = "all", device: str = "cpu"):
-        self.directory, self.pool, self.device = Path(directory), pool, _device(device)
+    def __init__(
+        self,
+        directory: str | Path,
+        layer: int | Sequence[int] | str | None = None,
+        pool: str = "all",
+        device: str = "cpu",
+        precision: str = "fp32",
+    ):
+        self.directory, self.pool, self.device, self.precision = (
+            Path(directory),
+            pool,
+            available_device(device),
+            precision,
+        )
+        if precision != "fp32" and self.device.type != "cuda":
+            raise UserError(f"--precision {precision} needs --device cuda; on {device} leave it at fp32")
         transformers = import_transformers()
-        config = _load(transformers.AutoConfig, self.directory, "config.json")
+        config = load(transformers.AutoConfig, self.directory, "config.json")
         self.depth = depth = getattr(config, "num_hidden_layers", None)
         if depth is None:
             raise UserError(
                 f"{directory} is a {config.model_type} model; only encoders with hidden layers can be evaluated"
             )
-        self.layer = default_layer(depth) if layer is None else layer
-        if not 0 <= self.layer <= depth:
-            raise UserError(f"{directory} has {depth} layers, there is no layer {self.layer}")
-        self.tokenizer = self._load_tokenizer(transformers)
+        self.layers = self._chosen(layer)
+        self.tokenizer = load_tokenizer(self.directory)
         options = {}
         if config.model_type in _POST_NORM:
-            config.num_hidden_layers = max(self.layer, 1)
+            config.num_hidden_layers = max(*self.layers, 1)
             options = {"add_pooling_layer": False}
-        model = _load(transformers.AutoModel, self.directory, "encoder", config=config, **options)
-        self.model = model.float().to(self.device).eval()
-        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, _positions(config))
+        model = load(transformers.AutoModel, self.directory, "encoder", config=config, **options)
+        self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
+        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, positions(config))
 
-    def _load_tokenizer(self, transformers):
-        files = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "spiece.model")
-        if not any((self.directory / name).is_file() for name in files):
-            raise UserError(f"{self.directory} holds no tokenizer; copy the files of the one it was trained with there")
-        return _load(transformers.AutoTokenizer, self.directory, "tokenizer", use_fast=True)
+    @property
+    def layer(self) -> int:
+        """The layer asked for. Raises `ValueError` where there are several: `layers` names them."""
+        if len(self.layers) > 1:
+            raise ValueError(f"{len(self.layers)} layers were asked for: {self.layers}")
+        return self.layers[0]
+
+    def _chosen(self, layer: int | Sequence[int] | str | None) -> tuple[int, ...]:
+        if layer is None:
+            layer = default_layer(self.depth)
+        chosen = range(self.depth + 1) if layer == "all" else [layer] if isinstance(layer, int) else layer
+        absent = [k for k in chosen if not 0 <= k <= self.depth]
+        if absent:
+            raise UserError(f"{self.directory} has {self.depth} layers, there is no layer {absent[0]}")
+        return tuple(dict.fromkeys(chosen))
+
+    def encode(
+        self,
+        sentences: Sequence[str],
+        batch_size: int = BATCH_SENTENCES,
+        description: str = "embedding",
+        max_tokens: int = BATCH_TOKENS,
+    ) -> torch.Tensor:
+        """The vectors of `sentences` at the one layer asked for, in their order: N x C float32 on the CPU."""
+        place = self.layers.index(self.layer)  # several layers do not fit one matrix
+        return self.encode_layers(sentences, batch_size, description, max_tokens)[place].cpu()
 
     @torch.inference_mode()
-    def encode(self, sentences: Sequence[str], batch_size: int = 64, description: str = "embedding") -> torch.Tensor:
-        """The vectors of `sentences`, in their order: N x C float32 on the CPU.
+    def encode_layers(
+        self,
+        sentences: Sequence[str],
+        batch_size: int = BATCH_SENTENCES,
+        description: str = "embedding",
+        max_tokens: int = BATCH_TOKENS,
+    ) -> torch.Tensor:
+        """The vectors of `sentences`, in their order, at each of `layers`: L x N x C float32 on the model's device.
 
-        Batches are sorted by length, so that little is spent on padding; a sentence that occurs twice is embedded once,
-        so that its vectors are the same to the last bit. Longer sentences are cut to `max_length` tokens.
+        Batches hold sentences of like length, so that little is spent on padding, and at most `batch_size` sentences or
+        `max_tokens` tokens with padding, so that they cost alike. A sentence that occurs twice is embedded once, so
+        that its vectors are the same to the last bit. Longer sentences are cut to `max_length` tokens.
+        Raises `UserError` where half precision gives a value that is not finite.
         """
         unique = list(dict.fromkeys(sentences))
         token_ids = self.tokenizer(unique, truncation=True, max_length=self.max_length)["input_ids"]
-        order = sorted(range(len(unique)), key=lambda i: (len(token_ids[i]), i))
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        vectors = torch.empty(len(unique), self.model.config.hidden_size)
+        batches = cut_batches([len(ids) for ids in token_ids], batch_size, max_tokens)
+        vectors = torch.empty(len(self.layers), len(unique), self.model.config.hidden_size, device=self.device)
         for batch in progress(batches, description, total=len(batches), unit="batch"):
-            vectors[batch] = self._vectors([token_ids[i] for i in batch]).cpu()
+            rows = torch.tensor(batch, device=self.device)
+            vectors[:, rows] = self._vectors([token_ids[i] for i in batch])
+        if self.precision != "fp32" and not torch.isfinite(vectors).all():
+            raise UserError(f"{self.directory}: {self.precision} is too narrow for its layers; pass --precision fp32")
         place = {sentence: i for i, sentence in enumerate(unique)}
-        return vectors[[place[sentence] for sentence in sentences]]
+        return vectors[:, torch.tensor([place[sentence] for sentence in sentences], device=self.device)]
 
     def _vectors(self, token_ids: list[list[int]]) -> torch.Tensor:
-        """B sentences as lists of ids -> B x C. `content` of a sentence with no tokens of its own is zeros."""
-        batch = self.tokenizer.pad({"input_ids": token_ids}, return_tensors="pt").to(self.device)
-        keep = batch["attention_mask"].bool()
+        """B sentences as lists of ids -> L x B x C. `content` of a sentence with no tokens of its own is zeros."""
+        rows = [torch.tensor(ids, dtype=torch.long) for ids in token_ids]
+        padded = pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
+        lengths = torch.tensor([len(ids) for ids in token_ids])
+        attended = torch.arange(padded.size(1)) < lengths[:, None]
+        keep = attended
         if self.pool == "content":
-            added = (self.tokenizer.cls_token_id, self.tokenizer.sep_token_id)
-            for token_id in added:
-                keep = keep & (batch["input_ids"] != token_id)
-        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-        hidden = self.model(**inputs, output_hidden_states=True).hidden_states[self.layer]
-        weights = keep.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-
-
-def _positions(config) -> int:
-    """How many tokens a model's position table takes; a model without one takes any number."""
-    rows = getattr(config, "max_position_embeddings", None) or MAX_LENGTH
-    return rows - config.pad_token_id - 1 if config.model_type in _ROBERTA else rows
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"--device {name} is not available here") from None
-    return device
-
-
-def _load(auto_class, directory: Path, what: str, **options):
-    """`auto_class.from_pretrained(directory)`, local and without running code from it; remarks are kept to errors."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return auto_class.from_pretrained(directory, local_files_only=True, trust_remote_code=False, **options)
-    except Exception as error:  # Transformers raises whatever its many parsers raise
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{directory}: its {what} cannot be loaded ({type(error).__name__}: {reason})") from None
-    finally:
-        logger.setLevel(level)
+            for token_id in (self.tokenizer.cls_token_id, self.tokenizer.sep_token_id):
+                keep = keep & (padded != token_id)
+        inputs = {"input_ids": padded.to(self.device), "attention_mask": attended.long().to(self.device)}
+        hidden = self.model(**inputs, output_hidden_states=True).hidden_states
+        weights = keep.unsqueeze(-1).float().to(self.device)
+        counts = weights.sum(dim=1).clamp(min=1)
+        return torch.stack([(hidden[k].float() * weights).sum(dim=1) / counts for k in self.layers])

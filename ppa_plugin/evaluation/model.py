@@ -18,16 +18,21 @@ class Model:
 
     @classmethod
     def of(cls, directory: Path, path: str, name: str | None) -> "Model":
-        """Of a Hugging Face directory that the user calls `path`; the hash runs over the weight files in name order."""
-        files = weight_files(directory)
-        if not files:
-            raise UserError(f"{directory} holds no weights (model.safetensors or pytorch_model.bin)")
-        digest = hashlib.sha256()
-        for file in files:
-            try:
-                with open(file, "rb") as handle:
-                    while block := handle.read(1 << 20):
-                        digest.update(block)
-            except OSError as error:
-                raise UserError(f"cannot read {file}: {error.strerror}") from None
-        return cls(name or Path(path).absolute().name, path, digest.hexdigest())
+        """Of a Hugging Face directory that the user calls `path`. Raises `UserError` where it holds no weights."""
+        return cls(name or Path(path).absolute().name, path, hash_weights(directory))
+
+
+def hash_weights(directory: Path) -> str:
+    """SHA-256 over the weight files of a Hugging Face directory in name order. `UserError` where there are none."""
+    files = weight_files(directory)
+    if not files:
+        raise UserError(f"{directory} holds no weights (model.safetensors or pytorch_model.bin)")
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            with open(file, "rb") as handle:
+                while block := handle.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise UserError(f"cannot read {file}: {error.strerror}") from None
+    return digest.hexdigest()

@@ -1,13 +1,13 @@
 """The results file: one JSON object a line, the same fields for every task."""
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.json_lines import append_json_lines, is_json
 
 
 @dataclass(frozen=True)
@@ -32,30 +32,26 @@ class Result:
 
 
 def append_results(path: str | Path, results: Iterable[Result]) -> None:
-    """Append results to a file, creating it if need be: all lines in one write, so that commands may share a file.
-
-    A last line that some other program left without its end is not continued. Raises `UserError` where the file cannot
-    be written.
-    """
-    text = "".join(json.dumps(asdict(result), ensure_ascii=False) + "\n" for result in results)
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+", buffering=0) as handle:
-            if handle.tell():
-                handle.seek(-1, os.SEEK_END)
-                text = text if handle.read(1) == b"\n" else "\n" + text
-            handle.write(text.encode("utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    """Append results to a file: all lines or none. Raises `UserError` where the file cannot be written."""
+    append_json_lines(path, map(asdict, results))
 
 
 def read_results(path: str | Path) -> list[Result]:
     """The results in a file, in its order. Raises `UserError`, naming the line, for what is not a result."""
+    return [result for _, result in numbered_results(path)]
+
+
+def numbered_results(path: str | Path, being_written: bool = False) -> list[tuple[int, Result]]:
+    """The results in a file with the numbers of their lines, from 1. Raises `UserError` as `read_results` does.
+
+    `being_written`: a last line that is not whole is no error, another command may be about to end it.
+    """
     names = {field.name for field in fields(Result)}
     results = []
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
+        whole, _, last = content.rpartition(b"\n")
+        text = (whole if being_written and not is_json(last) else content).decode("utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -69,5 +65,7 @@ def read_results(path: str | Path) -> list[Result]:
             raise UserError(f"{path}, line {number}: not valid JSON") from None
         if not isinstance(record, dict) or set(record) != names:
             raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")
-        results.append(Result(**record))
+        if not isinstance(record["config"], dict):
+            raise UserError(f"{path}, line {number}: not a result; its config is no object")
+        results.append((number, Result(**record)))
     return results

@@ -21,20 +21,16 @@ def partner_ranks(queries: torch.Tensor, candidates: torch.Tensor, chunk: int = 
     """
     if queries.shape != candidates.shape or queries.dim() != 2:
         raise ValueError(f"expected two N x C matrices, got {tuple(queries.shape)} and {tuple(candidates.shape)}")
-    total = len(queries)
     queries, queries_valid = _directions(queries)
     candidates, candidates_valid = _directions(candidates)
-    ranks = torch.full((total,), NEVER, dtype=torch.long, device=queries.device)
-    for start in range(0, total, chunk):
-        rows = torch.arange(start, min(start + chunk, total), device=queries.device)
-        similarity = queries[rows] @ candidates.T
-        own = similarity[rows - start, rows].clone()
-        similarity[:, ~candidates_valid] = -torch.inf
-        similarity[rows - start, rows] = -torch.inf
-        before = (similarity >= own[:, None] - _TIE).sum(dim=1)
-        counts = queries_valid[rows] & candidates_valid[rows]
-        ranks[rows] = torch.where(counts, before, ranks[rows])
-    return ranks
+    ranks = []
+    for start in range(0, len(queries), chunk):
+        similarity = queries[start : start + chunk] @ candidates.T
+        own = similarity.diagonal(start)
+        before = (similarity >= own[:, None] - _TIE) & candidates_valid
+        ranks.append(before.sum(dim=1) - 1)  # the right one is level with itself
+    counts = queries_valid & candidates_valid
+    return torch.where(counts, torch.cat(ranks), NEVER) if ranks else counts.long()
 
 
 def top_k_accuracy(queries: torch.Tensor, candidates: torch.Tensor, ks: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
@@ -45,7 +41,8 @@ def top_k_accuracy(queries: torch.Tensor, candidates: torch.Tensor, ks: Sequence
     `partner_ranks`. No queries at all give 0.
     """
     ranks = partner_ranks(queries, candidates)
-    return {k: (ranks < k).double().mean().item() if len(ranks) else 0.0 for k in ks}
+    hits = (ranks < torch.tensor(ks, device=ranks.device)[:, None]).sum(dim=1)  # one transfer for all k
+    return {k: hit / max(len(ranks), 1) for k, hit in zip(ks, hits.tolist(), strict=True)}
 
 
 def _directions(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,14 +1,16 @@
 """One model's retrieval accuracy on one task: every language embedded once, every pair ranked."""
 
 import sys
+from collections import Counter
 from importlib.metadata import version
 
 import torch
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS
 from ppa_plugin.evaluation.embedding import SentenceEncoder
 from ppa_plugin.evaluation.model import Model
-from ppa_plugin.evaluation.readers import Pair, RetrievalSet, Side
+from ppa_plugin.evaluation.readers import Pair, RetrievalSet
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.retrieval import top_k_accuracy
 
@@ -30,27 +32,52 @@ def plan(data: RetrievalSet, sources: list[str], targets: list[str] | None) -> l
     return pairs
 
 
-def measure(encoder: SentenceEncoder, model: Model, task: str, pairs: list[Pair], batch_size: int) -> list[Result]:
-    """Top-1, top-5 and top-10 accuracy of every pair, in the pairs' order."""
+def measure(
+    encoder: SentenceEncoder,
+    model: Model,
+    task: str,
+    pairs: list[Pair],
+    batch_size: int = BATCH_SENTENCES,
+    max_tokens: int = BATCH_TOKENS,
+    step: int | None = None,
+) -> list[Result]:
+    """Top-1, top-5 and top-10 accuracy of every pair at every layer of the encoder, in the pairs' order.
+
+    `step`, the update that a checkpoint was made at, stands in the results' `config`.
+    """
+    config = {
+        "batch_size": batch_size,
+        "max_tokens": max_tokens,
+        "max_length": encoder.max_length,
+        "precision": encoder.precision,
+        "device": encoder.device.type,
+        "torch": torch.__version__,
+        "transformers": version("transformers"),
+    }
+    if step is not None:
+        config["step"] = step
     # The English files beside two languages are mostly one text, so that the content is what decides.
+    uses = Counter(side.sha256 for pair in pairs for side in (pair.queries, pair.candidates))
     vectors: dict[str, torch.Tensor] = {}
     results = []
     for pair in pairs:
         for side, language in ((pair.queries, pair.source), (pair.candidates, pair.target)):
             if side.sha256 not in vectors:
-                vectors[side.sha256] = _embed(encoder, side, language, batch_size)
-        queries, candidates = vectors[pair.queries.sha256], vectors[pair.candidates.sha256]
-        accuracy = top_k_accuracy(queries.to(encoder.device), candidates.to(encoder.device), KS)
-        results += [_result(encoder, model, task, pair, k, accuracy[k], batch_size) for k in KS]
+                vectors[side.sha256] = encoder.encode_layers(
+                    side.sentences, batch_size, f"embedding {language}", max_tokens
+                )
+        for i, layer in enumerate(encoder.layers):
+            accuracy = top_k_accuracy(vectors[pair.queries.sha256][i], vectors[pair.candidates.sha256][i], KS)
+            results += [_result(encoder, model, task, pair, layer, k, accuracy[k], config) for k in KS]
+        for side in (pair.queries, pair.candidates):
+            uses[side.sha256] -= 1
+            if not uses[side.sha256]:  # Tatoeba's English differs from file to file: most are used once
+                vectors.pop(side.sha256, None)
     return results
 
 
-def _embed(encoder: SentenceEncoder, side: Side, language: str, batch_size: int) -> torch.Tensor:
-    return encoder.encode(side.sentences, batch_size, description=f"embedding {language}")
-
-
 def _result(
-    encoder: SentenceEncoder, model: Model, task: str, pair: Pair, k: int, value: float, batch_size: int
+    encoder: SentenceEncoder, model: Model, task: str, pair: Pair, layer: int, k: int, value: float, config: dict
 ) -> Result:
     return Result(
         model=model.name,
@@ -63,15 +90,9 @@ def _result(
         metric=f"top{k}",
         value=value,
         n=len(pair.queries.sentences),
-        layer=encoder.layer,
+        layer=layer,
         pool=encoder.pool,
         data_sha256=pair.data_sha256,
-        config={
-            "batch_size": batch_size,
-            "max_length": encoder.max_length,
-            "device": encoder.device.type,
-            "torch": torch.__version__,
-            "transformers": version("transformers"),
-        },
+        config=dict(config),
         version=version("translit-ppa"),
     )

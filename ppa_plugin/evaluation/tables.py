@@ -1,8 +1,6 @@
-"""Results as tables: a target language a row, means over targets below, in text, Markdown and CSV."""
+"""Results as tables: a target language a row, means over targets below, models or metrics side by side."""
 
-import csv
-import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -62,15 +60,15 @@ def pivot(results: Iterable[Result], column: str) -> list[Table]:
     A model measured at several layers or pools becomes several columns that say so. Raises `UserError` where the values
     of one row were measured on different versions of its data.
     """
-    latest = {_key(result): result for result in results}
-    _check_data(latest.values())
-    names = _column_names(latest.values())
+    counting = list(latest(results).values())
+    check_data(counting)
+    names = column_names(counting)
     cells: dict[tuple, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     columns: dict[tuple, dict[str, None]] = defaultdict(dict)
-    for result in sorted(latest.values(), key=lambda r: _metric_order(r.metric)):
+    for result in sorted(counting, key=lambda r: metric_order(r.metric)):
         by_model = column == "model"
         group = (result.task, result.source, result.metric if by_model else None)
-        name = names[_variant(result)] if by_model else result.metric
+        name = names[result.task, *_variant(result)] if by_model else result.metric
         columns[group][name] = None
         cells[group][result.target][name].append(result.value)
     return [
@@ -83,51 +81,31 @@ def pivot(results: Iterable[Result], column: str) -> list[Table]:
 
 def to_text(table: Table) -> str:
     """A table for the terminal, values in percent."""
-    rows = [[label, *map(_percent, values)] for label, values in table.rows()]
+    rows = [[label, *map(percent, values)] for label, values in table.rows()]
     return "\n".join([table.title, *_aligned([["target", *table.columns], *rows])])
 
 
-def to_markdown(table: Table) -> str:
-    """A Markdown table under a heading, values in percent."""
-    lines = [["target", *table.columns], ["---", *["---:"] * len(table.columns)]]
-    lines += [[label, *map(_percent, values)] for label, values in table.rows()]
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join([f"### {table.title}", "", *(f"| {' | '.join(line)} |" for line in escaped)])
-
-
-def to_csv(tables: list[Table]) -> str:
-    """All tables as one: task, source, metric, target, then a column a model; values 0 to 1, without means."""
-    models = list(dict.fromkeys(column for table in tables for column in table.columns))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["task", "source", "metric", "target", *models])
-    for table in tables:
-        for target in table.targets:
-            values = [table.values[target].get(model) for model in models]
-            cells = ["" if value is None else f"{value:.6f}" for value in values]
-            writer.writerow([table.task, table.source, table.metric, target, *cells])
-    return text.getvalue()
-
-
-def _key(result: Result) -> tuple:
-    return (*_variant(result), result.task, result.source, result.target, result.seed, result.metric)
+def latest(results: Iterable[Result]) -> dict[tuple, Result]:
+    """Results by what was measured; of the same measurement made twice the later one."""
+    return {(*_variant(r), r.task, r.source, r.target, r.seed, r.metric): r for r in results}
 
 
 def _variant(result: Result) -> tuple:
     return (result.model, result.layer, result.pool)
 
 
-def _column_names(results: Iterable[Result]) -> dict[tuple, str]:
-    """A name for every (model, layer, pool): the model's, with layer and pool only where it has more than one."""
-    variants = dict.fromkeys(_variant(result) for result in results)
-    models = [model for model, _, _ in variants]
+def column_names(results: Iterable[Result]) -> dict[tuple, str]:
+    """A name for every (task, model, layer, pool): the model's, with layer and pool where a task has more than one."""
+    variants = dict.fromkeys((result.task, *_variant(result)) for result in results)
+    models = Counter((task, model) for task, model, _, _ in variants)
     return {
-        (model, layer, pool): model if models.count(model) == 1 else f"{model} (layer {layer}, {pool})"
-        for model, layer, pool in variants
+        (task, model, layer, pool): model if models[task, model] == 1 else f"{model} (layer {layer}, {pool})"
+        for task, model, layer, pool in variants
     }
 
 
-def _check_data(results: Iterable[Result]) -> None:
+def check_data(results: Iterable[Result]) -> None:
+    """Raise `UserError` where two results of one task, source and target are of different versions of its data."""
     seen: dict[tuple, Result] = {}
     for result in results:
         first = seen.setdefault((result.task, result.source, result.target), result)
@@ -138,11 +116,13 @@ def _check_data(results: Iterable[Result]) -> None:
             )
 
 
-def _metric_order(metric: str) -> tuple[int, str]:
+def metric_order(metric: str) -> tuple[int, str]:
+    """Where a metric stands among those of its task."""
     return (METRICS.index(metric) if metric in METRICS else len(METRICS), metric)
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share in percent with one decimal."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 

@@ -57,6 +57,25 @@ def test_the_heads_agree():
     assert differences["chunked"] < 1e-5
 
 
+def test_both_ways_of_retrieval_have_equal_accuracies(tmp_path):
+    data = tmp_path / "bible"
+    data.mkdir()
+    for lang, lines in TEXT.items():
+        texts = {lang: lines, "eng_Latn": ["Peace returns to the city.", "The sun shines over the sea and the isles."]}
+        for side, text in texts.items():
+            verses = "".join(f"{i} {line}\n" for i in range(9) for line in text)
+            (data / f"bible.{lang}-eng_Latn.{side}").write_text(verses, encoding="utf-8")
+    flags = ("--sources", "eng_Latn,ell_Grek", "--width", 64, "--vocabulary", 200, "--rounds", 2, "--limit", 16)
+    printed = run("retrieval.py", "--data", data, *flags, "--json", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["differing"] == []
+    assert (report["pairs"], report["sentences"], len(report["ratio"]["rounds"])) == (3, 16, 2)
+    assert report["mean"]["top10"]["released"] == report["mean"]["top10"]["ours"] > 0
+    assert report["predicted"]["blocks"] == 4 / 3
+    assert report["predicted"]["once"] > 1
+    assert "ratio" in printed
+
+
 def test_missing_text_is_one_sentence(tmp_path):
     command = [sys.executable, str(BENCHMARKS / "train_throughput.py"), "--text", str(tmp_path), "--languages", "xxx"]
     done = subprocess.run(command, capture_output=True, text=True)

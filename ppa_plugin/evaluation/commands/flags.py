@@ -8,9 +8,14 @@ from ppa_plugin.evaluation.codes import canonical
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """--model, --name, --device."""
+    add_named_model_flags(parser)
+    parser.add_argument("--device", default=None, help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+
+
+def add_named_model_flags(parser: argparse.ArgumentParser) -> None:
+    """--model, --name."""
     parser.add_argument("--model", required=True, metavar="HF_DIR", help="a Hugging Face directory or hub name")
     parser.add_argument("--name", help="what tables call the model (default: the directory's base name)")
-    parser.add_argument("--device", default=None, help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
 
 
 def add_data_flags(parser: argparse.ArgumentParser, tasks: tuple[str, ...], source_help: str, target_help: str) -> None:
@@ -26,13 +31,22 @@ def add_output_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, metavar="results.jsonl", help="file to append the results to")
 
 
+def add_analysis_flag(parser: argparse.ArgumentParser) -> None:
+    """--output, of the commands that explain figures."""
+    parser.add_argument("--output", required=True, metavar="analysis.jsonl", help="file to append the records to")
+
+
 def languages(text: str) -> list[str]:
-    """`fas_Arab,tur_Latn` -> Glot500's codes, each once. Raises `UserError` for what is no language code."""
+    """`fas_Arab,tur_Latn` -> Glot500's codes. Raises `UserError` for one that is none or stands twice."""
     codes = [code.strip() for code in text.split(",") if code.strip()]
     unknown = [code for code in codes if canonical(code) is None]
     if unknown or not codes:
         raise UserError(f"{unknown[0] if unknown else text!r} is not a language code such as fas_Arab or eng_Latn")
-    return list(dict.fromkeys(canonical(code) for code in codes))
+    languages = [canonical(code) for code in codes]
+    twice = next((language for language in languages if languages.count(language) > 1), None)
+    if twice:
+        raise UserError(f"{twice} is named twice in {text}")
+    return languages
 
 
 def positive(text: str) -> int:
@@ -40,6 +54,23 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return int(text)
+
+
+def layers(text: str) -> list[int] | str:
+    """`8`, `0,4,8` or `all`: the layers named, each once, or "all"."""
+    parts = [part.strip() for part in text.split(",")]
+    if parts == ["all"]:
+        return "all"
+    if not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def device_or_default(name: str | None) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
 
@@ -23,14 +24,42 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "languages of the queries",
         "languages to search (default: every language found)",
     )
-    parser.add_argument("--layer", type=int, help="layer to pool (default: 8 of 12, else two thirds of the depth)")
+    parser.add_argument(
+        "--layer",
+        metavar="K",
+        type=flags.layers,
+        help="layer to pool, 0 = embeddings; 0,4,8 or all: each of them, in one pass "
+        "(default: 8 of 12, else two thirds of the depth)",
+    )
     parser.add_argument(
         "--pool",
         choices=("all", "content"),
         default="all",
         help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
     )
-    parser.add_argument("--batch-size", type=flags.positive, default=64, help="sentences a batch (%(default)s)")
+    parser.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=flags.positive,
+        default=BATCH_SENTENCES,
+        help="at most N sentences a batch (%(default)s)",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        metavar="N",
+        type=flags.positive,
+        default=BATCH_TOKENS,
+        help="at most N tokens a batch, padding included (%(default)s)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=tuple(PRECISIONS),
+        default="fp32",
+        help="of the encoder, on CUDA; the means over tokens are FP32 in any case (%(default)s)",
+    )
+    parser.add_argument(
+        "--step", metavar="N", type=flags.natural, help="the update that the model was saved at, for plots against it"
+    )
     flags.add_output_flag(parser)
 
 
@@ -50,8 +79,13 @@ def run(args: argparse.Namespace) -> None:
     directory = locate(args.model)
     model = Model.of(directory, args.model, args.name)
     device = flags.device_or_default(args.device)
-    encoder = SentenceEncoder(directory, args.layer, args.pool, device)
-    sys.stdout.write(f"{model.name}: layer {encoder.layer} of {encoder.depth}, pool {encoder.pool}, on {device}\n")
-    results = retrieve.measure(encoder, model, args.task, pairs, args.batch_size)
+    encoder = SentenceEncoder(directory, args.layer, args.pool, device, args.precision)
+    several = "s" if len(encoder.layers) > 1 else ""
+    layers = ", ".join(map(str, encoder.layers))
+    sys.stdout.write(f"{model.name}: layer{several} {layers} of {encoder.depth}, pool {encoder.pool}, on {device}\n")
+    results = retrieve.measure(encoder, model, args.task, pairs, args.batch_size, args.max_tokens, args.step)
     append_results(args.output, results)
-    sys.stdout.write("\n\n".join(to_text(table) for table in pivot(results, column="metric")) + "\n")
+    for layer in encoder.layers:
+        sys.stdout.write(f"\nlayer {layer}\n\n" if several else "")
+        tables = pivot([result for result in results if result.layer == layer], column="metric")
+        sys.stdout.write("\n\n".join(to_text(table) for table in tables) + "\n")

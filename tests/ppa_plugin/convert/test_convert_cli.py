@@ -10,8 +10,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ppa_plugin.convert import cli, hugging_face
+from ppa_plugin.convert import cli, hugging_face, tokenizer
 from ppa_plugin.convert.checkpoint import load_fairseq
+from ppa_plugin.convert.to_hf import HF_FILES
 from ppa_plugin.data import vocabulary
 from ppa_plugin.hugging_face import import_transformers
 
@@ -183,7 +184,7 @@ def test_a_trained_checkpoint_gets_config_tokenizer_and_card_from_its_settings(c
     task = {"_name": "translit_alignment", "data": "data-bin/shard00:data-bin/shard01"}
     path = trained(converted, tmp_path, criterion=criterion, task=task)
     assert convert("to-hf", path, "out") == 0
-    assert sorted(os.listdir("out")) == sorted(cli._HF_FILES)
+    assert sorted(os.listdir("out")) == sorted(HF_FILES)
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     sizes = {"num_attention_heads": 2, "num_hidden_layers": 3, "hidden_size": 16, "intermediate_size": 24}
     assert {key: config[key] for key in sizes} == sizes
@@ -302,7 +303,7 @@ def test_a_failure_while_writing_leaves_nothing(tiny_hf_directory, tmp_path, mon
     def fail(*_):
         raise RuntimeError("disk")
 
-    monkeypatch.setattr(cli.tokenizer, "write_tokenizer", fail)
+    monkeypatch.setattr(tokenizer, "write_tokenizer", fail)
     with pytest.raises(RuntimeError, match="disk"):
         cli.main(["to-fairseq", str(tiny_hf_directory), str(tmp_path / "out")])
     assert os.listdir(tmp_path) == []

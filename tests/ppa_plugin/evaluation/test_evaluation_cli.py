@@ -50,10 +50,10 @@ def retrieve(model, data, output, *more, task="bible", sources="eng_Latn"):
 
 def test_every_pair_is_measured_and_every_text_embedded_once(model, data, tmp_path, capsys, monkeypatch):
     calls = []
-    encode = SentenceEncoder.encode
+    encode = SentenceEncoder.encode_layers
     monkeypatch.setattr(
         SentenceEncoder,
-        "encode",
+        "encode_layers",
         lambda self, texts, *args, **more: calls.append(texts) or encode(self, texts, *args, **more),
     )
     output = tmp_path / "results.jsonl"
@@ -86,6 +86,29 @@ def test_values_are_those_of_the_vectors_in_numpy(model, data, tmp_path, sentenc
         assert result.value == sum(rank < int(result.metric[3:]) for rank in ranks) / 6
 
 
+def test_all_layers_at_once_are_those_of_a_run_each(model, data, tmp_path, capsys):
+    together = tmp_path / "together.jsonl"
+    assert retrieve(model, data, together, "--layer", "all") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("tiny: layers 0, 1, 2, 3 of 3, pool all, on ")
+    assert [line for line in printed.splitlines() if line.startswith("layer ")] == [f"layer {k}" for k in range(4)]
+    for layer in range(4):
+        assert retrieve(model, data, tmp_path / "alone.jsonl", "--layer", layer) == 0
+    alone = read_results(tmp_path / "alone.jsonl")
+    assert sorted(map(repr, read_results(together))) == sorted(map(repr, alone))
+    assert retrieve(model, data, tmp_path / "some.jsonl", "--layer", "3,0") == 0
+    assert [r.layer for r in read_results(tmp_path / "some.jsonl")] == [3, 3, 3, 0, 0, 0] * 3
+
+
+def test_the_step_of_a_checkpoint_and_the_batches_stand_in_the_results(model, data, tmp_path):
+    output = tmp_path / "results.jsonl"
+    assert retrieve(model, data, output, "--step", 52000, "--batch-size", 3, "--max-tokens", 99) == 0
+    config = read_results(output)[0].config
+    assert (config["step"], config["batch_size"], config["max_tokens"], config["precision"]) == (52000, 3, 99, "fp32")
+    assert retrieve(model, data, tmp_path / "plain.jsonl") == 0
+    assert "step" not in read_results(tmp_path / "plain.jsonl")[0].config
+
+
 def test_lasers_files_and_codes(model, data, tmp_path):
     output = tmp_path / "results.jsonl"
     assert retrieve(model, data, output, "--name", "mine", task="tatoeba", sources="eng,cmn") == 0
@@ -100,6 +123,8 @@ def test_lasers_files_and_codes(model, data, tmp_path):
         ({"sources": "korean"}, "'korean' is not a language code"),
         ({"task": "sib"}, "holds no sib files"),
         ({"layer": 9}, "has 3 layers, there is no layer 9"),
+        ({"layer": "0,4,9"}, "has 3 layers, there is no layer 4"),
+        ({"precision": "bf16", "device": "cpu"}, "--precision bf16 needs --device cuda"),
         ({"model": "nowhere/at/all"}, "not a directory"),
         ({"targets": "eng_Latn"}, "the only target is the source itself"),
         ({"device": "abacus"}, "--device abacus"),
@@ -115,6 +140,22 @@ def test_bad_usage_is_one_sentence_and_writes_nothing(model, data, tmp_path, cap
     assert says in error.replace("korean is", "'korean' is")
     assert "\n" not in error
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("--layer", "0,top", "argument --layer: 0,top is neither a layer, nor layers such as 0,4,8, nor all"),
+        ("--layer", "-1", "argument --layer: -1 is neither a layer"),
+        ("--layer", "all,1", "argument --layer: all,1 is neither a layer"),
+        ("--step", "-5", "argument --step: -5 is not a whole number of at least 0"),
+        ("--max-tokens", "0", "argument --max-tokens: 0 is not a positive whole number"),
+    ],
+)
+def test_a_mistyped_flag_is_named(tmp_path, capsys, flag, value, says):
+    assert retrieve("nowhere", tmp_path, tmp_path / "results.jsonl", flag, value) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "results.jsonl").exists()
 
 
 def test_a_model_without_tokenizer_or_weights(model, data, tmp_path, capsys):
@@ -134,7 +175,8 @@ def test_report(model, data, tmp_path, capsys):
     capsys.readouterr()
     assert run(report.main, output, "--output", tmp_path / "report") == 0
     assert "bible, from eng_Latn, top10" in capsys.readouterr().out
-    expected = ["bible_eng_Latn_top10.png", "bible_eng_Latn_top10.svg", "results.csv", "results.md"]
+    expected = ["bible_eng_Latn_top10.png", "bible_eng_Latn_top10.svg", "report.html", "results.csv", "results.md"]
+    expected += ["results.tex", "tables"]
     assert sorted(os.listdir(tmp_path / "report")) == expected
     assert (tmp_path / "report" / expected[0]).read_bytes().startswith(b"\x89PNG")
     assert b"</svg>" in (tmp_path / "report" / expected[1]).read_bytes()

@@ -3,34 +3,15 @@
 import json
 
 import pytest
+from made_up_results import result
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.results import Result, append_results, read_results
-from ppa_plugin.evaluation.tables import pivot, to_csv, to_markdown, to_text
+from ppa_plugin.evaluation.report.markdown import side_by_side
+from ppa_plugin.evaluation.results import append_results, read_results
+from ppa_plugin.evaluation.tables import pivot, to_text
 
 FIELDS = ["model", "model_path", "model_sha256", "task", "source", "target", "seed", "metric", "value", "n", "layer"]
 FIELDS += ["pool", "data_sha256", "config", "version"]
-
-
-def result(model="base", target="fas_Arab", value=0.5, **changes) -> Result:
-    given = {
-        "model": model,
-        "model_path": f"runs/{model}",
-        "model_sha256": "a" * 64,
-        "task": "bible",
-        "source": "eng_Latn",
-        "target": target,
-        "seed": None,
-        "metric": "top10",
-        "value": value,
-        "n": 500,
-        "layer": 8,
-        "pool": "all",
-        "data_sha256": target,
-        "config": {"batch_size": 64},
-        "version": "0.1.0",
-    }
-    return Result(**{**given, **changes})
 
 
 def test_fields_and_their_order(tmp_path):
@@ -79,13 +60,9 @@ def test_models_side_by_side_with_means_over_targets_that_both_have():
     means = table.means()
     assert means["mean (3)"] == pytest.approx({"base": 0.3, "aligned": 0.4})
     assert means["mean, non-Latin script (2)"] == pytest.approx({"base": 0.15, "aligned": 0.35})
-    assert "| kor_Hang | 90.0 | – |" in to_markdown(table)
+    assert "| kor_Hang | 90.0 | – |" in side_by_side(table)
     assert to_text(table).splitlines()[0] == "bible, from eng_Latn, top10"
     assert len({len(line) for line in to_text(table).splitlines()[1:]}) == 1
-    assert to_csv([table]).splitlines()[:2] == [
-        "task,source,metric,target,base,aligned",
-        "bible,eng_Latn,top10,ell_Grek,0.200000,0.400000",
-    ]
 
 
 def test_the_later_of_two_measurements_counts_and_seeds_are_averaged():
@@ -111,6 +88,11 @@ def test_tables_by_task_source_and_metric_main_metric_first():
 def test_a_model_at_two_layers_is_two_columns():
     (table,) = pivot([result(layer=8), result(layer=12), result("aligned")], "model")
     assert table.columns == ["base (layer 8, all)", "base (layer 12, all)", "aligned"]
+
+
+def test_a_layer_is_named_only_where_a_task_has_two():
+    results = [result(), result(task="ner", layer=None, pool=None, metric="span_micro_f1", seed=42)]
+    assert [table.columns for table in pivot(results, "model")] == [["base"], ["base"]]
 
 
 def test_other_data_under_the_same_name_is_refused():

@@ -37,6 +37,31 @@ def test_agrees_with_brute_force_where_many_are_tied(n, width, seed):
     assert ours == {k: pytest.approx(brute_force(queries, candidates, k)) for k in (1, 2, 5)}
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 24), st.integers(1, 50), st.integers(0, 2**32 - 1))
+def test_agrees_with_numpy_where_some_are_zero_nan_or_alike(n, width, chunk, seed):
+    generator = np.random.default_rng(seed)
+    queries, candidates = generator.standard_normal((2, n, width)).astype(np.float32)
+    candidates[generator.random(n) < 0.2] = candidates[0]  # the same bits: ties
+    for matrix in (queries, candidates):
+        matrix[generator.random(n) < 0.1] = 0
+        matrix[generator.random(n) < 0.1, 0] = generator.choice([np.nan, np.inf])
+    expected = []
+    for i, query in enumerate(queries.astype(np.float64)):
+        lengths = np.linalg.norm(candidates.astype(np.float64), axis=1)
+        usable = np.isfinite(lengths) & (lengths > 0)
+        if not (usable[i] and np.isfinite(query).all() and query.any()):
+            expected.append(NEVER)
+            continue
+        cosine = candidates[usable].astype(np.float64) @ query / lengths[usable] / np.linalg.norm(query)
+        own = cosine[np.flatnonzero(usable).tolist().index(i)]
+        expected.append((cosine >= own - 1e-12).sum() - 1)
+    ranks = partner_ranks(torch.tensor(queries), torch.tensor(candidates), chunk)
+    assert ranks.tolist() == expected
+    shares = {k: np.mean(np.array(expected) < k) for k in (1, 5, 10)}
+    assert top_k_accuracy(torch.tensor(queries), torch.tensor(candidates)) == pytest.approx(shares)
+
+
 def test_chunks_do_not_change_the_ranks():
     torch.manual_seed(0)
     queries, candidates = torch.randn(2, 97, 8)

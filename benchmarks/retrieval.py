@@ -1,0 +1,231 @@
+"""Sentence retrieval, ours against the algorithm of the paper's released script, on one model in one process.
+
+    python benchmarks/retrieval.py --data DIR [--limit 500] [--model HF_DIR | --layers 12 --width 768] [--json FILE]
+
+DIR holds `bible.LANG-eng_Latn.LANG` and `bible.LANG-eng_Latn.eng_Latn`. The released script embeds both languages anew
+for every pair, in the files' order, through all blocks, pools all layers, and ranks by an array of N x N x C
+differences; ours is `ppa_plugin.evaluation.retrieve.measure`. Both run in turn, models loaded, text read. Without
+--model, a random XLM-R with a SentencePiece vocabulary trained on the text. Exit code 1 where the accuracies differ.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+import torch
+from peak_memory import PeakMemory
+
+from ppa_plugin import commandline
+from ppa_plugin.convert.tokenizer import write_tokenizer
+from ppa_plugin.evaluation import retrieve
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, cut_batches
+from ppa_plugin.evaluation.codes import ENGLISH
+from ppa_plugin.evaluation.commands import flags
+from ppa_plugin.evaluation.embedding import SentenceEncoder
+from ppa_plugin.evaluation.model import Model
+from ppa_plugin.evaluation.readers import Pair, RetrievalSet
+from ppa_plugin.files import read_lines
+from ppa_plugin.hugging_face import import_transformers
+
+# what the paper's job scripts pass
+BATCH, SOURCES = 128, "eng_Latn,fas_Arab,ell_Grek,heb_Hebr"
+Accuracies = dict[tuple[str, str, int], float]
+
+
+@dataclass
+class Released:
+    """The released script's way: `encoder` is the whole model, `layer` the one that ranks."""
+
+    encoder: SentenceEncoder
+    layer: int
+
+    def measure(self, pairs: list[Pair]) -> Accuracies:
+        """Accuracy by (source, target, k)."""
+        accuracies = {}
+        self._tokens = {}  # it keeps its tokens on disk
+        for pair in pairs:
+            x, y = (self._embed(side)[self.layer - 1] for side in (pair.candidates, pair.queries))
+            x, y = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (x, y))
+            distances = np.sqrt(np.sum((x[:, None, :] - y[None, :, :]) ** 2, axis=2))
+            nearest = np.argsort(distances, axis=0)[: max(retrieve.KS)].T
+            for k in retrieve.KS:
+                hits = sum(i in row[:k] for i, row in enumerate(nearest))
+                accuracies[pair.source, pair.target, k] = hits / len(nearest)
+        return accuracies
+
+    @torch.no_grad()
+    def _embed(self, side) -> list[np.ndarray]:
+        """The mean over tokens at layers 1 to the last: N x C each."""
+        model, tokenizer = self.encoder.model, self.encoder.tokenizer
+        if side.path not in self._tokens:
+            options = {"truncation": True, "max_length": self.encoder.max_length}
+            self._tokens[side.path] = tokenizer(list(side.sentences), **options)["input_ids"]
+        token_ids, batches = self._tokens[side.path], []
+        for start in range(0, len(token_ids), BATCH):
+            batch = tokenizer.pad({"input_ids": token_ids[start : start + BATCH]}, return_tensors="pt")
+            batch = {name: tensor.to(self.encoder.device) for name, tensor in batch.items()}
+            hidden, mask = model(**batch, output_hidden_states=True).hidden_states, batch["attention_mask"]
+            counts = mask.sum(dim=1)[:, None].float()
+            batches.append([((h * mask[:, :, None].float()).sum(dim=1) / counts).cpu().numpy() for h in hidden[1:]])
+        return [np.concatenate(layer) for layer in zip(*batches, strict=True)]
+
+
+def main() -> None:
+    """Print the comparison."""
+    commandline.run(_main, None)
+
+
+def _main(argv: list[str] | None) -> int:
+    args = _parser().parse_args(argv)
+    with tempfile.TemporaryDirectory() as made:
+        _limited(args.data, Path(made) / "text", args.limit)
+        data = RetrievalSet(Path(made) / "text", "bible")
+        targets = [language for language in data.languages if language != ENGLISH]
+        pairs = retrieve.plan(data, args.sources, targets)
+        directory = args.model or _random_model(Path(made) / "model", data, args)
+        device = flags.device_or_default(args.device)
+        encoder = SentenceEncoder(directory, args.layer, device=device)
+        whole = SentenceEncoder(directory, "all", device=device)
+        report = _compare(encoder, whole, pairs, args.rounds)
+    _show(report)
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+    return int(bool(report["differing"]))
+
+
+def _compare(encoder: SentenceEncoder, whole: SentenceEncoder, pairs: list[Pair], rounds: int) -> dict:
+    model = Model("benchmark", str(encoder.directory), "")
+    ways: dict[str, Callable[[], Accuracies]] = {
+        "released": lambda: Released(whole, encoder.layer).measure(pairs),
+        "ours": lambda: {
+            (result.source, result.target, int(result.metric.removeprefix("top"))): result.value
+            for result in retrieve.measure(encoder, model, "bible", pairs)
+        },
+    }
+    seconds, memory, accuracies = {name: [] for name in ways}, dict.fromkeys(ways, 0), {}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            with PeakMemory(encoder.device) as peak:
+                started = time.perf_counter()
+                accuracies[name] = way()
+                seconds[name].append(time.perf_counter() - started)
+            memory[name] = max(memory[name], peak.bytes)
+    ratios = [theirs / ours for theirs, ours in zip(seconds["released"], seconds["ours"], strict=True)]
+    released, ours = accuracies["released"], accuracies["ours"]
+    return {
+        "model": {"depth": encoder.depth, "layer": encoder.layer, "width": encoder.model.config.hidden_size},
+        "sentences": len(pairs[0].queries.sentences),
+        "pairs": len(pairs),
+        "device": encoder.device.type,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "seconds": seconds,
+        "peak_bytes": memory,
+        "ratio": {"median": statistics.median(ratios), "rounds": ratios},
+        "predicted": _predicted(encoder, pairs),
+        "mean": {f"top{k}": {n: _mean(a, k) for n, a in accuracies.items()} for k in retrieve.KS},
+        "differing": [[*key, released[key], ours[key]] for key in released if released[key] != ours[key]],
+    }
+
+
+def _predicted(encoder: SentenceEncoder, pairs: list[Pair]) -> dict[str, float]:
+    """How many times fewer tokens go through how many fewer blocks, by its three reasons."""
+    uses = [side for pair in pairs for side in (pair.queries, pair.candidates)]
+    texts = {side.sha256: side for side in uses}
+    real, in_order, sorted_ = {}, {}, {}
+    for sha256, side in texts.items():
+        token_ids = encoder.tokenizer(list(side.sentences), truncation=True, max_length=encoder.max_length)["input_ids"]
+        lengths = [len(ids) for ids in token_ids]
+        real[sha256] = sum(lengths)
+        cut = [lengths[start : start + BATCH] for start in range(0, len(lengths), BATCH)]
+        in_order[sha256] = sum(max(batch) * len(batch) for batch in cut)
+        batches = cut_batches(lengths, BATCH_SENTENCES, BATCH_TOKENS)
+        sorted_[sha256] = sum(lengths[batch[0]] * len(batch) for batch in batches)
+    once = sum(real[side.sha256] for side in uses) / sum(real.values())
+    padding = sum(in_order[side.sha256] for side in uses) / sum(sorted_.values()) / once
+    blocks = encoder.depth / max(encoder.layer, 1)
+    return {"once": once, "blocks": blocks, "padding": padding, "all": once * blocks * padding}
+
+
+def _mean(accuracies: Accuracies, k: int) -> float:
+    return statistics.mean(value for key, value in accuracies.items() if key[2] == k)
+
+
+def _show(report: dict) -> None:
+    for name, seconds in report["seconds"].items():
+        mean = ", ".join(f"top{k} {100 * report['mean'][f'top{k}'][name]:.1f}" for k in retrieve.KS)
+        peak = report["peak_bytes"][name] / 1e9
+        sys.stdout.write(f"{name:8} {statistics.median(seconds):9.2f} s  peak {peak:5.2f} GB  mean {mean}\n")
+    predicted, ratio = report["predicted"], report["ratio"]
+    sys.stdout.write(
+        f"ratio {ratio['median']:.1f} ({min(ratio['rounds']):.1f} to {max(ratio['rounds']):.1f}); the encoder's "
+        f"arithmetic predicts {predicted['all']:.1f} = {predicted['once']:.1f} (each text once) x "
+        f"{predicted['blocks']:.2f} (blocks) x {predicted['padding']:.2f} (padding)\n"
+    )
+    sys.stdout.write(f"accuracies that differ: {len(report['differing'])} of {3 * report['pairs']}\n")
+
+
+def _limited(source: Path, directory: Path, limit: int) -> None:
+    """Copy the first `limit` lines of the Bible's files."""
+    directory.mkdir()
+    for path in sorted(source.glob("bible.*-*.*")):
+        lines = list(read_lines(path))[:limit]
+        (directory / path.name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _random_model(directory: Path, data: RetrievalSet, args: argparse.Namespace) -> Path:
+    """An XLM-R of the sizes in `args`, as `ppa-convert to-hf` lays it out, its vocabulary that of the text."""
+    transformers = import_transformers()
+    lines = [line for name in sorted(data.directory.iterdir()) for line in read_lines(name)]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_prefix=str(directory.with_name("spm")),
+        vocab_size=args.vocabulary - 2,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    trained = directory.with_name("spm.model")
+    config = transformers.XLMRobertaConfig(
+        vocab_size=sentencepiece.SentencePieceProcessor(model_file=str(trained)).get_piece_size() + 2,
+        hidden_size=args.width,
+        num_hidden_layers=args.layers,
+        num_attention_heads=max(1, args.width // 64),
+        intermediate_size=4 * args.width,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+    )
+    torch.manual_seed(0)
+    transformers.XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(directory)
+    shutil.copyfile(trained, directory / "sentencepiece.bpe.model")
+    write_tokenizer(directory, trained)
+    return directory
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the Bible's files")
+    parser.add_argument("--sources", type=flags.languages, default=flags.languages(SOURCES), help=f"default: {SOURCES}")
+    parser.add_argument("--limit", type=flags.positive, default=500, help="sentences a language (%(default)s)")
+    parser.add_argument("--model", type=Path, metavar="HF_DIR", help="default: a random one of these sizes")
+    parser.add_argument("--layers", type=flags.positive, default=4, help="default: %(default)s")
+    parser.add_argument("--width", type=flags.positive, default=128, help="default: %(default)s")
+    parser.add_argument("--vocabulary", type=flags.positive, default=8000, help="default: %(default)s")
+    parser.add_argument("--layer", type=flags.positive, help="the layer that ranks (default: ppa-evaluate's)")
+    parser.add_argument("--device", help="default: cuda where there is one")
+    parser.add_argument("--rounds", type=flags.positive, default=1, help="default: %(default)s")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

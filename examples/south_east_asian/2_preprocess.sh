@@ -1,0 +1,1 @@
+../mediterranean_amharic_farsi/2_preprocess.sh

@@ -1,0 +1,1 @@
+../mediterranean_amharic_farsi/5_convert.sh

@@ -1,0 +1,1 @@
+../mediterranean_amharic_farsi/7_report.sh

@@ -1,0 +1,1 @@
+../mediterranean_amharic_farsi/3_train_hydra.sh

@@ -1,0 +1,1 @@
+../mediterranean_amharic_farsi/4_select.sh

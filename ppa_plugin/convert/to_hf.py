@@ -1,0 +1,79 @@
+"""A fairseq checkpoint as a Hugging Face directory: what `ppa-convert to-hf` and `ppa-evaluate select` share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.convert import card, checkpoint, hugging_face, names, tokenizer
+
+HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
+HF_FILES += ("README.md",)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A checkpoint under Hugging Face's names: weights, `config.json`, the SentencePiece model, what it was made of."""
+
+    state: dict[str, torch.Tensor]
+    config: dict[str, Any]
+    pieces: Path
+    trained: dict[str, Any]
+    origin: dict[str, Any]
+
+    def write(self, directory: Path, title: str) -> None:
+        """Write `HF_FILES` into a directory that exists; `title` heads the model card."""
+        hugging_face.write_model(directory, self.state, self.config)
+        tokenizer.write_tokenizer(directory, self.pieces)
+        text = card.model_card(title, self.config, self.trained, self.origin)
+        (directory / "README.md").write_text(text, encoding="utf-8")
+
+
+def convert(path: Path, sentencepiece: str | None = None) -> Converted:
+    """Read a checkpoint, without running code from it, and find its tokenizer (`sentencepiece`: a file or directory).
+
+    Raises `UserError` where the file is damaged or no checkpoint of ours, or its tokenizer is not to be found.
+    """
+    trained = checkpoint.load_fairseq(path)
+    state = names.to_hugging_face(trained["model"], str(path))
+    pieces = tokenizer.find_sentencepiece(sentencepiece, trained, path)
+    tokenizer.check_size(pieces, state["roberta.embeddings.word_embeddings.weight"].shape[0], path)
+    origin = checkpoint.find_origin(trained)
+    state, config = _with_config(state, trained, origin, path)
+    return Converted(state, config, pieces, trained, origin)
+
+
+def _with_config(
+    state: dict[str, torch.Tensor], trained: dict[str, Any], origin: dict[str, Any], path: Path
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The weights in the type to write them in, and their config: the original model's, else one from the shapes."""
+    model = checkpoint.settings(trained, "model")
+    config = dict(origin.get("config") or {})
+    if not config:
+        heads = model.get("encoder_attention_heads")
+        if not isinstance(heads, int):
+            raise UserError(f"{path} does not say how many attention heads its model has (cfg.model)")
+        config = hugging_face.derive_config(state, heads, model)
+    hugging_face.check_config(config, path)
+    hugging_face.check_shapes(state, config, str(path))
+    kind = _lossless_type(state, origin.get("dtype", "float32"))
+    key = "dtype" if "dtype" in config else "torch_dtype"
+    if config.get(key, "float32") != kind:
+        config[key] = kind
+    config["architectures"] = ["XLMRobertaForMaskedLM"]
+    return {name: tensor.to(getattr(torch, kind)) for name, tensor in state.items()}, config
+
+
+def _lossless_type(state: dict[str, torch.Tensor], original: str) -> str:
+    """The original weights' type if that holds every value exactly, as on the way there and back; else float32.
+
+    Training leaves values that 16 bits cannot hold. (With `--fp16` too fairseq's checkpoints are FP32: it widens what
+    it saves.)
+    """
+    if original not in ("float16", "bfloat16"):
+        return "float32"
+    narrow = getattr(torch, original)
+    exact = all(torch.equal(tensor.to(narrow).float(), tensor.float()) for tensor in state.values())
+    return original if exact else "float32"

@@ -1,0 +1,99 @@
+"""How well a linear probe on the sentence vectors tells the scripts apart at each layer, and the vectors in 2-D.
+
+The probe is a logistic regression on standardised vectors, trained and tested on as many sentences of every script;
+translations of one sentence never stand on both sides. Chance is one over the number of scripts. A layer at which the
+scripts are told apart easily keeps them apart: the script barrier, to be set beside that of the model before alignment.
+"""
+
+import argparse
+import sys
+
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES
+from ppa_plugin.evaluation.commands import flags
+from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
+
+NAME = "scripts"
+HELP = "how well a linear probe tells the scripts apart at each layer; sentence vectors in 2-D"
+EXAMPLE = """\
+example:
+  ppa-evaluate scripts --model aligned --data eval/retrieval_sib --task sib --output analysis.jsonl
+  ppa-evaluate scripts --model aligned --data eval/retrieval --task bible --layers 0,4,8 --output analysis.jsonl
+"""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `ppa-evaluate scripts`."""
+    flags.add_model_flags(parser)
+    parser.add_argument("--data", required=True, metavar="DIR", help="the directory with the files of a retrieval task")
+    parser.add_argument("--task", required=True, choices=RETRIEVAL_TASKS, help="which files in it")
+    parser.add_argument(
+        "--languages", metavar="L,...", type=flags.languages, help="which of them (default: every language found)"
+    )
+    parser.add_argument(
+        "--layers",
+        metavar="K,...",
+        type=flags.layers,
+        default="all",
+        help="layers to probe, 0 = embeddings: 0,4,8 or all (%(default)s)",
+    )
+    parser.add_argument(
+        "--projection",
+        metavar="K,...",
+        type=flags.layers,
+        help="layers to project to 2-D (default: 8 of 12, else two thirds of the depth)",
+    )
+    parser.add_argument(
+        "--pool",
+        choices=("all", "content"),
+        default="all",
+        help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
+    )
+    parser.add_argument(
+        "--sentences", metavar="N", type=flags.positive, default=200, help="at most N a language (%(default)s)"
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=flags.natural, default=42, help="draws sentences and folds (%(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=flags.positive,
+        default=BATCH_SENTENCES,
+        help="at most N sentences a batch (%(default)s)",
+    )
+    flags.add_analysis_flag(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Probe and project, append to the analysis file, print."""
+    # imported here, so that --help and mistyped flags do not wait for Transformers
+    from ppa_plugin.commandline import progress
+    from ppa_plugin.convert.hugging_face import locate
+    from ppa_plugin.evaluation import probe, script_barrier, sentence_sample
+    from ppa_plugin.evaluation.analysis import append_analysis, record
+    from ppa_plugin.evaluation.embedding import SentenceEncoder
+    from ppa_plugin.evaluation.model import Model
+    from ppa_plugin.evaluation.readers import RetrievalSet
+
+    data = RetrievalSet(args.data, args.task)
+    samples, data_sha256 = sentence_sample.draw(data, args.languages or data.languages, args.sentences, args.seed)
+    balanced = probe.balance(samples)
+    directory = locate(args.model)
+    model = Model.of(directory, args.model, args.name)
+    device = flags.device_or_default(args.device)
+    encoder = SentenceEncoder(directory, "all", args.pool, device)
+    probed, projected = (script_barrier.chosen_layers(encoder, asked) for asked in (args.layers, args.projection))
+    vectors = script_barrier.embed(encoder, samples, args.batch_size)
+
+    def of_layer(kind, values):
+        return record(kind, model, data_sha256, task=args.task, pool=args.pool, **values)
+
+    scripts = [
+        of_layer("scripts", script_barrier.probe_values(layer, vectors[layer], balanced, args.seed))
+        for layer in progress(probed, "probing", total=len(probed), unit="layer")
+    ]
+    projections = [
+        of_layer("projection", script_barrier.projection_values(layer, vectors[layer], samples)) for layer in projected
+    ]
+    append_analysis(args.output, [*scripts, *projections])
+    sys.stdout.write(script_barrier.summary([*scripts, *projections], encoder.depth))

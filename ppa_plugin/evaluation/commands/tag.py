@@ -1,0 +1,45 @@
+"""Fine-tune on one language's training set, test on the others: entity F1 (NER), and POS by seqeval and by word."""
+
+import argparse
+import sys
+
+from ppa_plugin.evaluation import tag
+from ppa_plugin.evaluation.commands import finetuning
+from ppa_plugin.evaluation.labelled import UNKNOWN_LABELS, TaggingSet
+
+NAME = "tag"
+HELP = "sequence tagging: named entities, parts of speech"
+EXAMPLE = """\
+example:
+  ppa-evaluate tag --model aligned --data eval/ner --task ner --sources eng_Latn --output results.jsonl
+
+--data may also be hf:wikiann (NER) or hf:universal_dependencies (POS), with --targets.
+"""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `ppa-evaluate tag`."""
+    finetuning.add_flags(parser, tag.RECIPES)
+    parser.add_argument(
+        "--unknown-labels",
+        choices=UNKNOWN_LABELS,
+        default=UNKNOWN_LABELS[0],
+        help="NER: a tag that the source's training set does not have ends the run, or counts as O (%(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, test, append to the results file, print."""
+    data = TaggingSet(args.data, args.task, args.unknown_labels)
+    if args.task == "ner" and args.unknown_labels == "outside":
+        _count_outside(args, data)
+    finetuning.run(args, tag, data)
+
+
+def _count_outside(args: argparse.Namespace, data: TaggingSet) -> None:
+    for source in args.sources:
+        for target in args.targets or data.targets(source):
+            outside = data.outside(data.split(target, "test"), data.labels(source))
+            if outside:
+                listed = ", ".join(f"{count} {label}" for label, count in sorted(outside.items()))
+                sys.stdout.write(f"{target}: taken for O, as {source} does not have them: {listed}\n")

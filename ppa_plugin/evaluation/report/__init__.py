@@ -1,0 +1,9 @@
+"""`ppa-report`: tables, plots and one page of results files, models side by side.
+
+From results (`measured`) come `Grid`s of text (`paper_tables`, `published`, `analysis`) and pictures (`figures`,
+`analysis_figures`); `markdown`, `latex`, `html` and `long_csv` write them out, `command` puts it all together.
+"""
+
+from ppa_plugin.evaluation.report.command import main
+
+__all__ = ["main"]

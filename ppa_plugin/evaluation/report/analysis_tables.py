@@ -1,0 +1,107 @@
+"""Tables of what explains the numbers: vocabulary before and after romanization, script probe by layer."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from ppa_plugin.evaluation.analysis import SIDES, Record, latest, read_analysis
+from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row
+from ppa_plugin.evaluation.tables import percent
+
+
+def read_by_kind(paths: Iterable[str]) -> dict[str, list[Record]]:
+    """The records of analysis files by kind, of the same thing analysed twice the later one."""
+    kinds: dict[str, list[Record]] = defaultdict(list)
+    for record in latest(record for path in paths for record in read_analysis(path)):
+        kinds[record["kind"]].append(record)
+    return kinds
+
+
+def names(records: list[Record]) -> list[str]:
+    """What each record's line or panel is called: its model, with task and pool where the model has several."""
+    found: dict[tuple[str, str], set] = defaultdict(set)
+    for record in records:
+        for part in ("task", "pool"):
+            found[record["model"], part].add(record.get(part))
+    return [
+        ", ".join([r["model"], *(str(r.get(part)) for part in ("task", "pool") if len(found[r["model"], part]) > 1)])
+        for r in records
+    ]
+
+
+# Heading of two columns, before and after romanization -> the text of a record; empty where it has no such figure.
+_MEASURES: dict[str, Callable[[Record], str]] = {
+    "distinct tokens": lambda record: f"{record['distinct_tokens']:,}",
+    "tokens a unit": lambda record: f"{record['tokens_per_word']:.2f}" if "tokens_per_word" in record else "",
+    "covered (%)": lambda record: f"{100 * record['covered']:.2f}",
+    "shared (%)": lambda record: "" if record.get("shared") is None else percent(record["shared"]),
+}
+
+
+def vocabulary_tables(records: list[Record]) -> list[Grid]:
+    """A table a tokenizer, before and after romanization; models that came to the same figures share one."""
+    models: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
+    for record in records:
+        models[record["model"]][record["language"]][record["side"]] = record
+    sharing: dict[tuple[Row, ...], list[str]] = defaultdict(list)
+    for model, languages in models.items():
+        sharing[_vocabulary_rows(languages)].append(model)
+    return [
+        Grid(
+            f"vocabulary_{number}",
+            f"Vocabulary before and after romanization: {', '.join(models)}",
+            ("language", "unit"),
+            SIDES * len(_MEASURES),
+            rows,
+            tuple((measure, len(SIDES)) for measure in _MEASURES),
+            (
+                "orig: the text in its own script; latn: romanized. A unit is a word, or a character of the original "
+                "where the script has no spaces.",
+                "Covered: share of tokens that are not <unk>. Shared: share of the distinct tokens of a language that "
+                "another one of the table uses too.",
+            ),
+        )
+        for number, (rows, models) in enumerate(sharing.items(), 1)
+    ]
+
+
+def _vocabulary_rows(languages: dict[str, dict[str, Record]]) -> tuple[Row, ...]:
+    rows = [
+        _vocabulary_row(language, next(iter(sides.values())).get("unit", "word"), sides)
+        for language, sides in sorted(languages.items())
+    ]
+    everything = {
+        side: record["group"] for sides in languages.values() for side, record in sides.items() if "group" in record
+    }
+    if everything:
+        rows.append(_vocabulary_row(f"all ({len(languages)})", "", everything, summary=True))
+    return tuple(rows)
+
+
+def _vocabulary_row(language: str, unit: str, sides: dict[str, Record], summary: bool = False) -> Row:
+    texts = [show(sides[side]) if side in sides else "" for show in _MEASURES.values() for side in SIDES]
+    return Row((language, unit), tuple(Cell(text or MISSING) for text in texts), rule=summary, summary=summary)
+
+
+def script_table(records: list[Record]) -> Grid | None:
+    """How well a linear probe tells the scripts apart, a layer a row, a model a column."""
+    if not records:
+        return None
+    curves = probe_curves(records)
+    layers = sorted({layer for curve in curves.values() for layer in curve})
+    rows = [Row((str(layer),), tuple(Cell(percent(curve.get(layer))) for curve in curves.values())) for layer in layers]
+    chances = sorted({percent(record["chance"]) for record in records})
+    scripts = sorted({script for record in records for script in record["scripts"]})
+    notes = (
+        f"Held-out accuracy of a linear probe in percent; by chance {' to '.join(chances)}.",
+        f"Scripts: {', '.join(scripts)}.",
+    )
+    title = "How well the layers tell scripts apart"
+    return Grid("script_probe", title, ("layer",), tuple(curves), tuple(rows), (), notes)
+
+
+def probe_curves(records: list[Record]) -> dict[str, dict[int, float]]:
+    """Accuracy by layer, by name."""
+    curves: dict[str, dict[int, float]] = defaultdict(dict)
+    for name, record in zip(names(records), records, strict=True):
+        curves[name][record["layer"]] = record["accuracy"]
+    return {name: dict(sorted(curve.items())) for name, curve in curves.items()}

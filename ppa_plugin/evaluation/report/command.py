@@ -1,0 +1,133 @@
+"""`ppa-report`: tables (Markdown, CSV, LaTeX), plots (PNG, SVG) and one self-contained page of results files."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ppa_plugin import commandline
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.report import latex, markdown
+from ppa_plugin.evaluation.report.grid import Grid, Picture, Section
+from ppa_plugin.evaluation.report.long_csv import to_csv
+from ppa_plugin.evaluation.report.measured import Measured, for_tables
+from ppa_plugin.evaluation.report.methods import warnings
+from ppa_plugin.evaluation.report.sections import Report
+from ppa_plugin.evaluation.results import Result, read_results
+from ppa_plugin.evaluation.tables import Table, check_data, pivot, to_text
+from ppa_plugin.files import write_beside
+
+EXAMPLE = """\
+examples:
+  ppa-report runs/*/results.jsonl --output report
+  ppa-report results.jsonl --groups examples/paper_groups.yaml --baseline Glot500 --paper examples/paper_results.csv \\
+             --analysis analysis.jsonl --output report
+
+writes into DIR: report.html (all of it), results.md, results.csv (a line a cell), results.tex and tables/*.tex (the
+same tables as fragments for \\input), and each plot as .png and .svg
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run `ppa-report` and exit."""
+    commandline.run(_main, argv)
+
+
+def _main(argv: list[str] | None) -> None:
+    args = _parser().parse_args(argv)
+    directory = Path(args.output)
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} exists and is not a directory")
+    results = [result for path in args.results for result in read_results(path)]
+    if not results:
+        raise UserError(f"no results in {', '.join(args.results)}")
+    check_data(results)
+    _check_layer(args.layer, results)
+    chosen, notes = for_tables(results, args.layer)
+    measured = Measured(chosen, args.baseline)
+    if args.baseline is not None and args.baseline not in measured.models:
+        raise UserError(
+            f"--baseline {args.baseline}: no such row in the tables; there are {', '.join(measured.models)}"
+        )
+    report = Report(
+        results,
+        measured,
+        [*notes, *warnings(results)],
+        groups=args.groups,
+        baseline=args.baseline,
+        layer=args.layer,
+        paper=args.paper,
+        records=args.analysis,
+    )
+    main_tables = _main_tables(tables := pivot(chosen, column="model"))
+    sections = report.sections(main_tables)
+    _write_all(directory, args.title, report, sections, tables)
+    for note in report.remarks:
+        sys.stderr.write(f"note: {note}\n")
+    sys.stdout.write("\n\n".join(to_text(table) for table in main_tables) + "\n")
+    sys.stdout.write(f"wrote {directory}: report.html, results.md, results.csv, results.tex, plots\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ppa-report", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", nargs="+", metavar="results.jsonl", help="files that ppa-evaluate wrote")
+    parser.add_argument("--output", required=True, metavar="DIR", help="where the report goes")
+    parser.add_argument(
+        "--groups", metavar="FILE.yaml", help="name: [languages] of each table (default: one group, all)"
+    )
+    parser.add_argument("--baseline", metavar="NAME", help="the model that gains and significance are measured against")
+    parser.add_argument(
+        "--layer", type=int, help="layer of the tables where a model was measured at several (as trained)"
+    )
+    parser.add_argument("--paper", metavar="FILE.csv", help="published figures to set beside the run's, cell by cell")
+    parser.add_argument(
+        "--analysis",
+        metavar="analysis.jsonl",
+        nargs="+",
+        default=[],
+        help="files that ppa-evaluate vocabulary, scripts and projection wrote",
+    )
+    parser.add_argument("--title", default="Zero-shot transfer", help="heading of the page (%(default)s)")
+    return parser
+
+
+def _check_layer(layer: int | None, results: list[Result]) -> None:
+    layers = sorted({result.layer for result in results if result.layer is not None})
+    if layer is not None and layer not in layers:
+        found = ", ".join(map(str, layers)) or "none"
+        raise UserError(f"--layer {layer}: nothing was measured at that layer; layers in the results: {found}")
+
+
+def _main_tables(tables: list[Table]) -> list[Table]:
+    """The first table, that is the main metric, of every task and source."""
+    first: dict[tuple[str, str], Table] = {}
+    for table in tables:
+        first.setdefault((table.task, table.source), table)
+    return list(first.values())
+
+
+def _write_all(directory: Path, title: str, report: Report, sections: list[Section], tables: list[Table]) -> None:
+    from ppa_plugin.evaluation.report import html  # needs the plots' ink, that is matplotlib
+
+    blocks = [block for section in sections for block in section.blocks]
+    for picture in (block for block in blocks if isinstance(block, Picture)):
+        for form, content in picture.files.items():
+            _write(directory / f"{picture.name}.{form}", content)
+    for grid in (block for block in blocks if isinstance(block, Grid) and not block.prose):
+        _write(directory / "tables" / f"{grid.name}.tex", latex.fragment(grid).encode())
+    side_by_side = "\n\n".join(markdown.side_by_side(table) for table in tables)
+    text = f"# {markdown.escape(title)}\n\n{markdown.to_markdown(sections)}\n## Models side by side\n\n{side_by_side}\n"
+    _write(directory / "results.md", text.encode())
+    _write(directory / "results.csv", to_csv(report.measured, report.groups).encode())
+    _write(directory / "results.tex", latex.document(sections).encode())
+    _write(directory / "report.html", html.page(title, report.summary(), sections).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with write_beside(path, "wb") as handle:
+        handle.write(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Plots of results: gains over a baseline, accuracy by training step and by layer."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy
+
+from ppa_plugin.evaluation import plots
+from ppa_plugin.evaluation.plots import plt
+from ppa_plugin.evaluation.report.grid import Picture, slug
+from ppa_plugin.evaluation.report.groups import Group, source_order
+from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric, step_of
+from ppa_plugin.evaluation.report.paper_tables import Block, script_labels
+from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.tables import latest
+
+# A curve: value (0 to 1) by layer or step.
+Curve = dict[int, float]
+
+
+def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: str) -> list[Picture]:
+    """A heat map a model: points gained over the baseline, by target and source, of every task's main metric."""
+    columns = [column for block in blocks for column in block.columns]
+    targets = group.targets(target for block in blocks for target in block.targets)
+    gains = {}
+    for model in measured.models:
+        values = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
+        values = 100 * numpy.array(values, dtype=float)
+        if model != baseline and numpy.isfinite(values).any():
+            gains[model] = values
+    if not gains:
+        return []
+    # one scale for all models; the few largest gains may not wash out the rest
+    limit = max(1.0, float(numpy.nanpercentile(numpy.abs([*gains.values()]), 98)))
+    return [
+        Picture(
+            slug(group.name, "gain", model, "over", baseline),
+            f"{group.name}: gain of {model} over {baseline}",
+            "Points of the main metric of each task, mean over seeds; all models of the group share one scale.",
+            _heat_map(values, columns, targets, limit, f"{model} − {baseline}"),
+        )
+        for model, values in gains.items()
+    ]
+
+
+def _gain(measured: Measured, model: str, baseline: str, column: Column, target: str) -> float | None:
+    ours, theirs = measured.cell(model, column, target), measured.cell(baseline, column, target)
+    return ours.mean - theirs.mean if ours and theirs else None
+
+
+def _heat_map(
+    values: numpy.ndarray, columns: list[Column], targets: list[str], limit: float, title: str
+) -> dict[str, bytes]:
+    there = numpy.isfinite(values)
+    columns = [column for column, any_ in zip(columns, there.any(axis=0), strict=True) if any_]
+    targets = [target for target, any_ in zip(targets, there.any(axis=1), strict=True) if any_]
+    values = values[there.any(axis=1)][:, there.any(axis=0)]
+    with plt.rc_context(plots.STYLE):
+        size = (1.7 + 0.36 * len(columns), 1.3 + 0.25 * len(targets))
+        figure, axes = plt.subplots(figsize=(max(4.0, size[0]), size[1]), layout="constrained")
+        mesh = axes.pcolormesh(
+            numpy.ma.masked_invalid(values), cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="none"
+        )
+        for (row, place), value in numpy.ndenumerate(values):
+            known = numpy.isfinite(value)
+            ink = plots.GREY if not known else "#ffffff" if abs(value) > 0.62 * limit else "#1a1a1a"
+            shown = _short_number(value) if known else "–"
+            axes.text(place + 0.5, row + 0.5, shown, ha="center", va="center", fontsize=7, color=ink)
+        labels = script_labels(columns)
+        axes.set_xticks([i + 0.5 for i in range(len(columns))], [labels[c] for c in columns], rotation=90, fontsize=7.5)
+        axes.set_yticks([i + 0.5 for i in range(len(targets))], targets, fontsize=8)
+        axes.invert_yaxis()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        _head_tasks(axes, columns)
+        bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=18, label="points")
+        bar.outline.set_visible(False)
+        axes.set_title(title, pad=22)
+        return plots.rendered(figure)
+
+
+def _short_number(value: float) -> str:
+    """A gain in the width of a cell: 0.4, −3.1, 27."""
+    text = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def _head_tasks(axes, columns: list[Column]) -> None:
+    """The name of each task over its columns, and a line between tasks."""
+    start = 0
+    for end in range(1, len(columns) + 1):
+        if end == len(columns) or columns[end].task != columns[start].task:
+            transform = axes.get_xaxis_transform()
+            axes.text((start + end) / 2, 1.02, columns[start].task, ha="center", fontsize=8, transform=transform)
+            if end < len(columns):
+                axes.axvline(end, color=plots.INK, linewidth=0.9)
+            start = end
+
+
+def step_curves(results: Iterable[Result], measured: Measured, group: Group, baseline: str | None) -> list[Picture]:
+    """Accuracy against training step for models measured at several steps, a plot a task; the baseline as a line."""
+    pictures = []
+    for (task, metric), lines in _curves(results, group, step_of).items():
+        levels = {}
+        for source, targets in lines.targets.items():
+            column = Column(task, metric, source)
+            if baseline is not None and all(measured.cell(baseline, column, target) for target in targets):
+                levels[source] = measured.mean(baseline, column, targets)[0]
+        files = _line_panels(lines.curves, "training step", f"{metric} (%)", levels, baseline)
+        title = f"{group.name}: {task} by training step"
+        note = f"Mean over the targets that no step of any line lacks: {lines.counts()}."
+        pictures.append(Picture(slug(group.name, task, metric, "steps"), title, note, files))
+    return pictures
+
+
+def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
+    """Accuracy at each layer for models measured at several, a plot a task."""
+    pictures = []
+    for (task, metric), lines in _curves(results, group, lambda result: result.layer).items():
+        files = _line_panels(lines.curves, "layer", f"{metric} (%)")
+        title = f"{group.name}: {task} by layer"
+        note = f"Mean over the targets that no layer of any line lacks: {lines.counts()}. Layer 0: the embeddings."
+        pictures.append(Picture(slug(group.name, task, metric, "layers"), title, note, files))
+    return pictures
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The curves of one task by (model, source), all those of a source over the same targets."""
+
+    curves: dict[tuple[str, str], Curve]
+    targets: dict[str, list[str]]
+
+    def counts(self) -> str:
+        """How many targets stand behind the lines."""
+        return ", ".join(
+            f"{len(self.targets[source])} from {source}" for source in sorted(self.targets, key=source_order)
+        )
+
+
+def _series(
+    results: Iterable[Result], place: Callable[[Result], int | None]
+) -> dict[tuple[str, str], dict[str, list[Result]]]:
+    """Results that have a place, by (task, metric) and model; pools of one model are different lines."""
+    placed = [result for result in results if place(result) is not None]
+    pools: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for result in placed:
+        pools[result.task, result.model].add(result.pool)
+    series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for result in placed:
+        several = len(pools[result.task, result.model]) > 1
+        name = f"{result.model} ({result.pool})" if several else result.model
+        series[result.task, result.metric][name].append(result)
+    return series
+
+
+def _mains(series: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    metrics: dict[str, list[str]] = defaultdict(list)
+    for task, metric in series:
+        metrics[task].append(metric)
+    return [(task, main_metric(found)) for task, found in metrics.items()]
+
+
+def _curves(
+    results: Iterable[Result], group: Group, place: Callable[[Result], int | None]
+) -> dict[tuple[str, str], Lines]:
+    """Lines of two places or more by task and main metric, over those targets of the group that all of them have."""
+    found = {}
+    series = _series(results, place)
+    for task, metric in _mains(series):
+        curves, targets = {}, {}
+        for source, models in _by_source(series[task, metric], group, place).items():
+            common = set.intersection(*(set(cells) for places in models.values() for cells in places.values()))
+            if common:
+                targets[source] = sorted(common)
+                for model, places in models.items():
+                    means = {
+                        at: fmean(fmean(cells[t]) for t in targets[source]) for at, cells in sorted(places.items())
+                    }
+                    curves[model, source] = means
+        if curves:
+            found[task, metric] = Lines(curves, targets)
+    return found
+
+
+def _by_source(
+    series: dict[str, list[Result]], group: Group, place: Callable[[Result], int | None]
+) -> dict[str, dict[str, dict[int, dict[str, list[float]]]]]:
+    """Values by source, model, place and target; models with a single place are left out."""
+    values: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
+    for model, results in series.items():
+        wanted = set(group.targets(result.target for result in results))
+        for result in results:
+            if result.target in wanted:
+                values[result.source][model][place(result)][result.target].append(result.value)
+    several = {
+        source: {model: places for model, places in models.items() if len(places) > 1}
+        for source, models in values.items()
+    }
+    return {source: models for source, models in several.items() if models}
+
+
+def _line_panels(
+    curves: dict[tuple[str, str], Curve],
+    across: str,
+    up: str,
+    levels: dict[str, float] | None = None,
+    baseline: str | None = None,
+) -> dict[str, bytes]:
+    """A panel a source with a line a model, all on one scale."""
+    sources = sorted({source for _, source in curves}, key=source_order)
+    models = list(dict.fromkeys(model for model, _ in curves))
+    with plt.rc_context(plots.STYLE):
+        wide = min(len(sources), 4)
+        high = -(-len(sources) // wide)
+        figure, axes = plt.subplots(
+            high,
+            wide,
+            figsize=(max(4.6, 1.4 + 2.2 * wide), 0.6 + 2.5 * high),
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for panel, source in zip(axes.flat, sources, strict=False):
+            for place, model in enumerate(models):
+                curve = curves.get((model, source), {})
+                panel.plot(
+                    list(curve),
+                    [100 * v for v in curve.values()],
+                    marker="o",
+                    markersize=2.6,
+                    linewidth=1.3,
+                    color=plots.colour(place),
+                    label=model,
+                )
+            if source in (levels or {}):
+                panel.axhline(100 * levels[source], color=plots.GREY, linewidth=1, linestyle="--", label=baseline)
+            panel.set_title(f"from {source}")
+            panel.set_xlabel(across)
+            panel.grid(axis="y", color=plots.GREY, alpha=0.25, linewidth=0.6)
+        for panel in list(axes.flat)[len(sources) :]:
+            panel.set_visible(False)
+        for row in axes:
+            row[0].set_ylabel(up)
+        handles = {}
+        for panel in axes.flat:
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 4))
+        return plots.rendered(figure)
+
+
+def one_each(results: Iterable[Result], place: Callable[[Result], int | None]) -> list[Result]:
+    """Results with the later of two of one measurement at the same place; those of different places are all kept."""
+    places: dict[int | None, list[Result]] = defaultdict(list)
+    for result in results:
+        places[place(result)].append(result)
+    return [result for found in places.values() for result in latest(found).values()]

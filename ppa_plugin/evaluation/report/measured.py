@@ -1,0 +1,172 @@
+"""Results ordered for tables: one measurement a cell, its seeds together, layers and checkpoints sorted out."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.tables import METRICS, check_data, column_names, latest, metric_order
+from ppa_plugin.layers import default_layer
+
+# As many layers of a model on one task are a sweep: a plot, not that many rows of every table.
+SWEEP = 4
+
+
+class Column(NamedTuple):
+    """What one column of values was measured on."""
+
+    task: str
+    metric: str
+    source: str
+
+
+@dataclass
+class Measurement:
+    """The values (0 to 1) of one model in one cell by seed (None: nothing is drawn), on `n` items each."""
+
+    n: int
+    data_sha256: str
+    values: dict[int | None, float] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.values.values())
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over seeds, None with fewer than two."""
+        return stdev(self.values.values()) if len(self.values) > 1 else None
+
+
+class Measured:
+    """Every cell of every model: `cell(model, column, target)`; `models` and `columns` in the order of the tables.
+
+    Takes results that stand for their model (`for_tables`). Raises `UserError` where two results of one cell were
+    measured on different versions of its data.
+    """
+
+    def __init__(self, results: Iterable[Result], baseline: str | None = None):
+        results = list(latest(results).values())
+        check_data(results)
+        names = column_names(results)
+        self._cells: dict[tuple[str, Column, str], Measurement] = {}
+        self.targets: dict[Column, dict[str, None]] = defaultdict(dict)
+        models: dict[str, None] = {}
+        for result in results:
+            name = names[result.task, result.model, result.layer, result.pool]
+            column = Column(result.task, result.metric, result.source)
+            models[name] = None
+            self.targets[column][result.target] = None
+            cell = self._cells.setdefault((name, column, result.target), Measurement(result.n, result.data_sha256))
+            cell.values[result.seed] = result.value
+        self.models = sorted(models, key=lambda name: name != baseline)
+
+    def cell(self, model: str, column: Column, target: str) -> Measurement | None:
+        return self._cells.get((model, column, target))
+
+    def items(self) -> Iterable[tuple[tuple[str, Column, str], Measurement]]:
+        return self._cells.items()
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(column.task for column in self.targets))
+
+    def metrics(self, task: str) -> list[str]:
+        """The metrics of a task, the main one first."""
+        return sorted({column.metric for column in self.targets if column.task == task}, key=metric_order)
+
+    def models_of(self, columns: Iterable[Column], targets: Iterable[str]) -> list[str]:
+        """Models with a value in any of these columns and targets."""
+        targets, columns = list(targets), list(columns)
+        return [m for m in self.models if any(self.cell(m, c, t) for c in columns for t in targets)]
+
+    def common_targets(self, columns: Iterable[Column], targets: Iterable[str]) -> list[str]:
+        """Targets that no model in these columns lacks in any of them: a mean over others would not compare."""
+        columns, targets = list(columns), list(targets)
+        needed = [(m, c) for c in columns for m in self.models_of([c], targets)]
+        return [t for t in targets if needed and all(self.cell(m, c, t) for m, c in needed)]
+
+    def by_target_and_seed(self, model: str, column: Column, targets: list[str]) -> dict[int | None, list[float]]:
+        """Values over `targets` for every seed that each of them was measured with."""
+        cells = [self.cell(model, column, target).values for target in targets]
+        seeds = [seed for seed in cells[0] if all(seed in cell for cell in cells)] if cells else []
+        return {seed: [cell[seed] for cell in cells] for seed in seeds}
+
+    def mean(self, model: str, column: Column, targets: list[str]) -> tuple[float, float | None]:
+        """Mean over targets of the means over seeds, and the standard deviation over seeds of the mean over targets."""
+        means = [fmean(values) for values in self.by_target_and_seed(model, column, targets).values()]
+        spread = stdev(means) if len(means) > 1 else None
+        return fmean(self.cell(model, column, target).mean for target in targets), spread
+
+
+def main_metric(task_metrics: list[str]) -> str:
+    """The metric of the paper's table: the first known one."""
+    return next((metric for metric in METRICS if metric in task_metrics), task_metrics[0])
+
+
+def step_of(result: Result) -> int | None:
+    """The training step of a checkpoint in a series, None for a result that belongs to none."""
+    step = result.config.get("step") if isinstance(result.config, dict) else None
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
+
+
+def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Result], list[str]]:
+    """The results that stand for their model in tables, and a sentence for each choice made.
+
+    Of a series of checkpoints under one name the last one stands (a result without a step before any); of a sweep over
+    layers the one given, else the paper's (8 of 12, two thirds of another depth), or the nearest there is.
+    """
+    steps, layers = _steps(results), _layers(results)
+    shown = {key: _layer_for(found, layer) for key, found in layers.items() if layer is not None or len(found) >= SWEEP}
+    last = {key: None if None in found else max(found) for key, found in steps.items()}
+    notes = [_step_note(*key, last[key]) for key, found in steps.items() if len(found) > 1]
+    notes += [
+        _layer_note(*key, layers[key], at)
+        for key, at in shown.items()
+        if layers[key] != {at} or layer not in (None, at)
+    ]
+    chosen = [
+        result
+        for result in results
+        if step_of(result) == last[result.model, result.task]
+        and (result.layer is None or result.layer == shown.get((result.model, result.task), result.layer))
+    ]
+    return chosen, notes
+
+
+def one_layer(results: list[Result], layer: int | None = None) -> list[Result]:
+    """Results at one layer a model and task: the one given or the paper's, or the nearest there is."""
+    shown = {key: _layer_for(found, layer) for key, found in _layers(results).items()}
+    return [r for r in results if r.layer is None or r.layer == shown[r.model, r.task]]
+
+
+def _layer_for(found: set[int], layer: int | None) -> int:
+    wanted = default_layer(max(found)) if layer is None else layer
+    return min(found, key=lambda k: (abs(k - wanted), k))
+
+
+def _layers(results: list[Result]) -> dict[tuple[str, str], set[int]]:
+    layers: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for result in results:
+        if result.layer is not None:
+            layers[result.model, result.task].add(result.layer)
+    return layers
+
+
+def _steps(results: list[Result]) -> dict[tuple[str, str], set[int | None]]:
+    steps: dict[tuple[str, str], set[int | None]] = defaultdict(set)
+    for result in results:
+        steps[result.model, result.task].add(step_of(result))
+    return steps
+
+
+def _step_note(model: str, task: str, last: int | None) -> str:
+    which = "the result without a step" if last is None else f"step {last:,}"
+    return f"{model} was measured at several steps on {task}; the tables show {which}."
+
+
+def _layer_note(model: str, task: str, found: set[int], shown: int) -> str:
+    where = f"layer {shown}" if len(found) == 1 else f"{len(found)} layers ({min(found)} to {max(found)})"
+    return f"{model} was measured at {where} on {task}; the tables show layer {shown}."

@@ -1,0 +1,287 @@
+"""The paper's tables: a target a row, (task, source script) a column, every model; averages over targets below."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy
+
+from ppa_plugin.evaluation.report import significance
+from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row, slug
+from ppa_plugin.evaluation.report.groups import Group, sources_of
+from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
+from ppa_plugin.evaluation.tables import percent
+
+# Tasks that share a table: a page holds three tasks from four sources.
+FAMILIES = {
+    "retrieval": ("bible", "tatoeba", "sib"),
+    "classification": ("taxi1500", "sib200"),
+    "tagging": ("ner", "pos"),
+}
+ALL, SHARED = "mean", "mean, shared targets"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns of one table with the targets of its group; `label` says what the columns are of."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    targets: tuple[str, ...]
+    label: Callable[[Column], str]
+
+    def part(self, column: Column) -> list[Column]:
+        """The columns that differ from `column` in the source only."""
+        return [other for other in self.columns if other[:2] == column[:2]]
+
+
+def main_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[Block]:
+    """A table a family of tasks, by the main metric of each."""
+    mains = {task: main_metric(measured.metrics(task)) for task in measured.tasks}
+    families = {name: [task for task in tasks if task in mains] for name, tasks in FAMILIES.items()}
+    known = {task for tasks in FAMILIES.values() for task in tasks}
+    families |= {task: [task] for task in mains if task not in known}
+    blocks = [
+        _block(
+            measured,
+            group,
+            groups,
+            family,
+            [(task, mains[task]) for task in tasks],
+            lambda c: f"{c.task}, {c.metric}",
+        )
+        for family, tasks in families.items()
+    ]
+    return [block for block in blocks if block is not None]
+
+
+def other_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[Block]:
+    """A table a task, of the metrics that are not its main one."""
+    blocks = []
+    for task in measured.tasks:
+        metrics = measured.metrics(task)
+        rest = [(task, metric) for metric in metrics if metric != main_metric(metrics)]
+        blocks.append(_block(measured, group, groups, f"{task}, other metrics", rest, lambda c: c.metric))
+    return [block for block in blocks if block is not None]
+
+
+def _block(
+    measured: Measured,
+    group: Group,
+    groups: list[Group],
+    title: str,
+    parts: list[tuple[str, str]],
+    label: Callable[[Column], str],
+) -> Block | None:
+    columns, targets = [], {}
+    for task, metric in parts:
+        sources = sources_of(group, groups, (c.source for c in measured.targets if c[:2] == (task, metric)))
+        for column in (Column(task, metric, source) for source in sources):
+            if found := group.targets(measured.targets[column]):
+                columns.append(column)
+                targets |= dict.fromkeys(found)
+    name = slug(group.name, title.replace(", ", "_").replace(" ", "_"))
+    ordered = tuple(group.targets(targets))
+    return Block(name, f"{group.name}: {title}", tuple(columns), ordered, label) if columns else None
+
+
+def main_table(measured: Measured, block: Block) -> Grid:
+    """Every target and model, then the means; the best model of a cell bold, the best source of a model underlined."""
+    models = measured.models_of(block.columns, block.targets)
+    rows: list[Row] = []
+    for target in block.targets:
+        values, spreads = {}, {}
+        for model in models:
+            for column in block.columns:
+                if cell := measured.cell(model, column, target):
+                    values[model, column], spreads[model, column] = cell.mean, cell.std
+        rows += _rows(block, models, target, values, spreads)
+    means = average_rows(measured, block, baseline=None)
+    notes = [*_shared_notes(measured, block), _emphasis(models, block)]
+    return _grid(block, "", ("target", "model"), (*rows, *means), notes)
+
+
+def average_table(measured: Measured, block: Block, baseline: str | None) -> Grid:
+    """The means alone, a model a row, as the paper's tables of ablations; marked where they differ from `baseline`."""
+    models = measured.models_of(block.columns, block.targets)
+    notes = [*_shared_notes(measured, block), _emphasis(models, block)]
+    if baseline is not None:
+        notes.append(
+            f"† p < 0.05, ‡ p < 0.01: differs from {baseline}, by a paired bootstrap over targets and seeds "
+            f"({significance.RESAMPLES:,} resamples, two-sided, not corrected for the number of comparisons; "
+            f"no mark with fewer than {significance.FEWEST_PAIRS} pairs of target and seed)."
+        )
+    grid = _grid(block, "averages", ("over", "model"), average_rows(measured, block, baseline), notes)
+    return replace(grid, title=f"{block.title}, averages over targets")
+
+
+def target_sets(measured: Measured, block: Block) -> dict[str, dict[Column, list[str]]]:
+    """The targets of each mean, by its label and column.
+
+    `ALL`: targets that no model lacks from that source. `SHARED`: those that no model lacks from any source of the
+    task; left out where it is the same or there are none.
+    """
+    own = {column: measured.common_targets([column], block.targets) for column in block.columns}
+    shared = {column: measured.common_targets(block.part(column), block.targets) for column in block.columns}
+    sets = {ALL: own}
+    if shared != own and any(shared.values()):
+        sets[SHARED] = shared
+    return sets
+
+
+def average_rows(measured: Measured, block: Block, baseline: str | None) -> list[Row]:
+    """Means of every model over each set of targets, with the number of targets below."""
+    models = measured.models_of(block.columns, block.targets)
+    rows = []
+    for label, targets in target_sets(measured, block).items():
+        values, spreads, marks = {}, {}, {}
+        for model in models:
+            for column in block.columns:
+                # a model without a single value in the column is no part of it: its targets say nothing of the model
+                if targets[column] and measured.models_of([column], block.targets).count(model):
+                    values[model, column], spreads[model, column] = measured.mean(model, column, targets[column])
+                    marks[model, column] = _mark(measured, model, baseline, column, targets[column])
+        comparable = {c for c in block.columns if len({tuple(targets[other]) for other in block.part(c)}) == 1}
+        rows += _rows(block, models, label, values, spreads, marks, comparable)
+        counts = tuple(Cell(str(len(targets[column]))) for column in block.columns)
+        rows.append(Row((label, "targets"), counts, summary=True))
+    return [replace(row, summary=True) for row in rows]
+
+
+def _mark(measured: Measured, model: str, baseline: str | None, column: Column, targets: list[str]) -> str:
+    differences = paired_differences(measured, model, baseline, column, targets)
+    return significance.mark(differences) if differences is not None else ""
+
+
+def paired_differences(
+    measured: Measured, model: str, baseline: str | None, column: Column, targets: list[str]
+) -> numpy.ndarray | None:
+    """(targets, seeds) of model minus baseline over the seeds that both have; (targets, 1) of means without such.
+
+    None where there is nothing to pair.
+    """
+    if baseline is None or model == baseline or baseline not in measured.models_of([column], targets):
+        return None
+    ours, theirs = (measured.by_target_and_seed(m, column, targets) for m in (model, baseline))
+    seeds = [seed for seed in ours if seed in theirs]
+    if seeds:
+        return numpy.array([numpy.subtract(ours[seed], theirs[seed]) for seed in seeds]).T
+    pairs = [(measured.cell(model, column, t).mean, measured.cell(baseline, column, t).mean) for t in targets]
+    return numpy.array([[a - b] for a, b in pairs])
+
+
+def _rows(
+    block: Block,
+    models: list[str],
+    label: str,
+    values: dict[tuple[str, Column], float],
+    spreads: dict[tuple[str, Column], float | None],
+    marks: dict[tuple[str, Column], str] | None = None,
+    comparable: Iterable[Column] | None = None,
+) -> list[Row]:
+    """A row a model that has any value, the first one ruled off from what stands above."""
+    bold = best(values, lambda key: key[1])
+    sources = {key: value for key, value in values.items() if comparable is None or key[1] in comparable}
+    underlined = best(sources, lambda key: (key[0], key[1][:2]))
+    rows = []
+    for model in models:
+        cells = tuple(
+            Cell(
+                percent(values.get((model, column))),
+                percent(spread) if (spread := spreads.get((model, column))) is not None else "",
+                (marks or {}).get((model, column), ""),
+                (model, column) in bold,
+                (model, column) in underlined,
+            )
+            for column in block.columns
+        )
+        if any(cell.text != MISSING for cell in cells):
+            rows.append(Row((label, model), cells, rule=not rows))
+    return rows
+
+
+def best(values: dict[Hashable, float], among: Callable[[Hashable], Hashable]) -> set[Hashable]:
+    """The keys of the highest values of each set that `among` names, as they are printed: equal figures win together.
+
+    A set of one has no best.
+    """
+    rivals: dict[Hashable, list] = defaultdict(list)
+    for key, value in values.items():
+        rivals[among(key)].append((float(percent(value)), key))
+    return {
+        key
+        for shown in rivals.values()
+        if len(shown) > 1
+        for value, key in shown
+        if value == max(figure for figure, _ in shown)
+    }
+
+
+def script_labels(columns: Iterable[Column]) -> dict[Column, str]:
+    """The script of each source, or its whole code where two sources of a task share a script."""
+    columns = list(columns)
+    return {
+        c: c.source if sum(o[:2] == c[:2] and o.source[-4:] == c.source[-4:] for o in columns) > 1 else c.source[-4:]
+        for c in columns
+    }
+
+
+def _grid(block: Block, suffix: str, stub: tuple[str, ...], rows: Iterable[Row], notes: list[str]) -> Grid:
+    spans: list[tuple[str, int]] = []
+    for column in block.columns:
+        label = block.label(column)
+        again = bool(spans) and spans[-1][0] == label
+        spans[-1:] = [(label, spans[-1][1] + 1)] if again else [*spans[-1:], (label, 1)]
+    labels = script_labels(block.columns)
+    return Grid(
+        slug(block.name, suffix),
+        block.title,
+        stub,
+        tuple(labels[column] for column in block.columns),
+        tuple(rows),
+        tuple(spans),
+        tuple(note for note in notes if note),
+    )
+
+
+def _shared_notes(measured: Measured, block: Block) -> list[str]:
+    labels, languages = script_labels(block.columns), defaultdict(dict)
+    for column in block.columns:
+        if labels[column] != column.source:
+            languages[labels[column]].setdefault(column.source, {})[column.task] = None
+    meanings = [
+        f"{script} = {', '.join(_with_tasks(s, tasks, len(found) > 1) for s, tasks in found.items())}"
+        for script, found in languages.items()
+    ]
+    sets = target_sets(measured, block)
+    notes = [f"Sources: {'; '.join(meanings)}."] if meanings else []
+    notes.append(_seeds(measured, block))
+    notes.append(
+        f"A {ALL} is over the targets that no model lacks from that source"
+        + (f"; {SHARED}: that no model lacks from any source of the task." if SHARED in sets else ".")
+    )
+    return notes
+
+
+def _seeds(measured: Measured, block: Block) -> str:
+    """How many seeds stand behind the cells of each task, empty where nothing is drawn."""
+    counts: dict[str, set[int]] = defaultdict(set)
+    for (_, column, target), cell in measured.items():
+        if column in block.columns and target in block.targets and None not in cell.values:
+            counts[column.task].add(len(cell.values))
+    parts = [f"{task} {min(found)}" + (f" to {max(found)}" if len(found) > 1 else "") for task, found in counts.items()]
+    return f"Seeds a cell: {', '.join(parts)}." if parts else ""
+
+
+def _with_tasks(source: str, tasks: Iterable[str], several: bool) -> str:
+    return f"{source} ({', '.join(tasks)})" if several else source
+
+
+def _emphasis(models: list[str], block: Block) -> str:
+    parts = ["Values in percent"]
+    if len(models) > 1:
+        parts.append("bold: the best model of a column")
+    if any(len(block.part(column)) > 1 for column in block.columns):
+        parts.append("underlined: the best source of a model")
+    return "; ".join([*parts, "±: standard deviation over seeds, where there are several."])

@@ -1,0 +1,115 @@
+"""The report's sections, in the order in which a paper would have them."""
+
+from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, published
+from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
+from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
+from ppa_plugin.evaluation.report.measured import Measured, one_layer, step_of
+from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.tables import Table
+
+
+class Report:
+    """Everything that a report shows; the files that flags name are read on construction.
+
+    `remarks` are what a reader has to know of the choices made. Raises `UserError` for what is wrong in a file.
+    """
+
+    def __init__(
+        self,
+        results: list[Result],
+        measured: Measured,
+        notes: list[str],
+        *,
+        groups: str | None = None,
+        baseline: str | None = None,
+        layer: int | None = None,
+        paper: str | None = None,
+        records: list[str] | tuple[str, ...] = (),
+    ):
+        self.results, self.measured = results, measured
+        self.groups = read_groups(groups) if groups else [EVERYTHING]
+        self.baseline, self.layer = baseline, layer
+        self.published = published.read_published(paper) if paper else []
+        self.analysis = analysis_tables.read_by_kind(records)
+        self.remarks = [*notes, *self._group_remarks()]
+
+    def _group_remarks(self) -> list[str]:
+        found = {target for targets in self.measured.targets.values() for target in targets}
+        left = sorted(found - {target for group in self.groups for target in group.targets(found)})
+        remarks = [f"In no group, so in no table: {', '.join(left)} (results.csv has them)."] if left else []
+        empty = [group.name for group in self.groups if not group.targets(found)]
+        return remarks + [f"Nothing was measured on group {name}." for name in empty]
+
+    def summary(self) -> str:
+        """One sentence on what the page holds."""
+        models, tasks = len(self.measured.models), len(self.measured.tasks)
+        seeds = sorted({result.seed for result in self.results if result.seed is not None})
+        parts = [
+            f"{models} {'model' if models == 1 else 'models'} on {tasks} {'task' if tasks == 1 else 'tasks'}",
+            f"{len(self.results):,} results",
+        ]
+        if seeds:
+            parts.append(f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'} ({', '.join(map(str, seeds))})")
+        if self.baseline:
+            parts.append(f"baseline {self.baseline}")
+        return "; ".join(parts) + "."
+
+    def sections(self, main_tables: list[Table]) -> list[Section]:
+        """All sections that have something to show."""
+        from ppa_plugin.evaluation.plots import bar_plot  # matplotlib takes a second to import: not for a usage error
+
+        bars = [
+            Picture(slug(t.task, t.source, t.metric or ""), t.title, "Means stand right of the line.", bar_plot(t))
+            for t in main_tables
+        ]
+        sections = [
+            Section("Remarks", tuple(self.remarks)),
+            *(self._group_section(group) for group in self.groups),
+            Section("Checkpoints", tuple(self._step_plots())),
+            Section("Layers", tuple(self._layer_plots())),
+            Section(
+                "Beside the published figures",
+                tuple(published.comparisons(self.measured, self.published, self.groups)),
+            ),
+            Section("What explains the numbers", tuple(self._analysis_blocks())),
+            *(self._other_section(group) for group in self.groups),
+            Section("Bars, target by target", tuple(bars), folded=True),
+            Section("How it was measured", tuple(methods.method_tables(self.results))),
+        ]
+        return with_unique_names([section for section in sections if section.blocks])
+
+    def _group_section(self, group: Group) -> Section:
+        from ppa_plugin.evaluation.report.figures import gain_maps
+
+        blocks = paper_tables.main_blocks(self.measured, group, self.groups)
+        parts: list[Grid | Picture] = []
+        for block in blocks:
+            parts.append(paper_tables.main_table(self.measured, block))
+            parts.append(paper_tables.average_table(self.measured, block, self.baseline))
+        maps = gain_maps(self.measured, blocks, group, self.baseline) if self.baseline else []
+        return Section(group.name, (*parts, *maps))
+
+    def _other_section(self, group: Group) -> Section:
+        blocks = paper_tables.other_blocks(self.measured, group, self.groups)
+        grids = tuple(paper_tables.main_table(self.measured, block) for block in blocks)
+        return Section(f"{group.name}, other metrics", grids, folded=True)
+
+    def _step_plots(self) -> list[Picture]:
+        from ppa_plugin.evaluation.report.figures import one_each, step_curves
+
+        results = one_each(one_layer(self.results, self.layer), step_of)
+        return [p for group in self.groups for p in step_curves(results, self.measured, group, self.baseline)]
+
+    def _layer_plots(self) -> list[Picture]:
+        from ppa_plugin.evaluation.report.figures import layer_curves, one_each
+
+        results = one_each(self.results, lambda result: result.layer)
+        return [picture for group in self.groups for picture in layer_curves(results, group)]
+
+    def _analysis_blocks(self) -> list[Grid | Picture]:
+        from ppa_plugin.evaluation.report.analysis_figures import probe_plot, projection_plot
+
+        grids = analysis_tables.vocabulary_tables(self.analysis.get("vocabulary", []))
+        probe = analysis_tables.script_table(self.analysis.get("scripts", []))
+        pictures = probe_plot(self.analysis.get("scripts", [])) + projection_plot(self.analysis.get("projection", []))
+        return [*grids, *([probe] if probe else []), *pictures]

@@ -1,0 +1,94 @@
+"""Text with its romanization, language by language: pairs as `ppa-preprocess` writes them, or text romanized here."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from ppa_preprocess.group import RomanizerChoice
+from ppa_preprocess.partwise import Romanization
+from ppa_preprocess.romanization_cache import FILE_NAME
+from ppa_preprocess.romanize import romanize_lines
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.codes import canonical
+from ppa_plugin.files import read_lines
+
+
+class Texts(Protocol):
+    """Sentences in their own script and romanized, for some languages."""
+
+    languages: list[str]
+
+    def pairs(self, language: str, lines: int | None = None) -> Iterator[tuple[str, str]]:
+        """Yield (original, romanized) for every line, in order, or for the first so many lines."""
+
+
+class PairFiles:
+    """A directory of `<lang>.orig` and `<lang>.latn`, line i of one the romanization of line i of the other."""
+
+    def __init__(self, directory: str | Path) -> None:
+        """Raises `UserError` where there is no such file."""
+        self._files = _by_language(Path(directory), ".orig", "pairs as ppa-preprocess romanize writes them")
+        self.languages = sorted(self._files)
+
+    def pairs(self, language: str, lines: int | None = None) -> Iterator[tuple[str, str]]:
+        """Raises `UserError` where a file is missing or cannot be read, or one of the two is longer."""
+        orig = self._files[language]
+        latn = orig.with_suffix(".latn")
+        if not latn.is_file():
+            raise UserError(f"{latn} is missing; line i of it has to be the romanization of line i of {orig}")
+        for pair in itertools.islice(itertools.zip_longest(read_lines(orig), read_lines(latn)), lines):
+            if None in pair:
+                longer, shorter = (latn, orig) if pair[0] is None else (orig, latn)
+                raise UserError(
+                    f"{longer} has more lines than {shorter}; line i of {latn} has to be the romanization of line i of "
+                    f"{orig}"
+                )
+            yield pair
+
+
+class TextFiles:
+    """A directory of `<lang>.txt`, one sentence a line, romanized as `ppa-preprocess` does by default.
+
+    `cache` is the folder of a romanizer cache, None for memory alone. Lines on which the romanizer fails are left out
+    and counted in a note.
+    """
+
+    def __init__(self, directory: str | Path, workers: int, cache: str | Path | None) -> None:
+        """Raises `UserError` where there is no such file."""
+        self._files = _by_language(Path(directory), ".txt", "text of one sentence a line")
+        self._settings = Romanization(RomanizerChoice().name, cache=Path(cache) / FILE_NAME if cache else None)
+        self._workers = workers
+        self.languages = sorted(self._files)
+
+    def pairs(self, language: str, lines: int | None = None) -> Iterator[tuple[str, str]]:
+        """Raises `UserError` where the file cannot be read."""
+        path = self._files[language]
+        failed = 0
+        chosen = itertools.islice(read_lines(path), lines)
+        for line, latn, reason in romanize_lines(chosen, self._settings, self._workers):
+            if reason:
+                failed += 1
+            else:
+                yield line, latn
+        if failed:
+            sys.stderr.write(f"note: {path}: the romanizer failed on {failed} lines; they are left out on both sides\n")
+
+
+def _by_language(directory: Path, suffix: str, what: str) -> dict[str, Path]:
+    """The files of a directory whose name is a language code and `suffix`, by Glot500's code."""
+    if not directory.is_dir():
+        raise UserError(f"{directory} is not a directory")
+    files: dict[str, Path] = {}
+    for path in sorted(directory.glob(f"*{suffix}")):
+        language = canonical(path.name.removesuffix(suffix))
+        if language is None or not path.is_file():
+            continue
+        if language in files:
+            raise UserError(f"{files[language]} and {path} are both {language}; keep one of them")
+        files[language] = path
+    if not files:
+        raise UserError(f"{directory} holds no file <lang>{suffix}, such as tur_Latn{suffix} ({what})")
+    return files

@@ -1,0 +1,98 @@
+"""Analyses in the report: tables and plots of the records, the later of two, what several tasks or pools are called."""
+
+import json
+
+import pytest
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.report.analysis_figures import probe_plot, projection_plot
+from ppa_plugin.evaluation.report.analysis_tables import read_by_kind, script_table, vocabulary_tables
+
+EVERY = {"model": "base", "model_sha256": "a", "data_sha256": "b", "version": "0.1.0"}
+VOCABULARY = {
+    "kind": "vocabulary",
+    **EVERY,
+    "language": "ell_Grek",
+    "side": "orig",
+    "words": 1200,
+    "tokens": 3000,
+    "distinct_tokens": 1700,
+    "unknown_tokens": 3,
+    "tokens_per_word": 2.5,
+    "covered": 0.999,
+}
+LATN = {**VOCABULARY, "side": "latn", "distinct_tokens": 650, "tokens_per_word": 3.0, "covered": 1.0}
+SCRIPTS = {"kind": "scripts", **EVERY, "task": "sib", "layer": 0, "pool": "all", "accuracy": 0.9, "chance": 0.4}
+SCRIPTS |= {"scripts": {"Grek": 3, "Latn": 4}}
+PROJECTION = {"kind": "projection", **EVERY, "task": "sib", "layer": 8, "method": "pca", "pool": "all"}
+PROJECTION |= {"points": [[0, 1.5], [2, 3]], "labels": ["ell_Grek", "tur_Latn"]}
+
+
+def read(tmp_path, *records) -> dict[str, list[dict]]:
+    path = tmp_path / "analysis.jsonl"
+    path.write_text("".join(f"{json.dumps(record) if isinstance(record, dict) else record}\n" for record in records))
+    return read_by_kind([str(path)])
+
+
+def texts(grid) -> list[list[str]]:
+    return [[cell.text for cell in row.cells] for row in grid.rows]
+
+
+def test_what_is_no_record_is_named_with_its_line(tmp_path):
+    with pytest.raises(UserError, match=r"analysis\.jsonl, line 2: "):
+        read(tmp_path, VOCABULARY, "[]")
+
+
+def test_the_later_of_two_records_counts(tmp_path):
+    found = read(tmp_path, SCRIPTS, {**SCRIPTS, "accuracy": 0.8}, "", {**SCRIPTS, "layer": 1})
+    assert [(r["layer"], r["accuracy"]) for r in found["scripts"]] == [(0, 0.8), (1, 0.9)]
+    assert set(found) == {"scripts"}
+
+
+def test_vocabulary_before_and_after():
+    other = [{**record, "model": "aligned"} for record in (VOCABULARY, LATN)]
+    third = {**VOCABULARY, "model": "third", "language": "tha_Thai", "side": "latn", "unit": "character"}
+    same, alone = vocabulary_tables([VOCABULARY, LATN, *other, third])
+    assert same.title.endswith(": base, aligned")  # one tokenizer, one table
+    assert same.spans == (("distinct tokens", 2), ("tokens a unit", 2), ("covered (%)", 2), ("shared (%)", 2))
+    assert [row.labels for row in same.rows] == [("ell_Grek", "word")]
+    assert texts(same) == [["1,700", "650", "2.50", "3.00", "99.90", "100.00", "–", "–"]]
+    assert [row.labels for row in alone.rows] == [("tha_Thai", "character")]
+    assert texts(alone) == [["–", "1,700", "–", "2.50", "–", "99.90", "–", "–"]]
+
+
+def test_vocabulary_of_all_languages_together():
+    group = {"languages": ["ell_Grek"], "tokens": 9, "distinct_tokens": 2000, "covered": 0.5, "shared": 0.25}
+    (grid,) = vocabulary_tables([{**VOCABULARY, "shared": 0.125, "group": group}, LATN])
+    assert [row.labels[0] for row in grid.rows] == ["ell_Grek", "all (1)"]
+    assert texts(grid)[0][-2:] == ["12.5", "–"]
+    assert texts(grid)[1] == ["2,000", "–", "–", "–", "50.00", "–", "25.0", "–"]
+
+
+def test_scripts_by_layer():
+    records = [{**SCRIPTS, "layer": 1, "accuracy": 0.5}, SCRIPTS, {**SCRIPTS, "model": "aligned"}]
+    grid = script_table(records)
+    assert grid.columns == ("base", "aligned")
+    assert texts(grid) == [["90.0", "90.0"], ["50.0", "–"]]
+    (picture,) = probe_plot(records)
+    assert b">aligned<" in picture.files["svg"]
+    assert b">chance<" in picture.files["svg"]
+    assert script_table([]) is None
+
+
+def test_several_tasks_or_pools_of_a_model_are_several_curves():
+    records = [SCRIPTS, {**SCRIPTS, "pool": "content"}, {**SCRIPTS, "model": "m$x$"}]
+    assert script_table(records).columns == ("base, all", "base, content", "m$x$")
+    assert script_table([SCRIPTS, {**SCRIPTS, "task": "bible"}]).columns == ("base, sib", "base, bible")
+
+
+def test_one_layer_is_no_curve():
+    assert probe_plot([SCRIPTS]) == []
+    assert probe_plot([]) == projection_plot([]) == []
+
+
+def test_projections_side_by_side():
+    (picture,) = projection_plot([PROJECTION, {**PROJECTION, "model": "aligned"}])
+    text = picture.files["svg"].decode()
+    assert all(f">{label}<" in text for label in ("base, layer 8", "aligned, layer 8", "Grek", "Latn"))
+    assert picture.files["png"].startswith(b"\x89PNG")

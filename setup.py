@@ -24,6 +24,8 @@ setup(
         "numpy",
         "fairscale",
         "sentencepiece",
+        # ppa-convert extend: sentencepiece reads and writes its models with it and does not require it
+        "protobuf",
         "uroman==1.3.1.1",
         "sacremoses",
         "regex",

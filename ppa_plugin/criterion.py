@@ -16,7 +16,7 @@ from ppa_plugin.data.shards import SIDES
 from ppa_plugin.distributed import gather_rows, rank_and_world
 from ppa_plugin.layers import default_layer
 from ppa_plugin.model.linear_cross_entropy import linear_cross_entropy
-from ppa_plugin.objectives import info_nce_of_anchors, packed_mean_pool
+from ppa_plugin.objectives import info_nce_of_anchors, packed_mean_pool, pairs_with_equal_texts
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,10 @@ class TranslitAlignmentCriterionConfig(FairseqDataclass):
         metadata={
             "help": "contrast the pairs of all ranks, in rank order, in consecutive groups of this many (default: all)"
         },
+    )
+    seq_ignore_duplicates: bool = field(
+        default=False,
+        metadata={"help": "do not contrast pairs that have a text in common: equal tokens on either side"},
     )
     seq_pooling: ChoiceEnum(["mean", "cls"]) = field(
         default="mean", metadata={"help": "sentence vector: mean over tokens that are not special, or that of <s>"}
@@ -156,8 +160,13 @@ class TranslitAlignmentCriterion(FairseqCriterion):
             # as released: every rank takes the mean over all anchors, and only its own rows carry a gradient
             own = real.nonzero().squeeze(1)
             anchors = torch.cat([all_orig[own], all_latn[own]])
+        equal = None
+        if self.cfg.seq_ignore_duplicates:
+            # integers, which a float would not hold, so they travel apart from the vectors
+            texts = gather_rows(sample["texts"], most, differentiable=False)[0]
+            equal = pairs_with_equal_texts(texts[own], texts)
         return info_nce_of_anchors(
-            anchors, all_orig, all_latn, own, real, self.cfg.seq_negatives, self.cfg.seq_temperature
+            anchors, all_orig, all_latn, own, real, self.cfg.seq_negatives, self.cfg.seq_temperature, equal
         )
 
     def _sentence_vectors(self, hidden: Tensor, sample) -> Tensor:

@@ -46,7 +46,7 @@ def packed_mean_pool(hidden: Tensor, rows: Tensor, sequence: Tensor, sequences: 
     return sums / counts.clamp(min=1).unsqueeze(1)
 
 
-def info_nce(orig: Tensor, latn: Tensor, temperature: float = 1.0) -> Tensor:
+def info_nce(orig: Tensor, latn: Tensor, temperature: float = 1.0, equal: Tensor | None = None) -> Tensor:
     """InfoNCE over the 2N vectors of N pairs, the mean over 2N anchors (equation 2 of the paper, without its sum).
 
     Each vector is an anchor once; its partner is the positive and every other one of the 2N - 2 is a negative.
@@ -55,9 +55,10 @@ def info_nce(orig: Tensor, latn: Tensor, temperature: float = 1.0) -> Tensor:
     Args:
         orig, latn: (N, C); row i of one belongs to row i of the other.
         temperature: divides the similarities.
+        equal: (N, N) bool, which pairs are no negatives of one another, see `pairs_with_equal_texts`; without, all are.
     """
     pairs = torch.arange(len(orig), device=orig.device)
-    return info_nce_of_anchors(torch.cat([orig, latn]), orig, latn, pairs, temperature=temperature)[0]
+    return info_nce_of_anchors(torch.cat([orig, latn]), orig, latn, pairs, temperature=temperature, equal=equal)[0]
 
 
 def info_nce_of_anchors(
@@ -68,6 +69,7 @@ def info_nce_of_anchors(
     real: Tensor | None = None,
     negatives: int | None = None,
     temperature: float = 1.0,
+    equal: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`info_nce` for the anchors of one rank against the candidates of all ranks.
 
@@ -80,16 +82,18 @@ def info_nce_of_anchors(
             contrasts within its group; without, all are one group. The mean over anchors is then the pair-weighted
             mean over the groups.
         temperature: divides the similarities.
+        equal: (n, N) bool, for each anchor pair the pairs neither side of which is a negative of either of its vectors;
+            what it says of an anchor's own pair has no effect. Without, every other pair is a negative.
 
     Returns:
-        The mean over the 2n anchors, and the share of them whose partner ranks first (ties are misses; 1 for a group of
-        one pair).
+        The mean over the 2n anchors, and the share of them whose partner ranks first (ties are misses; 1 without any
+        negative).
     """
     total = len(orig)
     candidates = torch.cat([orig, latn]).float()
     with torch.autocast(anchors.device.type, enabled=False):  # --amp would turn this product into FP16
         scores = anchors.float() @ candidates.T / temperature
-    left_out = _left_out(total, own, real, negatives)
+    left_out = _left_out(total, own, real, negatives, equal)
     partner = torch.cat([own + total, own])
     scores = scores.masked_fill(left_out, float("-inf"))
     loss = F.cross_entropy(scores, partner)
@@ -99,8 +103,23 @@ def info_nce_of_anchors(
     return loss, hits.float().mean()
 
 
-def _left_out(total: int, own: Tensor, real: Tensor | None, negatives: int | None) -> Tensor:
-    """(2n, 2N) bool: no anchor contrasts with itself, with what fills up, or with another group."""
+def pairs_with_equal_texts(own: Tensor, texts: Tensor) -> Tensor:
+    """Which pairs have a text in common, on either side, by the hashes of their texts.
+
+    Args:
+        own: (n, 2) the hashes of the two sides of n pairs.
+        texts: (N, 2) those of the pairs to compare with.
+
+    Returns:
+        (n, N) bool.
+    """
+    return (own[:, :, None, None] == texts.T).flatten(1, 2).any(1)
+
+
+def _left_out(
+    total: int, own: Tensor, real: Tensor | None, negatives: int | None, equal: Tensor | None = None
+) -> Tensor:
+    """(2n, 2N) bool: no anchor contrasts with itself, with what fills up, with another group, or with its equals."""
     columns = torch.arange(total, device=own.device)
     elsewhere = torch.zeros(len(own), total, dtype=torch.bool, device=own.device)
     if real is not None:
@@ -109,5 +128,8 @@ def _left_out(total: int, own: Tensor, real: Tensor | None, negatives: int | Non
         place = columns if real is None else real.cumsum(0) - 1
         group = place // negatives
         elsewhere |= group[own].unsqueeze(1) != group
-    itself = elsewhere | (own.unsqueeze(1) == columns)
+    at_home = own.unsqueeze(1) == columns
+    if equal is not None:
+        elsewhere |= equal & ~at_home  # the partner of an anchor stays its positive
+    itself = elsewhere | at_home
     return torch.cat([torch.cat([itself, elsewhere], 1), torch.cat([elsewhere, itself], 1)])

@@ -67,6 +67,7 @@ class TranslitAlignmentConfig(FairseqDataclass):
     world_size: int = II("distributed_training.distributed_world_size")
     amp: bool = II("common.amp")
     seq_negatives: Optional[int] = II("criterion.seq_negatives")
+    seq_ignore_duplicates: bool = II("criterion.seq_ignore_duplicates")
     ddp_backend: str = II("distributed_training.ddp_backend")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     restore_file: str = II("checkpoint.restore_file")
@@ -166,6 +167,7 @@ class TranslitAlignmentTask(FairseqTask):
             tuple(len(pair["orig"]) for pair in pairs),
             cfg.sampling_alpha if training else 1.0,
             fixed=not training,
+            hash_texts=bool(cfg.seq_weight and cfg.seq_ignore_duplicates),
         )
         logger.info("%s: %d pairs of %d languages from %s", split, len(self.datasets[split]), len(pairs), shard)
 

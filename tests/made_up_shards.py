@@ -28,13 +28,16 @@ def write_split(directory: Path, split: str, pairs: int, seed: int, vocabulary: 
         builder.finalize(f"{path}.idx")
 
 
-def write_shards(data: Path, pairs: int, shards: int = 1, valid: int = 8) -> str:
-    """data/dict.txt and data/shardNN/{aaa_Latn,bbb_Grek}; returns the list of shards that fairseq-train takes."""
+def write_shards(data: Path, pairs: int, shards: int = 1, valid: int = 8, vocabulary: int = VOCABULARY) -> str:
+    """data/dict.txt and data/shardNN/{aaa_Latn,bbb_Grek}; returns the list of shards that fairseq-train takes.
+
+    The fewer entries of the dictionary, `vocabulary`, text is made of, the more of it is equal.
+    """
     write_dictionary(data)
     for shard in range(shards):
         for number, language in enumerate(("aaa_Latn", "bbb_Grek")):
             directory = data / f"shard{shard:02d}" / language
-            write_split(directory, "train", pairs // 2, seed=10 * shard + number)
+            write_split(directory, "train", pairs // 2, 10 * shard + number, vocabulary)
             if shard == 0:
                 write_split(directory, "valid", valid // 2, seed=1000 + number)
     return ":".join(str(data / f"shard{shard:02d}") for shard in range(shards))

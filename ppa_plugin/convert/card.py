@@ -10,8 +10,8 @@ MANIFEST = "manifest.json"
 # the sections of a checkpoint's cfg and what of them makes the recipe
 _RECIPE = {
     "task": "_name data mask_prob mask_keep mask_random max_positions sampling_alpha batch_order tlm_truncation",
-    "criterion": "_name mlm_weight mlm_sides seq_weight tlm_weight seq_layer seq_temperature seq_pooling "
-    "seq_similarity seq_gather",
+    "criterion": "_name mlm_weight mlm_sides seq_weight tlm_weight seq_layer seq_temperature seq_negatives "
+    "seq_ignore_duplicates seq_pooling seq_similarity seq_gather",
     "model": "_name encoder_layers encoder_embed_dim encoder_ffn_embed_dim encoder_attention_heads dropout "
     "attention_dropout activation_dropout",
     "optimizer": "_name adam_betas adam_eps weight_decay",
@@ -86,6 +86,7 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     """The README.md of a converted checkpoint, its recipe read from the checkpoint's own settings."""
     size = "{num_hidden_layers} layers, {hidden_size} wide, vocabulary {vocab_size}".format_map(config)
     started_from = settings(checkpoint, "checkpoint").get("finetune_from_model")
+    added = origin.get("added_pieces")
     history = checkpoint.get("optimizer_history") or [{}]
     manifest = _manifest(checkpoint)
     return _CARD.format(
@@ -94,7 +95,8 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
         size=size,
         layer=settings(checkpoint, "criterion").get("seq_layer") or default_layer(config["num_hidden_layers"]),
         data=_data(manifest),
-        base=origin.get("source") or started_from or "none (trained from scratch) or unknown",
+        base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")
+        + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else ""),
         updates=history[-1].get("num_updates", "unknown"),
         recipe=_recipe(checkpoint),
     )

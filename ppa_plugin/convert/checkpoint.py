@@ -80,9 +80,10 @@ def data_directories(checkpoint: dict[str, Any]) -> list[Path]:
 
 
 def find_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """What `to-fairseq` noted of the Hugging Face model: `source`, `config`, `dtype`; empty where nothing is known.
+    """What `to-fairseq` or `extend` noted of the Hugging Face model, empty where nothing is known.
 
-    A training run does not pass the note on, so it is looked up in the file that the run started from.
+    The keys are `source`, `config`, `dtype` and `added_pieces`. A training run does not pass the note on, so it is
+    looked up in the file that the run started from.
     """
     if isinstance(checkpoint.get(ORIGIN), dict):
         return checkpoint[ORIGIN]
@@ -100,7 +101,7 @@ def find_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def build(state: dict[str, torch.Tensor], config: dict[str, Any], source: str) -> dict[str, Any]:
+def build(state: dict[str, torch.Tensor], config: dict[str, Any], source: str, added_pieces: int = 0) -> dict[str, Any]:
     """The content of `model.pt`: `state` (fairseq's names) in FP32, and what its readers need, in plain types only.
 
     fairseq builds its models in FP32, so FP16 and BF16 weights are widened, which is exact; their own type is noted for
@@ -118,7 +119,12 @@ def build(state: dict[str, torch.Tensor], config: dict[str, Any], source: str) -
             {"criterion_name": "none", "optimizer_name": "none", "lr_scheduler_state": {}, "num_updates": 0}
         ],
         "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
-        ORIGIN: {"source": source, "config": config, "dtype": types.pop() if len(types) == 1 else "float32"},
+        ORIGIN: {
+            "source": source,
+            "config": config,
+            "dtype": types.pop() if len(types) == 1 else "float32",
+            "added_pieces": added_pieces,
+        },
     }
 
 

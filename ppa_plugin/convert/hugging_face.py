@@ -183,6 +183,11 @@ def derive_config(state: dict[str, torch.Tensor], heads: int, model: dict[str, A
 
 def write_model(directory: Path, state: dict[str, torch.Tensor], config: dict[str, Any]) -> None:
     """Write `config.json` and, as `save_pretrained` does, `model.safetensors`: tied tensors once, `format: pt`."""
-    (directory / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_config(directory, config)
     contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
     save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def write_config(directory: Path, config: dict[str, Any]) -> None:
+    """Write `config.json`."""
+    (directory / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
     * `sequence`: {stream: (N,) the sequence that holds it};
     * `masked`: {stream: {"rows" (M,) of the packed tokens, "targets" (M,)}};
     * `content`: the rows (K,) of the sides `orig` and `latn` that are not special, and `content_sequence` (K,);
+    * `texts` (N, 2): the items' hashes of their two sides, where they have them;
     * `most_pairs`: the pairs of the largest batch of all ranks, as given, else this one's;
     * `nsentences` (pairs) and `ntokens` (real tokens over all streams).
     """
@@ -33,6 +34,7 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
     of_token = np.repeat(np.arange(len(order)), lengths)
     pooled = np.isin(of_token, np.concatenate([sequence[s] for s in streams if s != "tlm"] or [[]]))
     content = np.flatnonzero(pooled & (tokens > EOS))  # <s>, <pad> and </s> come first in the dictionary
+    hashes = [sample["texts"] for sample in samples if "texts" in sample]
     return {
         "id": torch.tensor([sample["id"] for sample in samples]),
         "nsentences": len(samples),
@@ -48,7 +50,7 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
         "masked": {stream: _masked_rows(samples, stream, starts[sequence[stream]]) for stream in streams},
         "content": torch.from_numpy(content),
         "content_sequence": torch.from_numpy(of_token[content]),
-    }
+    } | ({"texts": torch.from_numpy(np.stack(hashes))} if hashes else {})
 
 
 def _masked_rows(samples: list[dict], stream: str, starts: np.ndarray) -> dict[str, torch.Tensor]:

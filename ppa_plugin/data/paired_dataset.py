@@ -1,6 +1,7 @@
 """Sentences and their romanizations, side by side, as fairseq batches them."""
 
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 from fairseq.data import FairseqDataset
@@ -25,6 +26,7 @@ class PairedDataset(FairseqDataset):
         language_sizes: pairs of each language, in order; with `sampling_alpha` they decide how often it is seen.
         sampling_alpha: see `ppa_plugin.data.sampling.sample_languages`; 1 takes every pair once an epoch.
         fixed: one draw for all epochs, for validation.
+        hash_texts: items also hold `texts`, the hashes of their two sides, by which equal texts are found.
 
     Raises:
         ValueError: where the two sides differ in length.
@@ -43,6 +45,7 @@ class PairedDataset(FairseqDataset):
         language_sizes: tuple[int, ...] = (),
         sampling_alpha: float = 1.0,
         fixed: bool = False,
+        hash_texts: bool = False,
     ):
         if len(orig) != len(latn):
             raise ValueError(f"the two sides differ: {len(orig)} original and {len(latn)} romanized sentences")
@@ -56,6 +59,7 @@ class PairedDataset(FairseqDataset):
         self.language_sizes = language_sizes
         self.sampling_alpha = sampling_alpha
         self.fixed = fixed
+        self.hash_texts = hash_texts
         self.epoch = 0
         self.batch_count_multiple = 1
         self.most_pairs: int | None = None
@@ -64,9 +68,16 @@ class PairedDataset(FairseqDataset):
         return len(self.orig)
 
     def __getitem__(self, index: int) -> dict:
-        """The pair's streams: {"id", stream: (masked tokens (T,), chosen positions (M,), their own tokens (M,))}."""
+        """The pair's streams: {"id", stream: (masked tokens (T,), chosen positions (M,), their own tokens (M,))}.
+
+        With `hash_texts` also "texts": (2,) int64, the hashes of the tokens of `orig` and `latn` before masking.
+        """
         sides = {"orig": _without_eos(self.orig[index]), "latn": _without_eos(self.latn[index])}
-        return {"id": int(index)} | {stream: self._mask(int(index), stream, sides) for stream in self.streams}
+        item = {"id": int(index)} | {stream: self._mask(int(index), stream, sides) for stream in self.streams}
+        if self.hash_texts:
+            # of the tokens that are left after cutting: the model sees no others
+            item["texts"] = np.array([text_hash(side[: self.max_positions - 2]) for side in sides.values()])
+        return item
 
     def _mask(self, index: int, stream: str, sides: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         generator = stream_generator(self.seed, self.epoch, index, stream)
@@ -171,6 +182,11 @@ class PairedDataset(FairseqDataset):
         """Draw new masks from now on, unless the draw is fixed."""
         super().set_epoch(epoch)
         self.epoch = 0 if self.fixed else epoch
+
+
+def text_hash(tokens: np.ndarray) -> np.int64:
+    """A hash of tokens (T,), the same in every process and for every integer type that they are stored in."""
+    return np.frombuffer(blake2b(tokens.astype("<i8").tobytes(), digest_size=8).digest(), dtype="<i8")[0]
 
 
 def _without_eos(row) -> np.ndarray:

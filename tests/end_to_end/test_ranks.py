@@ -58,6 +58,16 @@ def test_groups_of_negatives_do_not_depend_on_the_ranks(data, one_rank, tmp_path
     assert largest_difference(parameters(tmp_path / "one"), one_rank[1]) > 1e-4
 
 
+def test_equal_texts_on_other_ranks_are_no_negatives(tmp_path):
+    data = write_shards(tmp_path / "data", pairs=16, vocabulary=6)  # one piece: sides are equal if equally long
+    flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE)
+    train(data, tmp_path / "all", *flags, "--batch-size", 16)
+    train(data, tmp_path / "one", *flags, "--seq-ignore-duplicates", "--batch-size", 16)
+    train(data, tmp_path / "two", *flags, "--seq-ignore-duplicates", "--batch-size", 8, ranks=2)
+    assert largest_difference(parameters(tmp_path / "one"), parameters(tmp_path / "two")) < 1e-6
+    assert largest_difference(parameters(tmp_path / "one"), parameters(tmp_path / "all")) > 1e-4
+
+
 def test_seq_alone_freezes_what_it_gives_no_gradient(data, one_rank, tmp_path):
     flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE, "--batch-size", 16)
     printed = train(data, tmp_path, *flags)

@@ -104,3 +104,33 @@ def tiny_model(tiny_hf_model):
     state = {name: tensor.clone() for name, tensor in tiny_hf_model.state_dict().items()}
     model.load_state_dict(to_fairseq(state, "the tiny model"))
     return model.eval()
+
+
+# SENTENCES as uroman 1.3.1.1 romanizes them
+ROMANIZED = """\
+Peace and quiet return to the city.
+E eirene kai e esychia epistrefoun sten pole.
+Mir i tishina vozvrashchayutsya v gorod.
+shlvm vshqt chvzrym al h'yr.
+alslam walhdw' y'wdan ila almdyna.
+slh w aramsh bh shhr baz migrdd.
+salaamenaa tsatetaa wada katamaawe yemalasaalu.
+shaamti aur sannaattaa shahar mem lautt aate haim.
+shaanti o niirabataa shahare phire aase.
+amaiti nakarattirkut tirumpukiratu.
+khwaamsngbsukklapkhueensuumueang
+khwaamsahngobkabkhyynsuuemyyong
+ngrimkhyamresanny mriusiu pranlaasanny.
+zhi·bde·grong·khyer·la·log·pa·red,
+pinganyuningjinghuidaolechengli.
+pinghetojingkesagajienitittekuru.
+pyeonghwawa goyoga dosiro dolaonda.
+mshvidoba da sitsqnare brundeba khalakhshi.
+Khaghaghutyunn u lrutyune veradarnum en kaghak.
+""".splitlines()
+
+
+@pytest.fixture(scope="session")
+def romanized_sentences() -> list[str]:
+    """The Latin side of `sentences`."""
+    return ROMANIZED

@@ -43,8 +43,8 @@ def run(model, config, batch):
     return TranslitAlignmentCriterion(config, TASK)(model, batch)
 
 
-def reference_terms(model, dataset, layer, temperature=1.0):
-    """Every term in float64, sequence by sequence, without packing."""
+def reference_terms(model, dataset, layer, temperature=1.0, no_negatives=()):
+    """Every term in float64, sequence by sequence, without packing; pairs in `no_negatives` do not contrast."""
     head = model.encoder.lm_head
     terms, vectors = {}, {"orig": [], "latn": []}
     for stream in dataset.streams:
@@ -65,6 +65,10 @@ def reference_terms(model, dataset, layer, temperature=1.0):
         every = torch.stack(vectors["orig"] + vectors["latn"])
         scores = every @ every.T / temperature
         scores.fill_diagonal_(float("-inf"))
+        pairs = len(dataset)
+        for one, other in no_negatives:
+            for first, second in ((one, other), (other, one)):
+                scores[first::pairs, second::pairs] = float("-inf")
         partners = torch.arange(len(every)).roll(len(every) // 2)
         terms["seq"] = -torch.log_softmax(scores, 1)[torch.arange(len(every)), partners].mean()
     return terms
@@ -105,6 +109,20 @@ def test_loss_and_gradient_equal_the_reference(model, flags):
     for one, two in zip(ours, theirs, strict=True):
         one, two = (torch.zeros(1) if g is None else g for g in (one, two))
         torch.testing.assert_close(*torch.broadcast_tensors(one.double(), two.double()), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_pairs_with_a_text_in_common_do_not_contrast(model, on):
+    dataset = make_dataset([3, 12, 7, 30, 5], [5, 11, 9, 25, 6], VOCABULARY, max_positions=64, hash_texts=True)
+    dataset.orig[3] = dataset.orig[0]
+    dataset.latn[4] = dataset.latn[1]
+    config = TranslitAlignmentCriterionConfig(seq_ignore_duplicates=on)
+    loss, _, log = run(model, config, dataset.collater([dataset[i] for i in range(5)]))
+    terms = reference_terms(model, dataset, 2, no_negatives=[(0, 3), (1, 4)] if on else [])
+    assert log["seq"].item() == pytest.approx(5 * terms["seq"].item(), rel=1e-5)
+    ours, theirs = (torch.autograd.grad(each, list(model.parameters())) for each in (loss, 5 * sum(terms.values())))
+    for one, two in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
 
 
 def test_cosine_and_cls(model):

@@ -7,17 +7,31 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppa_plugin.objectives import info_nce, info_nce_of_anchors, masked_lm_loss, mean_pool, packed_mean_pool
+from ppa_plugin.objectives import (
+    info_nce,
+    info_nce_of_anchors,
+    masked_lm_loss,
+    mean_pool,
+    packed_mean_pool,
+    pairs_with_equal_texts,
+)
 
 
-def reference_info_nce(orig, latn, temperature):
-    """Equation 2 of the paper, anchor by anchor, in float64."""
+def reference_info_nce(orig, latn, temperature, texts=None):
+    """Equation 2 of the paper, anchor by anchor, in float64; `texts` are the two texts of each pair, as tuples.
+
+    Two pairs with a text in common are no negatives of one another.
+    """
     vectors = torch.cat([orig, latn]).double()
     pairs = len(orig)
     losses = []
     for anchor in range(2 * pairs):
         partner = (anchor + pairs) % (2 * pairs)
-        scores = [vectors[anchor] @ vectors[other] / temperature for other in range(2 * pairs) if other != anchor]
+        others = [other for other in range(2 * pairs) if other != anchor]
+        if texts is not None:
+            mine = set(texts[anchor % pairs])
+            others = [other for other in others if other == partner or not mine & set(texts[other % pairs])]
+        scores = [vectors[anchor] @ vectors[other] / temperature for other in others]
         positive = vectors[anchor] @ vectors[partner] / temperature
         losses.append(torch.logsumexp(torch.stack(scores), 0) - positive)
     return torch.stack(losses).mean()
@@ -37,6 +51,39 @@ def test_info_nce_equals_the_equation(temperature):
         torch.autograd.grad(loss, [orig, latn]), torch.autograd.grad(reference, [orig, latn]), strict=True
     ):
         torch.testing.assert_close(ours, theirs.float(), rtol=1e-4, atol=1e-5)
+
+
+TEXTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=7)
+
+
+@given(texts=TEXTS)
+def test_pairs_with_equal_texts_share_one_on_either_side(texts):
+    expected = [[bool(set(one) & set(other)) for other in texts] for one in texts]
+    hashes = torch.tensor(texts) * 2**60 - 7  # beyond what a float holds
+    assert pairs_with_equal_texts(hashes[:3], hashes).tolist() == expected[:3]
+
+
+@given(texts=TEXTS, temperature=st.sampled_from([1.0, 0.2]))
+def test_equal_texts_are_no_negatives(texts, temperature):
+    orig, latn = (random(len(texts), 6, seed=s).requires_grad_() for s in (1, 2))
+    hashes = torch.tensor(texts)
+    loss = info_nce(orig, latn, temperature, pairs_with_equal_texts(hashes, hashes))
+    reference = reference_info_nce(orig, latn, temperature, texts)
+    assert loss.item() == pytest.approx(reference.item(), rel=1e-5, abs=1e-6)
+    ours, theirs = (torch.autograd.grad(value, [orig, latn]) for value in (loss, reference))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other.float(), rtol=1e-4, atol=1e-5)
+
+
+def test_texts_that_all_differ_change_no_bit():
+    orig, latn = random(6, 5, seed=1), random(6, 5, seed=2)
+    assert torch.equal(info_nce(orig, latn, 0.3, torch.eye(6, dtype=torch.bool)), info_nce(orig, latn, 0.3))
+
+
+def test_texts_that_are_all_equal_leave_nothing_to_contrast():
+    orig, latn = random(4, 5, seed=1), random(4, 5, seed=2)
+    loss, accuracy = contrast(orig, latn, torch.arange(4), None, None, 1.0, torch.ones(4, 4, dtype=torch.bool))
+    assert (loss.item(), accuracy.item()) == (0, 1)
 
 
 def test_info_nce_of_one_pair_is_zero_with_zero_gradient():
@@ -67,6 +114,32 @@ def test_groups_of_negatives_equal_a_pair_weighted_mean_of_groups(shares, negati
             own = rank * most + torch.arange(share)
             loss, _ = contrast(*filled, own, real, negatives)
             total += share * loss.item()
+    assert total / pairs == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@given(
+    shares=st.lists(st.integers(0, 5), min_size=1, max_size=4).filter(any),
+    negatives=st.integers(2, 6) | st.none(),
+    seed=st.integers(0, 99),
+)
+def test_equal_texts_in_groups_and_on_other_ranks_are_no_negatives(shares, negatives, seed):
+    pairs, most = sum(shares), max(shares) + 1
+    orig, latn = random(pairs, 6, seed=3), random(pairs, 6, seed=4)
+    texts = torch.randint(0, 6, (pairs, 2), generator=torch.Generator().manual_seed(seed))
+    groups = [slice(start, start + (negatives or pairs)) for start in range(0, pairs, negatives or pairs)]
+    references = [reference_info_nce(orig[g], latn[g], 1.0, texts[g].tolist()).item() for g in groups]
+    expected = sum(len(orig[g]) * loss for g, loss in zip(groups, references, strict=True)) / pairs
+    real = torch.cat([torch.arange(most) < share for share in shares])
+    place = real.nonzero().squeeze(1)
+    filled = [torch.zeros(len(real), 6).index_copy(0, place, side) for side in (orig, latn)]
+    # what fills a share up has a text of 0, as some pairs here have
+    hashes = torch.zeros(len(real), 2, dtype=torch.long).index_copy(0, place, texts)
+    total = 0.0
+    for rank, share in enumerate(shares):
+        if share:
+            own = rank * most + torch.arange(share)
+            equal = pairs_with_equal_texts(hashes[own], hashes)
+            total += share * contrast(*filled, own, real, negatives, 1.0, equal)[0].item()
     assert total / pairs == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ppa_plugin.convert import cli, hugging_face
+from ppa_plugin.convert import cli, hugging_face, tokenizer
 from ppa_plugin.convert.checkpoint import load_fairseq
 from ppa_plugin.convert.to_hf import HF_FILES
 from ppa_plugin.data import vocabulary
@@ -303,7 +303,7 @@ def test_a_failure_while_writing_leaves_nothing(tiny_hf_directory, tmp_path, mon
     def fail(*_):
         raise RuntimeError("disk")
 
-    monkeypatch.setattr(cli.tokenizer, "write_tokenizer", fail)
+    monkeypatch.setattr(tokenizer, "write_tokenizer", fail)
     with pytest.raises(RuntimeError, match="disk"):
         cli.main(["to-fairseq", str(tiny_hf_directory), str(tmp_path / "out")])
     assert os.listdir(tmp_path) == []

@@ -5,9 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import make_dataset
+from pairs import Rows, make_dataset
 
-from ppa_plugin.data.masking import BOS, EOS, STREAMS
+from ppa_plugin.data.masking import BOS, EOS, STREAMS, Masking
+from ppa_plugin.data.paired_dataset import PairedDataset
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=12)
 
@@ -106,3 +107,32 @@ def test_batches_are_random_or_of_similar_length():
 def test_sides_of_different_length_are_refused():
     with pytest.raises(ValueError, match="3 original and 2 romanized"):
         make_dataset([1, 2, 3], [1, 2])
+
+
+TEXT = st.lists(st.integers(4, 6), min_size=1, max_size=8)
+
+
+@given(texts=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=10), kind=st.sampled_from([np.uint16, np.int32]))
+def test_texts_hash_alike_where_their_tokens_before_masking_are_equal_after_cutting(texts, kind):
+    rows = [Rows(np.array([*pair[side], EOS], dtype=kind) for pair in texts) for side in (0, 1)]
+    dataset = PairedDataset(*rows, Masking(8, prob=0.5), ("orig", "latn"), max_positions=7, hash_texts=True)
+    batch = dataset.collater([dataset[i] for i in range(len(texts))])
+    assert batch["texts"].shape == (len(texts), 2)
+    assert batch["texts"].dtype == torch.int64
+    seen = {}
+    for hashes, pair in zip(batch["texts"].tolist(), texts, strict=True):
+        for value, text in zip(hashes, pair, strict=True):
+            assert seen.setdefault(tuple(text[:5]), value) == value
+    assert len(set(seen.values())) == len(seen)
+
+
+def test_a_hash_is_the_same_in_every_process():
+    rows = Rows([torch.tensor([4, 70000, EOS])])
+    dataset = PairedDataset(rows, rows, Masking(80000), ("orig",), hash_texts=True)
+    assert dataset[0]["texts"].tolist() == [8553325883475625272] * 2
+
+
+def test_texts_are_not_hashed_unless_asked_for():
+    dataset = make_dataset([3], [4])
+    assert "texts" not in dataset[0]
+    assert "texts" not in dataset.collater([dataset[0]])

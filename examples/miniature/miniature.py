@@ -50,7 +50,9 @@ VARIANTS = {
     "MLM+TLM": ("--seq-weight", "0"),
     "MLM+SEQ+TLM": (),
 }
-EXTENSIONS = {"MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",)}
+# beyond the paper: equal texts are no negatives; sub-words of the romanized text are added to the vocabulary
+EXTENDED = "MLM+SEQ+TLM, extended vocabulary"
+EXTENSIONS = {"MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",), EXTENDED: ()}
 SIZES = {
     "tiny": ("--arch", "translit_tiny"),
     "small": (
@@ -70,6 +72,7 @@ class Settings:
     seeds: tuple[int, ...] = (1,)
     size: str = "tiny"
     vocabulary: int = 16000
+    pieces: int = 2000
     pretraining_updates: int = 1500
     updates: int = 400
     pretraining_batch: int = 128
@@ -105,7 +108,7 @@ def main() -> None:
     machine = ("--fp16",) if args.gpu else ("--cpu",)
 
     say("One vocabulary and one encoder, from the text of both groups and English")
-    corpus = pretraining_corpus(data, out)
+    corpus = pretraining_corpus(data)
     vocabulary(out, corpus, settings)
     preprocess(out, "pretraining", corpus, out / "sentencepiece.bpe.model", settings)
     base_flags = ("--mlm-sides", "orig", *VARIANTS["MLM"])
@@ -113,17 +116,8 @@ def main() -> None:
     if not (out / "base-fairseq" / "model.pt").is_file():
         run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
 
-    start = ("--finetune-from-model", out / "base-fairseq" / "model.pt", *SIZES[settings.size], *machine)
     for group in settings.groups:
-        text = {path.stem: path for path in sorted((data / "corpus" / group).glob("*.txt"))}
-        preprocess(out, group, text, out / "base-fairseq" / "sentencepiece.bpe.model", settings)
-        for seed in settings.seeds:
-            for variant in settings.variants:
-                say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
-                flags = (VARIANTS | EXTENSIONS)[variant]
-                train(out, model_name(group, variant, seed), group, seed, settings, (*start, *flags))
-
-    for group in settings.groups:
+        post_train(out, data, group, settings, (*SIZES[settings.size], *machine))
         say(f"{group}: measured")
         evaluate(out, data, group, settings)
     say("The tables: means over targets, in percent")
@@ -131,6 +125,24 @@ def main() -> None:
     (out / "tables.md").write_text(text, encoding="utf-8")
     print(text)
     run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", "--output", out / "report")
+
+
+def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tuple) -> None:
+    """Every variant of a group with every seed, from the base or, one of them, from the base with more sub-words."""
+    text = {path.stem: path for path in sorted((data / "corpus" / group).glob("*.txt"))}
+    base, extended = out / "base-fairseq", out / "extended" / group
+    preprocess(out, group, text, base / "sentencepiece.bpe.model", settings)
+    if EXTENDED in settings.variants:
+        if not (extended / "model.pt").is_file():
+            more = ("--text", out / "work" / group / "pairs", "--pieces", str(settings.pieces))
+            run(out / "logs" / f"extend_{group}.log", "ppa-convert", "extend", base, extended, *more)
+        preprocess(out, f"{group}-extended", text, extended / "sentencepiece.bpe.model", settings)
+    for seed in settings.seeds:
+        for variant in settings.variants:
+            say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
+            start, work = (extended, f"{group}-extended") if variant == EXTENDED else (base, group)
+            more = ("--finetune-from-model", start / "model.pt", *(VARIANTS | EXTENSIONS)[variant])
+            train(out, model_name(group, variant, seed), work, seed, settings, (*flags, *more))
 
 
 def model_name(group: str, variant: str, seed: int) -> str:
@@ -148,8 +160,8 @@ def keep_settings(out: Path, settings: Settings) -> None:
     path.write_text(text)
 
 
-def pretraining_corpus(data: Path, out: Path) -> dict[str, Path]:
-    """The text of every group and of English, a link each in `out/text`."""
+def pretraining_corpus(data: Path) -> dict[str, Path]:
+    """The file of every language of every group, and of English."""
     folders = [data / "corpus" / name for name in (*GROUPS, "eng")]
     corpus = {path.stem: path for folder in folders for path in sorted(folder.glob("*.txt"))}
     if ENGLISH not in corpus or len(corpus) < 2:
@@ -286,7 +298,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", choices=SIZES, help="tiny: 4 layers x 128; small: 12 layers x 384")
     add("--seeds", type=numbers, metavar="N,...", help="of post-training")
     add("--evaluation-seeds", type=numbers, metavar="N,...", help="of fine-tuning")
-    for name in ("vocabulary", "pretraining_updates", "updates", "pretraining_batch", "batch", "max_tokens", "epochs"):
+    for name in (
+        "vocabulary",
+        "pieces",
+        "pretraining_updates",
+        "updates",
+        "pretraining_batch",
+        "batch",
+        "max_tokens",
+        "epochs",
+    ):
         add(f"--{name.replace('_', '-')}", type=int)
     add("--lr", type=float, help="peak learning rate")
     return parser

@@ -81,7 +81,7 @@ def read_bf16_flag() -> None:
     def parse_without_tpu(*args, **kwargs):
         parsed = parse(*args, **kwargs)
         known = parsed[0] if isinstance(parsed, tuple) else parsed
-        known.tpu = known.tpu and importlib.util.find_spec("torch_xla") is not None
+        known.tpu = getattr(known, "tpu", False) and importlib.util.find_spec("torch_xla") is not None
         return parsed
 
     options.parse_args_and_arch = parse_without_tpu

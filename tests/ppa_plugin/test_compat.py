@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 import torch
-from fairseq import checkpoint_utils
+from fairseq import checkpoint_utils, options
 
 from ppa_plugin import compat
 from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
@@ -71,3 +71,9 @@ def test_a_tied_embedding_is_saved_once(tmp_path):
     state["model"][TIED_OUTPUT] = rows + 1
     checkpoint_utils.torch_persistent_save(state, str(tmp_path / "untied.pt"))
     assert torch.equal(torch.load(tmp_path / "untied.pt", weights_only=True)["model"][TIED_OUTPUT], rows + 1)
+
+
+def test_flags_without_defaults_are_read_as_fairseq_validate_does():
+    arguments = ["data", "--path", "model.pt", "--task", "translit_alignment", "--criterion", "translit_alignment"]
+    parser = options.get_validation_parser()
+    assert options.parse_args_and_arch(parser, input_args=arguments, suppress_defaults=True).tpu is False

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.codes import is_latin
@@ -40,9 +41,7 @@ class Table:
         whole = [t for t in self.targets if all(column in self.values[t] for column in self.columns)]
         chosen = {"mean": whole, "mean, non-Latin script": [t for t in whole if not is_latin(t)]}
         return {
-            f"{label} ({len(targets)})": {
-                c: sum(self.values[t][c] for t in targets) / len(targets) for c in self.columns
-            }
+            f"{label} ({len(targets)})": {c: fmean(self.values[t][c] for t in targets) for c in self.columns}
             for label, targets in chosen.items()
             if targets
         }
@@ -72,9 +71,7 @@ def pivot(results: Iterable[Result], column: str) -> list[Table]:
         columns[group][name] = None
         cells[group][result.target][name].append(result.value)
     return [
-        Table(
-            *group, list(columns[group]), {t: {c: sum(v) / len(v) for c, v in row.items()} for t, row in rows.items()}
-        )
+        Table(*group, list(columns[group]), {t: {c: fmean(v) for c, v in row.items()} for t, row in rows.items()})
         for group, rows in cells.items()
     ]
 

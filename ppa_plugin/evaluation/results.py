@@ -9,6 +9,18 @@ from typing import Any
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.json_lines import append_json_lines, is_json
 
+_TEXT = ("a text", str)
+# What each field has to be: in words, and as types.
+_KINDS: dict[str, tuple[str, Any]] = {
+    **dict.fromkeys(("model", "model_path", "model_sha256", "task", "source", "target", "metric"), _TEXT),
+    **dict.fromkeys(("data_sha256", "version"), _TEXT),
+    **dict.fromkeys(("seed", "layer"), ("a whole number or null", (int, type(None)))),
+    "pool": ("a text or null", (str, type(None))),
+    "value": ("a number from 0 to 1", (int, float)),
+    "n": ("a whole number", int),
+    "config": ("an object", dict),
+}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -65,7 +77,17 @@ def numbered_results(path: str | Path, being_written: bool = False) -> list[tupl
             raise UserError(f"{path}, line {number}: not valid JSON") from None
         if not isinstance(record, dict) or set(record) != names:
             raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")
-        if not isinstance(record["config"], dict):
-            raise UserError(f"{path}, line {number}: not a result; its config is no object")
+        if wrong := _wrong_field(record):
+            shown = json.dumps(record[wrong])[:40]
+            raise UserError(f"{path}, line {number}: not a result; its {wrong} is {shown}, expected {_KINDS[wrong][0]}")
         results.append((number, Result(**record)))
     return results
+
+
+def _wrong_field(record: dict[str, Any]) -> str | None:
+    """The first field that has not the kind of value it should have, None where all have."""
+    for name, (_, kinds) in _KINDS.items():
+        # bool is a kind of int in Python
+        if not isinstance(record[name], kinds) or isinstance(record[name], bool):
+            return name
+    return None if 0 <= record["value"] <= 1 else "value"  # not a number (NaN) is not between them either

@@ -88,9 +88,16 @@ class Series:
 
     def _name(self, checkpoint: Checkpoint) -> str:
         """What results call it: those of one name are told apart by their step; without one, each has its own."""
-        return self.name if checkpoint.step is not None else checkpoint.path.stem
+        return self.name if checkpoint.step is not None else checkpoint.path.name.removesuffix(".pt")
 
     def _check_name(self, checkpoint: Checkpoint) -> None:
+        for _, other in self._means.values():
+            named_alike = (self._name(other), other.step) == (self._name(checkpoint), checkpoint.step)
+            if named_alike and other.sha256 != checkpoint.sha256:
+                raise UserError(
+                    f"{other.path} and {checkpoint.path} are both update {checkpoint.step} by their names; rename one, "
+                    "or the results would not tell them apart"
+                )
         place = (self._name(checkpoint), self.measurement.task, checkpoint.step)
         for result in self._there:
             same = (result.model, result.task, result.config.get("step")) == place

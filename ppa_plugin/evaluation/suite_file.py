@@ -105,7 +105,7 @@ def _seeds(options: dict[str, Any], default: tuple, where: str) -> tuple:
     if not isinstance(seeds, list) or not seeds:
         raise UserError(f"{where}: seeds is {seeds!r}, expected a list such as [42, 43]")
     for seed in seeds:
-        check_number(f"{where}: a seed", seed, (int,), 0)
+        check_number(f"{where}: a seed", seed, (int,), 0, 2**32 - 1)  # as --seeds
     return tuple(dict.fromkeys(seeds))
 
 

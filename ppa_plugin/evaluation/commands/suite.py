@@ -100,9 +100,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(planned: "Planned", device: str) -> "list[Result]":
-    """What a worker does with a cell."""
+    """What a worker does with a cell. Raises `UserError` where its model is no longer the one that was planned."""
     from ppa_plugin.evaluation.cells import run_cell
+    from ppa_plugin.evaluation.model import hash_weights
 
+    # a suite runs for hours, in which a model's directory may be written anew
+    if hash_weights(planned.directory) != planned.model.sha256:
+        raise UserError(f"the weights in {planned.directory} changed since this run of the suite began; run it again")
     return run_cell(planned.cell, device, planned.directory, planned.model, planned.missing)
 
 

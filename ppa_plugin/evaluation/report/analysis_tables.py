@@ -70,7 +70,11 @@ def _vocabulary_rows(languages: dict[str, dict[str, Record]]) -> tuple[Row, ...]
         for language, sides in sorted(languages.items())
     ]
     everything = {
-        side: record["group"] for sides in languages.values() for side, record in sides.items() if "group" in record
+        side: record["group"]
+        for sides in languages.values()
+        for side, record in sides.items()
+        # that of a run over other languages than the table's says nothing of the table
+        if "group" in record and set(record["group"]["languages"]) == set(languages)
     }
     if everything:
         rows.append(_vocabulary_row(f"all ({len(languages)})", "", everything, summary=True))

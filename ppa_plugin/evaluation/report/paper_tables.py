@@ -110,7 +110,8 @@ def average_table(measured: Measured, block: Block, baseline: str | None) -> Gri
         notes.append(
             f"† p < 0.05, ‡ p < 0.01: differs from {baseline}, by a paired bootstrap over targets and seeds "
             f"({significance.RESAMPLES:,} resamples, two-sided, not corrected for the number of comparisons; "
-            f"no mark with fewer than {significance.FEWEST_PAIRS} pairs of target and seed)."
+            f"no mark with fewer than {significance.FEWEST_PAIRS} pairs of target and seed, "
+            f"no ‡ with fewer than {significance.FEWEST_PAIRS_AT_1_PERCENT})."
         )
     grid = _grid(block, "averages", ("over", "model"), average_rows(measured, block, baseline), notes)
     return replace(grid, title=f"{block.title}, averages over targets")

@@ -6,6 +6,7 @@ RESAMPLES = 10_000
 SEED = 20240628  # any; fixed, so that the same results get the same marks
 # A sign test, too, can call 6 pairs of one sign different at 5% (2 / 2**6), fewer it cannot; the bootstrap alone would.
 FEWEST_PAIRS = 6
+FEWEST_PAIRS_AT_1_PERCENT = 8  # likewise, 2 / 2**8
 # p below -> mark, smallest first
 MARKS = ((0.01, "‡"), (0.05, "†"))
 
@@ -31,5 +32,5 @@ def mark(differences: numpy.ndarray) -> str:
     """The mark of a difference, empty where it is none or there are too few pairs to tell."""
     if differences.size < FEWEST_PAIRS:
         return ""
-    p = paired_bootstrap(differences)
+    p = max(paired_bootstrap(differences), 2 * 0.5**differences.size)
     return next((sign for threshold, sign in MARKS if p < threshold), "")

@@ -45,6 +45,26 @@ def test_what_is_not_a_result_is_named(tmp_path, line, says):
         read_results(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong", "says"),
+    [
+        ("value", "0.5", 'value is "0.5", expected a number from 0 to 1'),
+        ("value", float("nan"), "value is NaN, expected a number from 0 to 1"),
+        ("value", 50, "value is 50, expected"),
+        ("value", True, "value is true, expected"),
+        ("target", None, "target is null, expected a text"),
+        ("layer", "8", 'layer is "8", expected a whole number or null'),
+        ("seed", [1], r"seed is \[1\], expected a whole number or null"),
+        ("config", [], r"config is \[\], expected an object"),
+    ],
+)
+def test_a_field_of_another_kind_is_named(tmp_path, field, wrong, says):
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps({**vars(result()), field: wrong}) + "\n")
+    with pytest.raises(UserError, match=f"results.jsonl, line 1: not a result; its {says}"):
+        read_results(path)
+
+
 def test_models_side_by_side_with_means_over_targets_that_both_have():
     results = [
         result("base", "fas_Arab", 0.1),

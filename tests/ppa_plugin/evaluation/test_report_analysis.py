@@ -69,6 +69,14 @@ def test_vocabulary_of_all_languages_together():
     assert texts(grid)[1] == ["2,000", "–", "–", "–", "50.00", "–", "25.0", "–"]
 
 
+def test_a_run_over_other_languages_does_not_stand_for_all_of_the_table():
+    """Two runs into one file, a language each: neither knows the distinct tokens of both."""
+    group = {"languages": ["ell_Grek"], "tokens": 9, "distinct_tokens": 2000, "covered": 0.5, "shared": None}
+    other = {**VOCABULARY, "language": "tur_Latn", "group": {**group, "languages": ["tur_Latn"]}}
+    (grid,) = vocabulary_tables([{**VOCABULARY, "group": group}, other])
+    assert [row.labels[0] for row in grid.rows] == ["ell_Grek", "tur_Latn"]
+
+
 def test_scripts_by_layer():
     records = [{**SCRIPTS, "layer": 1, "accuracy": 0.5}, SCRIPTS, {**SCRIPTS, "model": "aligned"}]
     grid = script_table(records)

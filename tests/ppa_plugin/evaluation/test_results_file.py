@@ -69,7 +69,7 @@ def test_what_cannot_be_read(tmp_path):
     append_results(path, [made_up(1)])
     record = json.loads(path.read_text()) | {"config": "none"}
     path.write_text(json.dumps(record) + "\n")
-    with pytest.raises(UserError, match=r"line 1: not a result; its config is no object"):
+    with pytest.raises(UserError, match='line 1: not a result; its config is "none", expected an object'):
         numbered_results(path)
     with pytest.raises(UserError, match="cannot read"):
         drop_torn_line(tmp_path)

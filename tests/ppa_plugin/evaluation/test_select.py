@@ -229,3 +229,13 @@ def test_bad_usage(place, capsys, tmp_path):
     assert not (place / "results.jsonl").exists()
     assert select(place, "--layer", 9, output=None) == 1
     assert "has 3 layers, there is no layer 9" in capsys.readouterr().out
+
+
+def test_directories_whose_names_end_in_one_number_are_not_mixed(place, capsys):
+    """`a-1` and `b-1` would both be the series' update 1."""
+    for name, step in (("a-1", 2000), ("b-1", 12000)):
+        assert run(convert_cli.main, "to-hf", place / "run" / f"checkpoint_1_{step}.pt", place / "other" / name) == 0
+    capsys.readouterr()
+    assert select(place, "--checkpoints", place / "other") == 1
+    assert "are both update 1 by their names; rename one" in capsys.readouterr().out
+    assert len({result.model_path for result in read_results(place / "results.jsonl")}) == 1

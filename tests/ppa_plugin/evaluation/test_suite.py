@@ -284,3 +284,14 @@ def test_keys_do_not_depend_on_where_things_are(place):
     assert run("--config", moved / "suite.yaml", "--dry-run") == 0
     assert {r.config["cell_lines"] for r in read_results(place / "results.jsonl")} == {2}
     assert json.loads((place / "results.jsonl").read_text().splitlines()[0])["config"]["cell"]
+
+
+def test_a_model_that_changes_meanwhile_is_not_measured_as_the_one_planned(place, capsys, monkeypatch):
+    def overwritten_before(planned, device):
+        (place / "base" / "model.safetensors").write_bytes(b"another model")
+        return MEASURE(planned, device)
+
+    monkeypatch.setattr(suite, "measure", overwritten_before)
+    assert run("--config", one_task(place), "--jobs", 0) == 1
+    assert "changed since this run of the suite began; run it again" in capsys.readouterr().out
+    assert not (place / "results.jsonl").exists()

@@ -39,6 +39,10 @@ pytestmark = pytest.mark.usefixtures("stubs")
         ({"tasks": {"bible": {"data": "x", "sources": ["eng_Latn"], "batch_size": 0}}}, "batch_size is 0, expected"),
         ({"tasks": {"taxi1500": {"data": "x", "sources": ["eng_Latn"], "seeds": 42}}}, "seeds is 42, expected a list"),
         ({"tasks": {"taxi1500": {"data": "x", "sources": ["eng_Latn"], "seeds": ["a"]}}}, "a seed is 'a', expected"),
+        (
+            {"tasks": {"taxi1500": {"data": "x", "sources": ["eng_Latn"], "seeds": [2**32]}}},
+            "a seed is 4294967296, expected a whole number from 0 to 4294967295",
+        ),
         ({"output": 3}, "output is 3, expected a text"),
         ({"output": None}, "names no output; add the key 'output' or pass --output"),
     ],

@@ -29,12 +29,17 @@ def echo(command: list[str]) -> None:
     print("  $ " + "\\\n      ".join(lines), flush=True)
 
 
-def run(log: Path, *arguments: str | Path) -> None:
-    """Run a command in the root of the repository and show how it gets on; all that it says goes to `log`."""
+def run(log: Path, *arguments: str | Path, environment: dict[str, str] | None = None, label: str = "") -> None:
+    """Run a command in the root of the repository and show how it gets on; all that it says goes to `log`.
+
+    `environment` is added to this process's; `label` begins each line that is shown, to tell commands side by
+    side apart.
+    """
     command = [str(argument) for argument in arguments]
     echo(command)
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path} | (environment or {})
     with (
         open(log, "w", encoding="utf-8") as kept,
         subprocess.Popen(
@@ -44,7 +49,7 @@ def run(log: Path, *arguments: str | Path) -> None:
         for line in process.stdout:
             kept.write(line)
             if shown := progress_of(line) if command[0] == "fairseq-train" else line.rstrip():
-                print(f"    {shown}", flush=True)
+                print(f"    {label}{shown}", flush=True)
     if process.returncode:
         last = "".join(f"    {line}\n" for line in log.read_text(encoding="utf-8").splitlines()[-20:])
         raise SystemExit(f"{last}error: {command[0]} ended with exit code {process.returncode}; all of it is in {log}")

@@ -11,13 +11,15 @@ file says where each is published. What is made, in the order of `main`:
 2. For every group and seed four post-trainings with equally many updates: MLM, MLM+SEQ, MLM+TLM, MLM+SEQ+TLM.
 3. `ppa-evaluate suite` over the base and the four, and the tables of means over targets, source by source.
 
-The same command goes on where it was killed: each step keeps what it has made. Other settings need another --output.
+The same command goes on where it was killed: each step keeps what it has made. More seeds, variants, groups and tasks
+join what an --output has; a setting that would change numbers needs another --output.
 """
 
 import argparse
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -85,6 +87,9 @@ class Settings:
     epochs: int | None = None
 
 
+# of these an output may hold several, made one after the other
+GROWING = {"groups", "seeds", "variants", "tasks", "evaluation_seeds"}
+
 FULL = Settings(
     groups=tuple(GROUPS),
     seeds=(1, 2, 3),
@@ -117,7 +122,7 @@ def main() -> None:
         run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
 
     for group in settings.groups:
-        post_train(out, data, group, settings, (*SIZES[settings.size], *machine))
+        post_train(out, data, group, settings, (*SIZES[settings.size], *machine), args.jobs or (1 if args.gpu else 2))
         say(f"{group}: measured")
         evaluate(out, data, group, settings)
     say("The tables: means over targets, in percent")
@@ -127,8 +132,12 @@ def main() -> None:
     run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", "--output", out / "report")
 
 
-def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tuple) -> None:
-    """Every variant of a group with every seed, from the base or, one of them, from the base with more sub-words."""
+def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tuple, jobs: int) -> None:
+    """Every variant of a group with every seed, from the base or, one of them, from the base with more sub-words.
+
+    Runs side by side have one thread each: faster than one run on all cores, and the same
+    numbers on any number of them.
+    """
     text = {path.stem: path for path in sorted((data / "corpus" / group).glob("*.txt"))}
     base, extended = out / "base-fairseq", out / "extended" / group
     preprocess(out, group, text, base / "sentencepiece.bpe.model", settings)
@@ -137,12 +146,20 @@ def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tup
             more = ("--text", out / "work" / group / "pairs", "--pieces", str(settings.pieces))
             run(out / "logs" / f"extend_{group}.log", "ppa-convert", "extend", base, extended, *more)
         preprocess(out, f"{group}-extended", text, extended / "sentencepiece.bpe.model", settings)
-    for seed in settings.seeds:
-        for variant in settings.variants:
-            say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
-            start, work = (extended, f"{group}-extended") if variant == EXTENDED else (base, group)
-            more = ("--finetune-from-model", start / "model.pt", *(VARIANTS | EXTENSIONS)[variant])
-            train(out, model_name(group, variant, seed), work, seed, settings, (*flags, *more))
+    environment = {} if jobs == 1 else {"OMP_NUM_THREADS": "1"}
+
+    def one(seed: int, variant: str) -> None:
+        say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
+        start, work = (extended, f"{group}-extended") if variant == EXTENDED else (base, group)
+        more = ("--finetune-from-model", start / "model.pt", *(VARIANTS | EXTENSIONS)[variant])
+        train(out, model_name(group, variant, seed), work, seed, settings, (*flags, *more), environment)
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for done in [pool.submit(one, seed, variant) for seed in settings.seeds for variant in settings.variants]:
+            done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def model_name(group: str, variant: str, seed: int) -> str:
@@ -151,8 +168,9 @@ def model_name(group: str, variant: str, seed: int) -> str:
 
 
 def keep_settings(out: Path, settings: Settings) -> None:
-    """Write settings.json, or stop where `out` was made with others."""
-    text = json.dumps(asdict(settings), indent=1) + "\n"
+    """Write settings.json, or stop where what `out` holds was made with others."""
+    deciding = {name: value for name, value in asdict(settings).items() if name not in GROWING}
+    text = json.dumps(deciding, indent=1) + "\n"
     path = out / "settings.json"
     if path.is_file() and path.read_text() != text:
         raise SystemExit(f"error: {out} was made with other settings ({path}); give another --output")
@@ -207,7 +225,9 @@ def preprocess(out: Path, name: str, text: dict[str, Path], spm: Path, settings:
     run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
 
 
-def train(out: Path, name: str, work: str, seed: int, settings: Settings, flags: tuple) -> None:
+def train(
+    out: Path, name: str, work: str, seed: int, settings: Settings, flags: tuple, environment: dict | None = None
+) -> None:
     """Train on a group's shard and write the last checkpoint as the Hugging Face directory `out/models/NAME`."""
     if (out / "models" / name / "model.safetensors").is_file():
         return
@@ -225,6 +245,8 @@ def train(out: Path, name: str, work: str, seed: int, settings: Settings, flags:
         *("--disable-validation", "--no-epoch-checkpoints"),
         *("--save-interval-updates", "500", "--keep-interval-updates", "1", "--save-dir", checkpoints),
         *("--tensorboard-logdir", out / "tensorboard" / name, "--log-format", "json", "--log-interval", "50"),
+        environment=environment,
+        label=f"{name}: " if environment else "",
     )
     target = out / "models" / name
     run(out / "logs" / f"to_hf_{log}.log", "ppa-convert", "to-hf", checkpoints / "checkpoint_last.pt", target)
@@ -310,6 +332,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         add(f"--{name.replace('_', '-')}", type=int)
     add("--lr", type=float, help="peak learning rate")
+    add("--jobs", type=int, metavar="N", help="post-trainings side by side (default: 2 on a CPU, 1 on a GPU)")
     return parser
 
 

@@ -10,12 +10,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-INSTALL := $(PIP) install --constraint constraints.txt
+# Versions in place of those of constraints.txt, as in: make VENV=.venv-older OLDER=constraints-older.txt setup
+OLDER ?=
+INSTALL := $(PIP) install --constraint $(STAMPS)/constraints.txt
 # More arguments for the program behind `make demo` and `make test`, as in: make demo ARGS="--seed 2"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench docs
+.PHONY: help setup demo test test-slow test-older lint bench docs
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +31,12 @@ demo: setup ## the quick start: corpus, training, evaluation, table (at most 10 
 test: lint ## lint, then the test suite
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
-test-slow: setup ## the tests that take longer than the suite may
+test-slow: setup test-older ## the tests that take longer than the suite may, and the suite with older versions
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-older: ## the test suite in .venv-older, with the versions of constraints-older.txt
+	@$(MAKE) --no-print-directory VENV=.venv-older OLDER=constraints-older.txt setup
+	@.venv-older/bin/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
 
 lint: setup ## ruff: rules and formatting
 	@$(BIN)/ruff check --quiet .
@@ -56,7 +62,11 @@ $(STAMPS)/venv:
 	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/pip: $(STAMPS)/venv constraints.txt
+$(STAMPS)/constraints.txt: $(STAMPS)/venv constraints.txt $(OLDER)
+	@awk -F == 'FILENAME != "constraints.txt" && NF == 2 {older[$$1] = 1} !($$1 in older) || FILENAME != "constraints.txt"' \
+	  $(OLDER) constraints.txt > $@
+
+$(STAMPS)/pip: $(STAMPS)/constraints.txt
 	@$(INSTALL) pip
 	@touch $@
 

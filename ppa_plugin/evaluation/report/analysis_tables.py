@@ -55,9 +55,9 @@ def vocabulary_tables(records: list[Record]) -> list[Grid]:
     Where a model has records of several texts in one language, the last one stands in its table, others in further
     tables that say so.
     """
-    sharing: dict[tuple[Row, ...], list[str]] = defaultdict(list)
+    sharing: dict[tuple[tuple[Row, ...], tuple[str, ...]], list[str]] = defaultdict(list)
     for name, languages in _by_text(records):
-        sharing[_vocabulary_rows(languages)].append(name)
+        sharing[_vocabulary_rows(languages), _vocabulary_notes(languages)].append(name)
     return [
         Grid(
             f"vocabulary_{number}",
@@ -66,14 +66,9 @@ def vocabulary_tables(records: list[Record]) -> list[Grid]:
             SIDES * len(_MEASURES),
             rows,
             tuple((measure, len(SIDES)) for measure in _MEASURES),
-            (
-                "orig: the text in its own script; latn: romanized. A unit is a word, or a character of the original "
-                "where the script has no spaces.",
-                "Covered: share of tokens that are not <unk>. Shared: share of the distinct tokens of a language that "
-                "another one of the table uses too.",
-            ),
+            notes,
         )
-        for number, (rows, models) in enumerate(sharing.items(), 1)
+        for number, ((rows, notes), models) in enumerate(sharing.items(), 1)
     ]
 
 
@@ -95,6 +90,21 @@ def _by_text(records: list[Record]) -> list[tuple[str, _Languages]]:
         for model, of_model in tables.items()
         for number, table in enumerate(of_model)
     ]
+
+
+def _vocabulary_notes(languages: _Languages) -> tuple[str, ...]:
+    entries = [entry for sides in languages.values() for entry in sides.values()]
+    known = [entry for entry in entries if entry.get("shared") is not None]
+    # a run over other languages than the table's has counted what these share
+    alone = all(set(entry.get("group", {}).get("languages", languages)) == set(languages) for entry in known)
+    others = "another one of the table" if alone else "another one of its run of ppa-evaluate vocabulary"
+    missing = f"; {MISSING} where its record has no such figure" if len(known) < len(entries) else ""
+    return (
+        "orig: the text in its own script; latn: romanized. A unit is a word, or a character of the original "
+        "where the script has no spaces.",
+        "Covered: share of tokens that are not <unk>. Shared: share of the distinct tokens of a language that "
+        f"{others} uses too{missing}.",
+    )
 
 
 def _vocabulary_rows(languages: _Languages) -> tuple[Row, ...]:

@@ -107,6 +107,23 @@ def test_the_same_text_with_other_weights_is_no_earlier_text(tmp_path):
     assert texts(grid)[0][:2] == ["5", "650"]
 
 
+def test_what_the_shared_column_says_of_itself():
+    def note(*records):
+        (grid,) = vocabulary_tables(list(records))
+        return grid.notes[1].partition("Shared: ")[2]
+
+    group = {"languages": ["ell_Grek", "tur_Latn"], "tokens": 9, "distinct_tokens": 9, "covered": 0.5, "shared": 0.2}
+    greek = {**VOCABULARY, "shared": 0.25, "group": group}
+    turkish = {**greek, "language": "tur_Latn"}
+    of_all = "share of the distinct tokens of a language that another one of the table uses too"
+    assert note(greek, turkish) == f"{of_all}."
+    old = {**VOCABULARY, "language": "tur_Latn"}  # as version 0.1.0 wrote it
+    assert note(greek, old) == f"{of_all}; – where its record has no such figure."
+    assert note(greek) == (  # that Turkish uses them is no longer to be seen
+        "share of the distinct tokens of a language that another one of its run of ppa-evaluate vocabulary uses too."
+    )
+
+
 def test_scripts_by_layer():
     records = [{**SCRIPTS, "layer": 1, "accuracy": 0.5}, SCRIPTS, {**SCRIPTS, "model": "aligned"}]
     grid = script_table(records)

@@ -41,7 +41,7 @@ FIELDS = {
     "projection": {**_OF_A_LAYER, "method": str, "points": list, "labels": list},
 }
 # What makes two records the same measurement; None where a kind has no such field.
-_KEY = ("kind", "model_sha256", "task", "layer", "pool", "language", "side")
+_KEY = ("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side")
 
 
 def record(kind: str, model: Model, data_sha256: str, **values: Any) -> Record:
@@ -78,7 +78,10 @@ def read_analysis(path: str | Path) -> list[Record]:
 
 
 def latest(records: Iterable[Record]) -> list[Record]:
-    """Of records of the same measurement (kind, weights, task, layer, pool, language, side) the last one, in order."""
+    """Of records of the same measurement the last one, in order.
+
+    The same are those of one kind, model (name and weights), data, task, layer, pool, language and side.
+    """
     return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
 
 

@@ -38,7 +38,11 @@ def check(task: str, settings: dict[str, Any], where: str) -> None:
 
 
 def resolved(cell: "Cell", directory: Path) -> dict[str, Any]:
-    """The whole recipe, and for tagging what becomes of unknown labels."""
+    """The whole recipe, and for tagging what becomes of unknown labels.
+
+    A `precision` that is left to the device stays None: a suite that was begun on GPUs goes on on a CPU, and a
+    --dry-run on a machine without one sees what is done. What each result ran in stands in its `config`.
+    """
     unknown = {_UNKNOWN: cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0])} if cell.task in TAGGING_TASKS else {}
     return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | unknown
 

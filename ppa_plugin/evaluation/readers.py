@@ -1,13 +1,15 @@
 """The files of the evaluation sets, read into sentences."""
 
 import hashlib
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.codes import ENGLISH, canonical
-from ppa_plugin.files import read_lines, sha256
+from ppa_plugin.files import decode_lines
 
 RETRIEVAL_TASKS = ("bible", "tatoeba", "sib")
 # Their sentences are the same in every language; Tatoeba's languages share no sentences but with English.
@@ -16,19 +18,24 @@ _PARALLEL_TASKS = ("bible", "sib")
 
 @dataclass(frozen=True)
 class Side:
-    """One language's sentences of a retrieval set, in the file's order. `sha256` is that of the file's bytes."""
+    """One language's sentences of a retrieval set, in the file's order. `sha256` is that of `content`, its bytes."""
 
     path: Path
     sentences: tuple[str, ...] = field(repr=False)
     sha256: str
+    content: bytes = field(repr=False, compare=False)
 
     @classmethod
     def read(cls, path: Path) -> "Side":
-        """Read a file of one sentence a line. Raises `UserError` where it is empty or not UTF-8."""
-        sentences = tuple(line.removesuffix("\r") for line in read_lines(path))
+        """Read a file of one sentence a line. Raises `UserError` where it cannot be read, is empty or not UTF-8."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
+        sentences = tuple(line.removesuffix("\r") for line in decode_lines(io.BytesIO(content), path))
         if not sentences:
             raise UserError(f"{path} is empty")
-        return cls(path, sentences, sha256(path))
+        return cls(path, sentences, hashlib.sha256(content).hexdigest(), content)
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,10 @@ class Pair:
     candidates: Side
     warning: str = ""
 
-    @property
+    @cached_property
     def data_sha256(self) -> str:
         """SHA-256 of the bytes of the queries' file followed by those of the candidates': `cat Q C | sha256sum`."""
-        return hashlib.sha256(self.queries.path.read_bytes() + self.candidates.path.read_bytes()).hexdigest()
+        return hashlib.sha256(self.queries.content + self.candidates.content).hexdigest()
 
 
 class RetrievalSet:

@@ -17,7 +17,7 @@ def partner_ranks(queries: torch.Tensor, candidates: torch.Tensor, chunk: int = 
     Row i of one belongs to row i of the other. A vector of zeros, or with a value that is not finite, has no direction:
     as a query or as the right candidate it makes the rank `NEVER`, a miss at any k; as a wrong candidate it stands
     before none.
-    Computed in FP64, `chunk` queries at a time, on the tensors' device.
+    Computed in FP64, `chunk` queries at a time, on the tensors' device; on the CPU for those on MPS, which has no FP64.
     """
     if queries.shape != candidates.shape or queries.dim() != 2:
         raise ValueError(f"expected two N x C matrices, got {tuple(queries.shape)} and {tuple(candidates.shape)}")
@@ -47,7 +47,10 @@ def top_k_accuracy(queries: torch.Tensor, candidates: torch.Tensor, ks: Sequence
 
 def _directions(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Unit vectors in FP64 and which of them exist; the others become zeros. (N, C) -> (N, C), (N,) bool."""
-    vectors = vectors.detach().double()
+    vectors = vectors.detach()
+    if vectors.device.type == "mps":
+        vectors = vectors.cpu()
+    vectors = vectors.double()
     norms = vectors.norm(dim=1, keepdim=True)
     valid = torch.isfinite(norms) & (norms > 0)
     return torch.where(valid, vectors / norms, 0.0), valid[:, 0]

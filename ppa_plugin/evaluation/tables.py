@@ -38,13 +38,22 @@ class Table:
 
         Columns would not compare otherwise: a model measured on easy targets alone would come out best.
         """
-        whole = [t for t in self.targets if all(column in self.values[t] for column in self.columns)]
+        whole = self._whole
         chosen = {"mean": whole, "mean, non-Latin script": [t for t in whole if not is_latin(t)]}
         return {
             f"{label} ({len(targets)})": {c: fmean(self.values[t][c] for t in targets) for c in self.columns}
             for label, targets in chosen.items()
             if targets
         }
+
+    @property
+    def note(self) -> str:
+        """What is to be said below the means: that the source is one of their targets. Empty where it is not."""
+        return f"The mean includes {self.source} itself: no transfer." if self.source in self._whole else ""
+
+    @property
+    def _whole(self) -> list[str]:
+        return [t for t in self.targets if all(column in self.values[t] for column in self.columns)]
 
     def rows(self) -> list[tuple[str, list[float | None]]]:
         """Every line of the table: targets, then means."""
@@ -79,7 +88,7 @@ def pivot(results: Iterable[Result], column: str) -> list[Table]:
 def to_text(table: Table) -> str:
     """A table for the terminal, values in percent."""
     rows = [[label, *map(percent, values)] for label, values in table.rows()]
-    return "\n".join([table.title, *_aligned([["target", *table.columns], *rows])])
+    return "\n".join([table.title, *_aligned([["target", *table.columns], *rows]), *filter(None, [table.note])])
 
 
 def latest(results: Iterable[Result]) -> dict[tuple, Result]:

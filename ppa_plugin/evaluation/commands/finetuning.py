@@ -71,6 +71,7 @@ def run(args: argparse.Namespace, task_module: ModuleType, data: LabelledSet) ->
     from ppa_plugin.evaluation.results import append_results
     from ppa_plugin.evaluation.tables import pivot, to_text
 
+    save_to = _places_to_save(args)
     chosen = recipe(args, task_module.RECIPES)
     targets = {source: args.targets or data.targets(source) for source in args.sources}
     for source in args.sources:
@@ -83,13 +84,29 @@ def run(args: argparse.Namespace, task_module: ModuleType, data: LabelledSet) ->
     results = []
     for source in args.sources:
         for seed in args.seeds:
-            save_to = args.save and args.save / f"{args.task}_{source}_{seed}"
+            place = save_to.get((source, seed))
             cell = task_module.measure(
-                directory, model, args.task, data, source, targets[source], seed, chosen, device, save_to
+                directory, model, args.task, data, source, targets[source], seed, chosen, device, place
             )
             append_results(args.output, cell)
             results += cell
     sys.stdout.write("\n" + "\n\n".join(to_text(table) for table in pivot(results, column="metric")) + "\n")
+
+
+def _places_to_save(args: argparse.Namespace) -> dict[tuple[str, int], Path]:
+    """Where the best checkpoint of each source and seed goes; none without --save.
+
+    Raises `UserError` where one exists: the trainings before it would be for nothing.
+    """
+    if args.save is None:
+        return {}
+    if args.save.exists() and not args.save.is_dir():
+        raise UserError(f"{args.save} exists and is not a directory; pass another --save")
+    places = {(s, seed): args.save / f"{args.task}_{s}_{seed}" for s in args.sources for seed in args.seeds}
+    there = next((place for place in places.values() if place.exists()), None)
+    if there:
+        raise UserError(f"{there} exists; pass another --save")
+    return places
 
 
 def seeds(text: str) -> list[int]:

@@ -17,15 +17,23 @@ def read_by_kind(paths: Iterable[str]) -> dict[str, list[Record]]:
 
 
 def names(records: list[Record]) -> list[str]:
-    """What each record's line or panel is called: its model, with task and pool where the model has several."""
-    found: dict[tuple[str, str], set] = defaultdict(set)
-    for record in records:
-        for part in ("task", "pool"):
-            found[record["model"], part].add(record.get(part))
+    """What each record's line or panel is called: its model, with task, pool and data where the model has several."""
+    apart = [_told_apart(record) for record in records]
+    found: dict[tuple, set[str]] = defaultdict(set)
+    for parts in apart:
+        for among, text in parts.items():
+            found[among].add(text)
     return [
-        ", ".join([r["model"], *(str(r.get(part)) for part in ("task", "pool") if len(found[r["model"], part]) > 1)])
-        for r in records
+        ", ".join([record["model"], *(text for among, text in parts.items() if len(found[among]) > 1)])
+        for record, parts in zip(records, apart, strict=True)
     ]
+
+
+def _told_apart(record: Record) -> dict[tuple, str]:
+    """What tells a record from others: among those that share the key, this text. Another task is other data anyway."""
+    model, task = record["model"], record.get("task")
+    data = f"data {record['data_sha256'][:8]}"
+    return {(model, "task"): str(task), (model, "pool"): str(record.get("pool")), (model, task, "data"): data}
 
 
 # Heading of two columns, before and after romanization -> the text of a record; empty where it has no such figure.
@@ -37,14 +45,19 @@ _MEASURES: dict[str, Callable[[Record], str]] = {
 }
 
 
+# Records by language and side.
+_Languages = dict[str, dict[str, Record]]
+
+
 def vocabulary_tables(records: list[Record]) -> list[Grid]:
-    """A table a tokenizer, before and after romanization; models that came to the same figures share one."""
-    models: dict[str, dict[str, dict[str, Record]]] = defaultdict(lambda: defaultdict(dict))
-    for record in records:
-        models[record["model"]][record["language"]][record["side"]] = record
-    sharing: dict[tuple[Row, ...], list[str]] = defaultdict(list)
-    for model, languages in models.items():
-        sharing[_vocabulary_rows(languages)].append(model)
+    """A table a tokenizer, before and after romanization; models that came to the same figures share one.
+
+    Where a model has records of several texts in one language, the last one stands in its table, others in further
+    tables that say so.
+    """
+    sharing: dict[tuple[tuple[Row, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+    for name, languages in _by_text(records):
+        sharing[_vocabulary_rows(languages), _vocabulary_notes(languages)].append(name)
     return [
         Grid(
             f"vocabulary_{number}",
@@ -53,32 +66,64 @@ def vocabulary_tables(records: list[Record]) -> list[Grid]:
             SIDES * len(_MEASURES),
             rows,
             tuple((measure, len(SIDES)) for measure in _MEASURES),
-            (
-                "orig: the text in its own script; latn: romanized. A unit is a word, or a character of the original "
-                "where the script has no spaces.",
-                "Covered: share of tokens that are not <unk>. Shared: share of the distinct tokens of a language that "
-                "another one of the table uses too.",
-            ),
+            notes,
         )
-        for number, (rows, models) in enumerate(sharing.items(), 1)
+        for number, ((rows, notes), models) in enumerate(sharing.items(), 1)
     ]
 
 
-def _vocabulary_rows(languages: dict[str, dict[str, Record]]) -> tuple[Row, ...]:
+def _by_text(records: list[Record]) -> list[tuple[str, _Languages]]:
+    """What is called how in the tables: each model with its last records, then with those of earlier texts."""
+    tables: dict[str, list[_Languages]] = {record["model"]: [] for record in records}
+    for record in reversed(records):
+        language, side = record["language"], record["side"]
+        for table in tables[record["model"]]:
+            there = table.get(language, {}).get(side)
+            if there is None:
+                table.setdefault(language, {})[side] = record
+            if there is None or there["data_sha256"] == record["data_sha256"]:
+                break
+        else:
+            tables[record["model"]].append({language: {side: record}})
+    return [
+        (f"{model} (earlier text{f' {number}' if number > 1 else ''})" if number else model, table)
+        for model, of_model in tables.items()
+        for number, table in enumerate(of_model)
+    ]
+
+
+def _vocabulary_notes(languages: _Languages) -> tuple[str, ...]:
+    entries = [entry for sides in languages.values() for entry in sides.values()]
+    known = [entry for entry in entries if entry.get("shared") is not None]
+    # a run over other languages than the table's has counted what these share
+    alone = all(set(entry.get("group", {}).get("languages", languages)) == set(languages) for entry in known)
+    others = "another one of the table" if alone else "another one of its run of ppa-evaluate vocabulary"
+    missing = f"; {MISSING} where its record has no such figure" if len(known) < len(entries) else ""
+    return (
+        "orig: the text in its own script; latn: romanized. A unit is a word, or a character of the original "
+        "where the script has no spaces.",
+        "Covered: share of tokens that are not <unk>. Shared: share of the distinct tokens of a language that "
+        f"{others} uses too{missing}.",
+    )
+
+
+def _vocabulary_rows(languages: _Languages) -> tuple[Row, ...]:
     rows = [
         _vocabulary_row(language, next(iter(sides.values())).get("unit", "word"), sides)
         for language, sides in sorted(languages.items())
     ]
-    everything = {
-        side: record["group"]
-        for sides in languages.values()
-        for side, record in sides.items()
-        # that of a run over other languages than the table's says nothing of the table
-        if "group" in record and set(record["group"]["languages"]) == set(languages)
-    }
+    everything = {side: group for side in SIDES if (group := _group(languages, side))}
     if everything:
         rows.append(_vocabulary_row(f"all ({len(languages)})", "", everything, summary=True))
     return tuple(rows)
+
+
+def _group(languages: _Languages, side: str) -> Record | None:
+    """All languages of one side together: of the run over just these languages, where no text is of another run."""
+    groups = [sides[side].get("group") for sides in languages.values() if side in sides]
+    said = [group for group in groups if group is not None]
+    same = said and all(group == said[0] for group in said)
+    return said[0] if same and set(said[0]["languages"]) == set(languages) else None
 
 
 def _vocabulary_row(language: str, unit: str, sides: dict[str, Record], summary: bool = False) -> Row:

@@ -29,7 +29,7 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",  # \textquotedbl is none of OT1's, and a plain one starts a command of babel's in German
     "–": "--",
     "±": r"$\pm$",
     "−": "$-$",
@@ -132,5 +132,5 @@ def _cell(cell: Cell) -> str:
 
 
 def _printable(character: str) -> bool:
-    """Whether T1 fonts have it: ASCII and the letters of Latin-1."""
-    return " " <= character <= "~" or ("À" <= character <= "ÿ" and character not in "×÷")
+    """Whether fonts of OT1 and of T1 have it: ASCII and the letters of Latin-1, but for eth and thorn."""
+    return " " <= character <= "~" or ("À" <= character <= "ÿ" and character not in "×÷ÐðÞþ")

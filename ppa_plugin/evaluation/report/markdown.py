@@ -43,7 +43,8 @@ def side_by_side(table: Table) -> str:
     lines = [["target", *table.columns], *([label, *map(percent, values)] for label, values in table.rows())]
     lines = [[escape(text) for text in line] for line in lines]
     lines.insert(1, ["---", *["---:"] * len(table.columns)])
-    return "\n".join([f"### {escape(table.title)}", "", *(f"| {' | '.join(line)} |" for line in lines)])
+    note = ["", escape(table.note)] if table.note else []
+    return "\n".join([f"### {escape(table.title)}", "", *(f"| {' | '.join(line)} |" for line in lines), *note])
 
 
 def cell(value: Cell) -> str:

@@ -262,7 +262,18 @@ def _shared_notes(measured: Measured, block: Block) -> list[str]:
         f"A {ALL} is over the targets that no model lacks from that source"
         + (f"; {SHARED}: that no model lacks from any source of the task." if SHARED in sets else ".")
     )
+    notes.append(_own_sources(sets[ALL]))
     return notes
+
+
+def _own_sources(targets: dict[Column, list[str]]) -> str:
+    """Which means have their source among their targets; empty where none has."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for column in targets:
+        if column.source in targets[column]:
+            found[column.source][column.task] = None
+    shown = "; ".join(_with_tasks(source, tasks, several=True) for source, tasks in found.items())
+    return f"A mean includes the source itself, which is no transfer, from: {shown}." if shown else ""
 
 
 def _seeds(measured: Measured, block: Block) -> str:

@@ -185,12 +185,13 @@ def _notes(
     if group is None:
         notes.append(f"--groups has no group {first.group}: nothing of this run stands here.")
     elif MEAN in targets:
-        counts = {
-            c.source: len(measured.common_targets([c], group.targets(measured.targets.get(c, ())))) for c in columns
-        }
-        shown = ", ".join(f"{source} {count}" for source, count in counts.items() if count)
+        common = {c.source: measured.common_targets([c], group.targets(measured.targets.get(c, ()))) for c in columns}
+        shown = ", ".join(f"{source} {len(found)}" for source, found in common.items() if found)
         if shown:
             notes.append(f"Targets in this run's means (that none of its models lacks): {shown}.")
         if group is EVERYTHING:
             notes.append("They are all languages of the run; --groups keeps to those of the published group.")
+        own = ", ".join(source for source, found in common.items() if source in found)
+        if own:
+            notes.append(f"One of them is the source itself, which is no transfer, from: {own}.")
     return tuple(notes)

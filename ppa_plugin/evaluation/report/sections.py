@@ -59,7 +59,12 @@ class Report:
         from ppa_plugin.evaluation.plots import bar_plot  # matplotlib takes a second to import: not for a usage error
 
         bars = [
-            Picture(slug(t.task, t.source, t.metric or ""), t.title, "Means stand right of the line.", bar_plot(t))
+            Picture(
+                slug(t.task, t.source, t.metric or ""),
+                t.title,
+                f"Means stand right of the line. {t.note}".strip(),
+                bar_plot(t),
+            )
             for t in main_tables
         ]
         sections = [

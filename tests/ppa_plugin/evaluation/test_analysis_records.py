@@ -59,10 +59,10 @@ def test_all_records_are_one_write(tmp_path, monkeypatch):
 
 
 def test_the_later_record_of_a_measurement_counts():
-    other_layer, other_task, other_model = scripts(layer=9), scripts(task="bible"), {**scripts(), "model_sha256": "0"}
-    again = scripts(accuracy=0.5)
-    found = latest([scripts(), other_layer, other_task, other_model, again])
-    assert found == [again, other_layer, other_task, other_model]
+    others = [scripts(layer=9), scripts(task="bible"), scripts(pool="content"), {**scripts(), "model_sha256": "0"}]
+    others += [{**scripts(), "model": "another name"}, {**scripts(), "data_sha256": "0"}]
+    again = scripts(accuracy=0.5, version="0.2.0")
+    assert latest([scripts(), *others, again]) == [again, *others]
 
 
 @pytest.mark.parametrize(

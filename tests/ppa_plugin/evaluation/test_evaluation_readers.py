@@ -1,6 +1,9 @@
 """The retrieval layouts and their language codes."""
 
+import builtins
 import hashlib
+import io
+from collections import Counter
 
 import pytest
 
@@ -82,6 +85,24 @@ def test_data_sha256_is_that_of_both_files_one_after_the_other(bible):
     pair = RetrievalSet(bible, "bible").pair("fas_Arab", "ell_Grek")
     names = ("bible.fas_Arab-eng_Latn.fas_Arab", "bible.ell_Grek-eng_Latn.ell_Grek")
     assert pair.data_sha256 == hashlib.sha256(b"".join((bible / name).read_bytes() for name in names)).hexdigest()
+
+
+def test_every_file_is_read_once_however_often_it_is_asked_for(bible, monkeypatch):
+    opened = Counter()
+
+    def counting(path, *more, _open=builtins.open, **named):
+        opened[getattr(path, "name", path)] += 1
+        return _open(path, *more, **named)
+
+    monkeypatch.setattr(builtins, "open", counting)
+    monkeypatch.setattr(io, "open", counting)
+    data = RetrievalSet(bible, "bible")
+    pairs = [data.pair(source, target) for source in data.languages for target in data.targets(source)]
+    found = [[pair.data_sha256 for pair in pairs] for _ in range(3)]
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0])) == len(pairs) == 6
+    languages = ("fas_Arab", "ell_Grek")
+    assert opened == {f"bible.{code}-eng_Latn.{side}": 1 for code in languages for side in (code, "eng_Latn")}
 
 
 def test_lasers_names(bible):

@@ -85,6 +85,16 @@ def test_models_side_by_side_with_means_over_targets_that_both_have():
     assert len({len(line) for line in to_text(table).splitlines()[1:]}) == 1
 
 
+def test_a_mean_over_the_source_itself_is_said():
+    both = [result(target=target) for target in ("eng_Latn", "fas_Arab")]
+    said = "The mean includes eng_Latn itself: no transfer."
+    (table,) = pivot(both, column="model")
+    assert to_text(table).splitlines()[-1] == said
+    assert side_by_side(table).endswith(f"|\n\n{said}")
+    (table,) = pivot([*both, result("aligned", "fas_Arab")], column="model")  # which has no figure for English
+    assert "itself" not in to_text(table) + side_by_side(table)
+
+
 def test_the_later_of_two_measurements_counts_and_seeds_are_averaged():
     assert pivot([result(value=0.1), result(value=0.2)], "model")[0].values == {"fas_Arab": {"base": 0.2}}
     seeds = [result(value=0.1, seed=42), result(value=0.3, seed=43)]

@@ -98,6 +98,28 @@ def test_a_vector_without_direction_is_a_miss_and_takes_nobodys_place(bad):
     assert top_k_accuracy(queries, candidates, ks=(100,)) == {100: 0.5}
 
 
+class OnMPS(torch.Tensor):
+    """Refuses FP64 and says that it is on MPS, as a tensor there does."""
+
+    device = property(lambda self: torch.device("mps"))
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64.")
+
+    def to(self, *arguments, **named):
+        return self.double()
+
+    def cpu(self):
+        return torch.from_numpy(self.numpy())
+
+
+def test_vectors_on_mps_are_ranked_on_the_cpu_with_the_same_ranks():
+    queries, candidates = torch.randn(2, 30, 8, generator=torch.Generator().manual_seed(0))
+    ranks = partner_ranks(queries.as_subclass(OnMPS), candidates.as_subclass(OnMPS))
+    assert type(ranks) is torch.Tensor
+    assert torch.equal(ranks, partner_ranks(queries, candidates))
+
+
 def test_no_queries_and_other_shapes():
     assert top_k_accuracy(torch.empty(0, 4), torch.empty(0, 4)) == {1: 0.0, 5: 0.0, 10: 0.0}
     with pytest.raises(ValueError, match="N x C"):

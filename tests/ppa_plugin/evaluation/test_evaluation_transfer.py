@@ -15,9 +15,10 @@ from learner import make_learner
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import classify, cli, tag
 from ppa_plugin.evaluation.finetune import IGNORED, Recipe
-from ppa_plugin.evaluation.labelled import CLASSES, Split, TaggingSet
+from ppa_plugin.evaluation.labelled import CLASSES, ClassificationSet, Split, TaggingSet
 from ppa_plugin.evaluation.labelled_files import UPOS, TaggedSentence
 from ppa_plugin.evaluation.loading import load_tokenizer
+from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.files import sha256
 from ppa_plugin.hugging_face import import_transformers
@@ -245,9 +246,27 @@ def test_a_model_without_tokenizer_weights_or_a_free_place(model, data, tmp_path
         (copy / missing).unlink()
         assert run("classify", *flags(copy, data, tmp_path / "r", "sib200", epochs=1)) == 2
         assert says in capsys.readouterr().err
-    (tmp_path / "best" / "sib200_eng_Latn_42").mkdir(parents=True)
-    assert run("classify", *flags(model, data, tmp_path / "r", "sib200", epochs=1, save=tmp_path / "best")) == 2
-    assert "sib200_eng_Latn_42 exists; pass another --save" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+    parts = ("sib200", ClassificationSet(data, "sib200"), "eng_Latn", ["ell_Grek"], 42, classify.RECIPES["sib200"])
+    with pytest.raises(UserError, match=f"{tmp_path} exists; pass another --save"):
+        classify.measure(model, Model.of(model, str(model), None), *parts, "cpu", tmp_path)
+
+
+@pytest.mark.parametrize("command", ["classify", "tag"])
+def test_a_place_that_is_taken_is_said_before_anything_is_trained(model, data, tmp_path, monkeypatch, capsys, command):
+    """Of all sources and seeds, not of the first alone."""
+    module, task = {"classify": (classify, "sib200"), "tag": (tag, "ner")}[command]
+    monkeypatch.setattr(module, "measure", None)
+    directory = data if command == "classify" else data / "ner"
+    best = tmp_path / "best"
+    (best / f"{task}_ell_Grek_43").mkdir(parents=True)
+    arguments = flags(model, directory, tmp_path / "r", task, sources="eng_Latn,ell_Grek", seeds="42,43", save=best)
+    assert run(command, *arguments) == 2
+    assert f"{task}_ell_Grek_43 exists; pass another --save" in capsys.readouterr().err
+    shutil.rmtree(best)
+    best.write_text("")
+    assert run(command, *arguments) == 2
+    assert f"{best} exists and is not a directory; pass another --save" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
 
 

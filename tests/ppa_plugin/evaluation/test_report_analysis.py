@@ -77,6 +77,53 @@ def test_a_run_over_other_languages_does_not_stand_for_all_of_the_table():
     assert [row.labels[0] for row in grid.rows] == ["ell_Grek", "tur_Latn"]
 
 
+def test_an_earlier_text_is_not_hidden_by_a_later_one(tmp_path):
+    """Two languages of one corpus, then one of them of another: a table of the last texts, and one of the earlier."""
+    group = {"languages": ["ell_Grek", "tur_Latn"], "tokens": 9, "distinct_tokens": 2000, "covered": 0.5, "shared": 0.2}
+    turkish = [{**side, "language": "tur_Latn"} for side in (VOCABULARY, LATN)]
+    first = [{**side, "group": group} for side in (VOCABULARY, LATN, *turkish)]
+    other = {"data_sha256": "c", "distinct_tokens": 5, "group": {**group, "languages": ["tur_Latn"]}}
+    second = [{**side, **other} for side in turkish]
+    twin = [{**side, "model": "twin"} for side in first]
+    last, earlier, of_twin = vocabulary_tables(read(tmp_path, *first, *twin, *second)["vocabulary"])
+    assert [grid.title.partition(": ")[2] for grid in (last, earlier, of_twin)] == [
+        "base",
+        "base (earlier text)",
+        "twin",
+    ]
+    assert [row.labels[0] for row in last.rows] == ["ell_Grek", "tur_Latn"]  # no line for all: of two runs
+    assert [row[:2] for row in texts(last)] == [["1,700", "650"], ["5", "5"]]
+    assert [row[:2] for row in texts(earlier)] == [["1,700", "650"]]
+    assert [row.labels[0] for row in earlier.rows] == ["tur_Latn"]
+    assert [row.labels[0] for row in of_twin.rows] == ["ell_Grek", "tur_Latn", "all (2)"]
+    third = [{**side, "data_sha256": "d", "distinct_tokens": 6} for side in turkish]
+    names = [grid.title.partition(": ")[2] for grid in vocabulary_tables([*first[2:], *second, *third])]
+    assert names == ["base", "base (earlier text)", "base (earlier text 2)"]
+
+
+def test_the_same_text_with_other_weights_is_no_earlier_text(tmp_path):
+    again = {**VOCABULARY, "model_sha256": "d", "distinct_tokens": 5}
+    (grid,) = vocabulary_tables(read(tmp_path, VOCABULARY, LATN, again)["vocabulary"])
+    assert texts(grid)[0][:2] == ["5", "650"]
+
+
+def test_what_the_shared_column_says_of_itself():
+    def note(*records):
+        (grid,) = vocabulary_tables(list(records))
+        return grid.notes[1].partition("Shared: ")[2]
+
+    group = {"languages": ["ell_Grek", "tur_Latn"], "tokens": 9, "distinct_tokens": 9, "covered": 0.5, "shared": 0.2}
+    greek = {**VOCABULARY, "shared": 0.25, "group": group}
+    turkish = {**greek, "language": "tur_Latn"}
+    of_all = "share of the distinct tokens of a language that another one of the table uses too"
+    assert note(greek, turkish) == f"{of_all}."
+    old = {**VOCABULARY, "language": "tur_Latn"}  # as version 0.1.0 wrote it
+    assert note(greek, old) == f"{of_all}; – where its record has no such figure."
+    assert note(greek) == (  # that Turkish uses them is no longer to be seen
+        "share of the distinct tokens of a language that another one of its run of ppa-evaluate vocabulary uses too."
+    )
+
+
 def test_scripts_by_layer():
     records = [{**SCRIPTS, "layer": 1, "accuracy": 0.5}, SCRIPTS, {**SCRIPTS, "model": "aligned"}]
     grid = script_table(records)
@@ -92,6 +139,14 @@ def test_several_tasks_or_pools_of_a_model_are_several_curves():
     records = [SCRIPTS, {**SCRIPTS, "pool": "content"}, {**SCRIPTS, "model": "m$x$"}]
     assert script_table(records).columns == ("base, all", "base, content", "m$x$")
     assert script_table([SCRIPTS, {**SCRIPTS, "task": "bible"}]).columns == ("base, sib", "base, bible")
+
+
+def test_several_versions_of_a_tasks_data_are_several_curves_too(tmp_path):
+    other = {**SCRIPTS, "data_sha256": "0123456789abcdef", "accuracy": 0.6}
+    bible = {**SCRIPTS, "model": "aligned", "task": "bible", "data_sha256": "d"}
+    grid = script_table(read(tmp_path, SCRIPTS, other, {**SCRIPTS, "model": "aligned"}, bible)["scripts"])
+    assert grid.columns == ("base, data b", "base, data 01234567", "aligned, sib", "aligned, bible")
+    assert texts(grid) == [["90.0", "60.0", "90.0", "90.0"]]
 
 
 def test_one_layer_is_no_curve():

@@ -4,6 +4,7 @@ import re
 import shutil
 import string
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,11 @@ from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, Section
 from ppa_plugin.evaluation.report.latex import LINES, document, escape, fragment
 
 NASTY = "a_b & 50% #1 {x} $y$ \\z ~^ <p> |\"' é 中文 – ± − † [k]\n*"
+
+
+needs_tex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None and shutil.which("tectonic") is None, reason="no TeX here"
+)
 
 
 def grid(rows: int = 3, name: str = "one") -> Grid:
@@ -59,6 +65,10 @@ def test_escaped_text_has_no_command_of_its_own(text):
     assert not set(bare) & set("\\{}$&#_%~^\n")
 
 
+def test_quotation_marks_are_of_every_encoding():
+    assert escape('a "b"') == "a ''b''"
+
+
 def test_a_long_table_goes_on_in_another():
     text = fragment(grid(2 * LINES + 10))
     assert text.count(r"\begin{table}") == 3
@@ -72,12 +82,27 @@ def test_tables_of_words_are_left_out():
     assert "tabular" not in document([Section("How", (prose, "text"))])
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None and shutil.which("tectonic") is None, reason="no TeX here")
-def test_the_document_compiles(tmp_path):
-    (tmp_path / "results.tex").write_text(
-        document([Section(NASTY, (grid(), grid(LINES + 5, "two")))]), encoding="utf-8"
-    )
+def compiled(directory, text) -> bytes:
+    (directory / "results.tex").write_text(text, encoding="utf-8")
     tex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error"] if shutil.which("pdflatex") else ["tectonic"]
-    done = subprocess.run([*tex, "results.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*tex, "results.tex"], cwd=directory, capture_output=True, text=True, errors="replace", timeout=120
+    )
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "results.pdf").read_bytes().startswith(b"%PDF")
+    return (directory / "results.pdf").read_bytes()
+
+
+@needs_tex
+def test_the_document_compiles(tmp_path):
+    assert compiled(tmp_path, document([Section(NASTY, (grid(), grid(LINES + 5, "two")))])).startswith(b"%PDF")
+
+
+@needs_tex
+@pytest.mark.parametrize("encoding", ["OT1", "T1"])
+def test_a_fragment_compiles_in_either_font_encoding(tmp_path, encoding):
+    letters = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x100)]))
+    made = replace(grid(), notes=(NASTY, letters))
+    (tmp_path / "one.tex").write_text(fragment(made), encoding="utf-8")
+    packages = re.search(r"usepackage\{(.*)\}", fragment(made))[1]
+    text = rf"\documentclass{{article}}\usepackage[{encoding}]{{fontenc}}\usepackage{{{packages}}}"
+    assert compiled(tmp_path, text + "\n\\begin{document}\\input{one}\\end{document}\n").startswith(b"%PDF")

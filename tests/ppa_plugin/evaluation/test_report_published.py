@@ -119,3 +119,12 @@ def test_without_groups_all_languages_are_compared(tmp_path):
 def test_differences_have_a_sign():
     assert [signed(v) for v in (0.1, -0.1, 0.0001, -0.0001, 0, None)] == ["+10.0", "−10.0", "0.0", "0.0", "0.0", "–"]
     assert not re.search("-", signed(-0.5))
+
+
+def test_a_mean_over_the_source_itself_is_said(tmp_path):
+    published = read(tmp_path, FIGURES)
+    own = [result(source="ell_Grek", target=target, value=0.5) for target in ("ell_Grek", "fas_Arab")]
+    (grid,) = comparisons(Measured([*own, result()]), published, GROUP)
+    assert "One of them is the source itself, which is no transfer, from: ell_Grek." in grid.notes
+    (grid,) = comparisons(Measured([own[1], result()]), published, GROUP)
+    assert not any("itself" in note for note in grid.notes)

@@ -99,6 +99,15 @@ def test_means_are_over_targets_that_no_model_lacks(results, blocks):
     assert any(cell.underline for label, row in cells.items() if label[0] == SHARED for cell in row)
 
 
+def test_a_mean_over_the_source_itself_is_said(results, blocks):
+    measured, found = blocks
+    said = "A mean includes the source itself, which is no transfer, from: fas_Arab (ner)."
+    for table in (main_table(measured, found["med_tagging"]), average_table(measured, found["med_tagging"], "base")):
+        assert said in table.notes
+        assert by_labels(table)[ALL, "targets"][1].text == str(len(GROUPS["med"]))  # it is one of them
+    assert not any("itself" in note for note in main_table(measured, found["med_retrieval"]).notes)
+
+
 def test_the_spread_of_a_mean_is_over_seeds(results, blocks):
     measured, found = blocks
     cells = by_labels(average_table(measured, found["asia_tagging"], None))

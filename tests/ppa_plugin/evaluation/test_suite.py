@@ -8,6 +8,7 @@ import shutil
 import pytest
 import stub_cells
 import torch
+from made_up_results import result
 from suites import LANGUAGES, one_task, run, write
 
 from ppa_plugin.commandline import UserError
@@ -15,7 +16,9 @@ from ppa_plugin.evaluation import cells, cli, finetuned_cells, workers
 from ppa_plugin.evaluation.commands import suite
 from ppa_plugin.evaluation.embedding import SentenceEncoder
 from ppa_plugin.evaluation.labelled import CLASSES
-from ppa_plugin.evaluation.results import read_results
+from ppa_plugin.evaluation.results import append_results, read_results
+from ppa_plugin.evaluation.suite_file import load_suite
+from ppa_plugin.evaluation.suite_plan import Finished, Planner
 
 pytestmark = pytest.mark.usefixtures("stubs")
 MEASURE = suite.measure  # that which no stub has replaced
@@ -295,3 +298,25 @@ def test_a_model_that_changes_meanwhile_is_not_measured_as_the_one_planned(place
     assert run("--config", one_task(place), "--jobs", 0) == 1
     assert "changed since this run of the suite began; run it again" in capsys.readouterr().out
     assert not (place / "results.jsonl").exists()
+
+
+def test_what_ran_on_a_gpu_is_done_on_a_cpu_unless_its_precision_is_named(place, capsys, monkeypatch):
+    """A suite may be begun on GPUs and ended on a CPU, and be listed where there is neither its GPU nor its fp16."""
+    monkeypatch.setitem(cells.KINDS, "taxi1500", finetuned_cells)
+    for split in ("train", "dev", "test"):
+        lines = [f"{i}\t{label}\tverse {i}" for i, label in enumerate(CLASSES["taxi1500"])]
+        path = place / "topics" / "fas_Arab" / f"{split}.tsv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join(lines) + "\n")
+    config = one_task(place, seeds=[42])
+    planned = Planner(Finished(place / "results.jsonl")).plan(load_suite(config).cells[0])
+    ((source, target),) = planned.missing
+    same = {"task": "taxi1500", "source": source, "seed": 42, "layer": None, "pool": None}
+    same |= {"model_sha256": planned.model.sha256, "data_sha256": planned.data_sha256[source, target]}
+    same |= {"config": {"precision": "fp16", "device": "cuda"}}
+    measured = [result("base", target, metric=metric, **same) for metric in ("macro_f1", "accuracy")]
+    append_results(place / "results.jsonl", planned.accepted(measured))
+    assert run("--config", config, "--dry-run") == 0
+    assert "1 cells: 1 done, 0 missing, 0 failed" in capsys.readouterr().out
+    assert run("--config", one_task(place, seeds=[42], precision="fp32"), "--dry-run") == 1
+    assert "line 1 is this measurement with other settings" in capsys.readouterr().out

@@ -32,7 +32,8 @@ setup(
         "tensorboard",
         "pyyaml",
         "tqdm",
-        "transformers>=4.46",
+        # releases up to 4.48 at least load an XLM-R without the bias of its head, whoever wrote it
+        "transformers>=4.51",
         "safetensors",
         "scikit-learn",
         "seqeval",

@@ -11,10 +11,11 @@ from ppa_preprocess.encoded import Tokens, lines_path
 from ppa_preprocess.encoder import UNKNOWN, token_dtype
 from ppa_preprocess.records import open_lines
 from ppa_preprocess.sample import random_order
-from ppa_preprocess.workspace import SIDES, Workspace
+from ppa_preprocess.workspace import Workspace
 from sentencepiece import SentencePieceProcessor
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import MASK, SPECIALS
 
 _AGAIN = "run `ppa-preprocess all` again, or verify with --sample 0, which compares no text"

@@ -5,12 +5,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.binarizers import index_sizes
+from ppa_preprocess.binarizers import binarized_path, index_sizes
 from ppa_preprocess.lines import read_json_lines
 from ppa_preprocess.round_trip import Speller, check_pairs
-from ppa_preprocess.workspace import SIDES, Workspace
+from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
 from ppa_plugin.files import sha256
 
@@ -90,7 +91,7 @@ def _check_lines_and_tokens(lang: str, language: dict[str, Any], shards: int, wo
         for number in range(shards):
             sizes = {}
             for side in SIDES:
-                prefix = workspace.shard(number, lang) / f"{split}.orig-latn.{side}"
+                prefix = binarized_path(workspace.shard(number, lang), split, side)
                 if prefix.with_name(f"{prefix.name}.idx").is_file():
                     sizes[side] = index_sizes(prefix)
                     lines[side] += len(sizes[side])

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from ppa_preprocess import plan
 from ppa_preprocess.binarizers import binarized_path, index_sizes
-from ppa_preprocess.verify import align
 from ppa_preprocess.workspace import Workspace
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.task import TranslitAlignmentConfig

@@ -112,10 +112,7 @@ def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: T
     one = plan.checkpoint_bytes(sizes)
     updates = plan.max_update(total.pairs, training.passes, training.batch)
     count = plan.checkpoint_count(updates, training.passes * len(paths), _SAVE_INTERVAL_UPDATES)
-    yield (
-        f"disk: shards {_size(binarized)}; a checkpoint {_size(one)} (parameters and Adam's two moments in FP32, "
-        "and the tied embedding a second time)"
-    )
+    yield f"disk: shards {_size(binarized)}; a checkpoint {_size(one)} (parameters and Adam's two moments in FP32)"
     yield (
         f"      at most {count} checkpoints = {_size(count * one)}: one every {_SAVE_INTERVAL_UPDATES} updates, one an "
         "epoch, best, last; fewer with --keep-interval-updates N --no-epoch-checkpoints"

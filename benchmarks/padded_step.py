@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ppa_plugin.convert.names import name_table
-from ppa_plugin.data.masking import PAD, STREAMS
+from ppa_plugin.data.masking import BOS, EOS, PAD, STREAMS
 from ppa_plugin.hugging_face import import_transformers
 from ppa_plugin.model.architectures import TranslitXLMR
 from ppa_plugin.objectives import info_nce, mean_pool
@@ -28,9 +28,9 @@ def share_parameters(model: TranslitXLMR) -> nn.Module:
         attention_probs_dropout_prob=block.self_attn.dropout,
         type_vocab_size=1,
         layer_norm_eps=1e-5,
-        bos_token_id=0,
+        bos_token_id=BOS,
         pad_token_id=PAD,
-        eos_token_id=2,
+        eos_token_id=EOS,
     )
     with torch.device("meta"):
         padded = transformers.XLMRobertaForMaskedLM(config)
@@ -72,7 +72,7 @@ def losses(model: nn.Module, batches: dict[str, dict[str, Tensor]], layer: int) 
         logits = model.lm_head(output.last_hidden_state[batch["chosen"]])
         terms["tlm" if stream == "tlm" else f"mlm_{stream}"] = F.cross_entropy(logits.float(), batch["targets"])
         if stream != "tlm":
-            content = batch["real"] & (batch["tokens"] > 2)
+            content = batch["real"] & (batch["tokens"] > EOS)
             pooled.append(mean_pool(output.hidden_states[layer], content))
     terms["seq"] = info_nce(*pooled)
     return terms

@@ -32,8 +32,8 @@ from pathlib import Path
 import uroman
 from ppa_preprocess.partwise import Romanization, load_romanizer
 from ppa_preprocess.romanize import romanize_lines
-from ppa_preprocess.verify import align
 
+from ppa_plugin.commandline import align
 from ppa_plugin.files import read_lines
 
 Corpus = dict[str, list[str]]  # lines by language

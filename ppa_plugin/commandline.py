@@ -1,4 +1,4 @@
-"""What every command shares: how bad input ends a run, and how progress is shown."""
+"""What every command shares: how bad input ends a run, how it tells what it did, and how progress is shown."""
 
 import logging
 import sys
@@ -40,6 +40,21 @@ def run(command: Callable[[list[str] | None], int | None], argv: list[str] | Non
         sys.stderr.write("interrupted\n")
         code = 130
     raise SystemExit(code)
+
+
+def say(text: str) -> None:
+    """Write a line to standard output at once, also where that is a pipe or a file."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def align(rows: list[tuple[str, ...]]) -> list[str]:
+    """The rows of a table as lines with aligned columns, the first one to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
 
 
 def progress(

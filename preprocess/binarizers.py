@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 from ppa_preprocess.encoded import Tokens, lines_path, open_tokens, text_path
-from ppa_preprocess.encoder import EOS, token_dtype
+from ppa_preprocess.encoder import token_dtype
 from ppa_preprocess.lines import count_lines
 from ppa_preprocess.records import open_lines
-from ppa_preprocess.workspace import SIDES
 
+from ppa_plugin.data.masking import EOS
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import SPECIALS
 
 _CHUNK_ROWS = 16384

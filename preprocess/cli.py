@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import functools
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from ppa_preprocess.sources import Source, find_sources
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin import commandline
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, say
 from ppa_plugin.data.vocabulary import dictionary_entries
 
 _STEPS = {
@@ -104,9 +103,9 @@ def _run(args: argparse.Namespace) -> None:
             raise UserError(f"ppa-preprocess {args.step} needs --{name}: {_MEANING[name]}")
     if dry:
         group = load_group(args.config)
-        dry_run.run(group, find_sources(group, args.input), args.text_column, functools.partial(print, flush=True))
+        dry_run.run(group, find_sources(group, args.input), args.text_column, say)
         return
-    workspace = Workspace(args.output, say=functools.partial(print, flush=True))
+    workspace = Workspace(args.output, say=say)
     if args.step == "verify":
         _verify(args, workspace)
         return
@@ -133,7 +132,7 @@ def _workers(args: argparse.Namespace) -> Iterator[Workers]:
     if getattr(args, "scheduler", None) is None:
         yield args.workers
         return
-    with connect(args.scheduler, functools.partial(print, flush=True)) as cluster:
+    with connect(args.scheduler, say) as cluster:
         yield cluster
 
 
@@ -195,7 +194,7 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
         write_json_lines(record, failures)
     else:
         record.unlink(missing_ok=True)
-    print(f"romanize  {args.input} -> {args.output}, the romanizer failed on {len(failures)} lines")
+    say(f"romanize  {args.input} -> {args.output}, the romanizer failed on {len(failures)} lines")
 
 
 def _cache_file(args: argparse.Namespace) -> Path | None:

@@ -7,7 +7,8 @@ from ppa_preprocess.group import Group
 from ppa_preprocess.sample import check_some_left, sample_size, wanted_lines
 from ppa_preprocess.source_formats import Found
 from ppa_preprocess.sources import Source
-from ppa_preprocess.verify import align
+
+from ppa_plugin.commandline import align
 
 # Sentences of each language in the paper's Table 1, rounded as there
 _PAPER = {

@@ -26,9 +26,10 @@ from ppa_preprocess.lines import count_lines, read_json_lines, write_json_lines
 from ppa_preprocess.parallel import Workers, map_ordered
 from ppa_preprocess.records import Records, open_lines
 from ppa_preprocess.split import split_pairs
-from ppa_preprocess.workspace import SIDES, Workspace, fresh_directory
+from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.files import read_lines
 
 # some 50 ms of work

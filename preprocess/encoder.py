@@ -13,9 +13,9 @@ from fairseq.data.indexed_dataset import best_fitting_int_dtype
 
 from ppa_plugin import files
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.masking import EOS, UNK
 from ppa_plugin.data.vocabulary import SPECIALS, load_sentencepiece, pieces, to_indices
 
-EOS, UNKNOWN = SPECIALS.index("</s>"), SPECIALS.index("<unk>")
 KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID = range(4)  # what became of a pair
 _SPECIALS_A_SIDE = 2  # <s> and </s>
 
@@ -91,7 +91,7 @@ def encode_chunk(encoding: Encoding, chunk: tuple[list[str], list[str]]) -> Enco
         tokens=tuple(side.tobytes() for side in tokens),
         sizes=tuple((wished + (wished > 0)).astype(np.int32) for wished in kept),
         cut=tuple(int(((fates == KEPT) & (lengths > most)).sum()) for _, lengths in sides),
-        unknown=tuple(int((side == UNKNOWN).sum()) for side in tokens),
+        unknown=tuple(int((side == UNK).sum()) for side in tokens),
     )
 
 

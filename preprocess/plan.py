@@ -120,12 +120,11 @@ def update_freq(batch: int, pairs: int, ranks: int) -> int | None:
 
 
 def checkpoint_bytes(sizes: Sizes) -> int:
-    """One checkpoint: the parameters and Adam's two moments in FP32, 12 P, and 4 VC.
+    """One checkpoint: the parameters, the tied embedding once, and Adam's two moments, 12 P.
 
-    fairseq writes FP32 whatever it trains in, and copies tensor by tensor to the host, so that the embedding and the
-    output projection, which are one tensor, are written twice.
+    fairseq writes FP32 whatever it trains in.
     """
-    return 12 * parameter_count(sizes) + 4 * sizes.vocabulary * sizes.embed_dim
+    return 12 * parameter_count(sizes)
 
 
 def checkpoint_count(updates_in_all: int, epochs: int, save_interval_updates: int) -> int:

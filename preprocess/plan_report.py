@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppa_preprocess import plan
-from ppa_preprocess.binarizers import index_sizes
-from ppa_preprocess.verify import align
-from ppa_preprocess.workspace import SIDES, Workspace
+from ppa_preprocess.binarizers import binarized_path, index_sizes
+from ppa_preprocess.workspace import Workspace
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, align
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.task import TranslitAlignmentConfig
 
@@ -67,7 +67,7 @@ def _read_shard(path: Path, max_positions: int) -> _Shard:
     """Count a shard from the indexes of its languages; the manifest has the sums over all shards only."""
     pairs = orig = latn = trained = 0
     for index in sorted(path.glob("*/train.orig-latn.orig.idx")):
-        sides = [index_sizes(index.with_name(f"train.orig-latn.{side}")) for side in SIDES]
+        sides = [index_sizes(binarized_path(index.parent, "train", side)) for side in SIDES]
         pairs += len(sides[0])
         orig, latn = orig + int(sides[0].sum()), latn + int(sides[1].sum())
         trained += plan.stream_tokens(*sides, max_positions)
@@ -112,10 +112,7 @@ def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: T
     one = plan.checkpoint_bytes(sizes)
     updates = plan.max_update(total.pairs, training.passes, training.batch)
     count = plan.checkpoint_count(updates, training.passes * len(paths), _SAVE_INTERVAL_UPDATES)
-    yield (
-        f"disk: shards {_size(binarized)}; a checkpoint {_size(one)} (parameters and Adam's two moments in FP32, "
-        "and the tied embedding a second time)"
-    )
+    yield f"disk: shards {_size(binarized)}; a checkpoint {_size(one)} (parameters and Adam's two moments in FP32)"
     yield (
         f"      at most {count} checkpoints = {_size(count * one)}: one every {_SAVE_INTERVAL_UPDATES} updates, one an "
         "epoch, best, last; fewer with --keep-interval-updates N --no-epoch-checkpoints"

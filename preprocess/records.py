@@ -31,9 +31,6 @@ class Records:
     def __len__(self) -> int:
         return len(self._starts) - 1
 
-    def __getitem__(self, index: int) -> bytes:
-        return next(self.take(np.array([index])))
-
     def __iter__(self) -> Iterator[bytes]:
         for first in range(0, len(self), _BLOCK_RECORDS):
             places = self._starts[first : first + _BLOCK_RECORDS + 1]

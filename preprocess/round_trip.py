@@ -8,13 +8,15 @@ import numpy as np
 from fairseq.data import Dictionary
 from ppa_preprocess.binarizers import binarized_path, index_sizes, shard_bounds
 from ppa_preprocess.encoded import Tokens, lines_path
-from ppa_preprocess.encoder import UNKNOWN, token_dtype
+from ppa_preprocess.encoder import token_dtype
 from ppa_preprocess.records import open_lines
 from ppa_preprocess.sample import random_order
-from ppa_preprocess.workspace import SIDES, Workspace
+from ppa_preprocess.workspace import Workspace
 from sentencepiece import SentencePieceProcessor
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.masking import UNK
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import MASK, SPECIALS
 
 _AGAIN = "run `ppa-preprocess all` again, or verify with --sample 0, which compares no text"
@@ -42,7 +44,7 @@ class Speller:
         tokens = np.frombuffer(row, dtype=self.dtype).tolist()
         known = [b""]
         for token in tokens[:-1]:
-            if token == UNKNOWN:
+            if token == UNK:
                 known.append(b"")
             else:
                 known[-1] += self._spellings[token]

@@ -5,18 +5,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.binarizers import index_sizes
+from ppa_preprocess.binarizers import binarized_path, index_sizes
 from ppa_preprocess.lines import read_json_lines
 from ppa_preprocess.round_trip import Speller, check_pairs
-from ppa_preprocess.workspace import SIDES, Workspace
+from ppa_preprocess.workspace import Workspace
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, align
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
 from ppa_plugin.files import sha256
 
 _HEADER = ("language", "read", "filtered", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
-
-
 # pairs a language that are read back as text; all of them where it has fewer
 SAMPLE = 100
 
@@ -90,7 +89,7 @@ def _check_lines_and_tokens(lang: str, language: dict[str, Any], shards: int, wo
         for number in range(shards):
             sizes = {}
             for side in SIDES:
-                prefix = workspace.shard(number, lang) / f"{split}.orig-latn.{side}"
+                prefix = binarized_path(workspace.shard(number, lang), split, side)
                 if prefix.with_name(f"{prefix.name}.idx").is_file():
                     sizes[side] = index_sizes(prefix)
                     lines[side] += len(sizes[side])
@@ -132,12 +131,3 @@ def _table(manifest: dict[str, Any]) -> list[str]:
         rows.append((lang, *counts, language["train"], language["valid"], *tokens))
     rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
     return align([_HEADER, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)])
-
-
-def align(rows: list[tuple[str, ...]]) -> list[str]:
-    """The rows of a table as lines with aligned columns, the first one to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]

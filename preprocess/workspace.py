@@ -13,9 +13,8 @@ from typing import Any
 from ppa_preprocess.romanization_cache import FILE_NAME
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.files import naming_file, sha256, write_beside
-
-SIDES = ("orig", "latn")
 
 
 class Workspace:

@@ -1,10 +1,10 @@
 """`ppa-convert`: Hugging Face to what fairseq trains from and back, and sub-words of romanized text for either."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from ppa_plugin import commandline
+from ppa_plugin.commandline import say
 from ppa_plugin.convert import extend
 from ppa_plugin.convert.encoder import FAIRSEQ_FILES, read_hugging_face, write_fairseq
 from ppa_plugin.convert.output import check_free, directory_beside
@@ -66,8 +66,8 @@ def _to_fairseq(args: argparse.Namespace) -> None:
     encoder = read_hugging_face(args.model)
     with directory_beside(args.output) as fresh:
         write_fairseq(encoder, fresh)
-    _say(f"wrote {args.output}: vocabulary {encoder.vocabulary_size:,}")
-    _say(encoder.flags)
+    say(f"wrote {args.output}: vocabulary {encoder.vocabulary_size:,}")
+    say(encoder.flags)
 
 
 def _to_hf(args: argparse.Namespace) -> None:
@@ -76,11 +76,7 @@ def _to_hf(args: argparse.Namespace) -> None:
     with directory_beside(args.output) as fresh:
         converted.write(fresh, Path(args.output).absolute().name)
     config = converted.config
-    _say(f"wrote {args.output}: {config['num_hidden_layers']} layers, vocabulary {config['vocab_size']:,}")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    say(f"wrote {args.output}: {config['num_hidden_layers']} layers, vocabulary {config['vocab_size']:,}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """`ppa-convert extend`: sub-words of romanized text for tokenizer, dictionary, embedding and head of a model."""
 
 import argparse
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, say
 from ppa_plugin.convert import new_pieces, new_rows
 from ppa_plugin.convert.encoder import FAIRSEQ_FILES, Encoder, read_fairseq, read_hugging_face, write_fairseq
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
@@ -67,10 +66,10 @@ def _extend(args: argparse.Namespace) -> None:
         write_fairseq(extended, fresh)
         measured = lines[:: -(-len(lines) // _MEASURED_LINES)]
         before, after = (new_pieces.tokens_per_word(p, measured) for p in (encoder.sentencepiece, sentencepiece))
-    _say(f"wrote {args.output}: vocabulary {encoder.vocabulary_size:,} + {len(scores):,}")
-    _say(f"tokens per word of the text: {before:.3f} before, {after:.3f} now ({len(measured):,} lines)")
-    _say(f"first values: {len(by_romanization):,} by romanization, {len(scores) - len(by_romanization):,} by merging")
-    _say(extended.flags)
+    say(f"wrote {args.output}: vocabulary {encoder.vocabulary_size:,} + {len(scores):,}")
+    say(f"tokens per word of the text: {before:.3f} before, {after:.3f} now ({len(measured):,} lines)")
+    say(f"first values: {len(by_romanization):,} by romanization, {len(scores) - len(by_romanization):,} by merging")
+    say(extended.flags)
 
 
 def _extended(encoder: Encoder, sentencepiece: Path, parts: list[list[int]]) -> Encoder:
@@ -78,7 +77,3 @@ def _extended(encoder: Encoder, sentencepiece: Path, parts: list[list[int]]) -> 
     config = {**encoder.config, "vocab_size": encoder.vocabulary_size + len(parts)}
     added = encoder.added_pieces + len(parts)
     return replace(encoder, state=state, config=config, sentencepiece=sentencepiece, added_pieces=added)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")

@@ -34,10 +34,10 @@ _HF_LAYER = "roberta.encoder.layer"
 _FAIRSEQ_LAYER = "encoder.sentence_encoder.layers"
 
 EMBED_TOKENS = "encoder.sentence_encoder.embed_tokens.weight"
-EMBED_POSITIONS = "encoder.sentence_encoder.embed_positions.weight"
 EMBED_TOKEN_TYPES = "encoder.sentence_encoder.embed_token_types.weight"
 # the output projection is the embedding matrix: fairseq's state dict names it twice, Hugging Face's file once
 TIED_OUTPUT = "encoder.lm_head.weight"
+OUTPUT_BIAS = "encoder.lm_head.bias"
 _HF_WORDS = "roberta.embeddings.word_embeddings.weight"
 _HF_TIED = {"lm_head.decoder.weight": _HF_WORDS, "lm_head.decoder.bias": "lm_head.bias"}
 
@@ -59,7 +59,7 @@ def name_table(layers: int) -> dict[str, str]:
     for hf, fairseq in modules.items():
         for kind in ("weight", "bias"):
             table[f"{hf}.{kind}"] = f"{fairseq}.{kind}"
-    table["lm_head.bias"] = "encoder.lm_head.bias"
+    table["lm_head.bias"] = OUTPUT_BIAS
     return table
 
 

@@ -126,7 +126,8 @@ def choose_pieces(base: Pieces, lines: list[str], count: int) -> dict[str, float
     text = [base.normalize(line) for line in lines]
     for candidates in _CANDIDATES:
         trained = _train(base, text, candidates * count)
-        old = {piece: base.segment(piece) for piece in trained if piece not in base.every and _is_entry(piece)}
+        new = [piece for piece in trained if piece not in base.every and vocabulary.is_entry(piece)]
+        old = {piece: base.segment(piece) for piece in new}
         if len(old) >= count or len(trained) < candidates * count:
             break
     if len(old) < count:
@@ -181,8 +182,3 @@ def _offset(base: dict[str, float], trained: dict[str, float]) -> float:
     weights = {piece: math.exp(score) for piece, score in trained.items() if piece in base}
     total = sum(weights.values())
     return sum(w * (base[piece] - trained[piece]) for piece, w in weights.items()) / total if total else 0.0
-
-
-def _is_entry(piece: str) -> bool:
-    """Whether fairseq's dictionary, which splits its lines at any white space, can hold the piece."""
-    return piece == "".join(piece.split())

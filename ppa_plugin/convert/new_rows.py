@@ -11,7 +11,6 @@ from ppa_plugin.convert.new_pieces import Pieces
 from ppa_plugin.data import vocabulary
 
 logger = logging.getLogger(__name__)
-_BIAS = "encoder.lm_head.bias"
 _WORD = "▁"  # SentencePiece's mark of a word's beginning
 
 
@@ -71,7 +70,7 @@ def insert_rows(state: dict[str, torch.Tensor], parts: list[list[int]]) -> dict[
         A new dict; the other parameters are the same tensors.
     """
     widened = {}
-    for name in (names.EMBED_TOKENS, _BIAS):
+    for name in (names.EMBED_TOKENS, names.OUTPUT_BIAS):
         old = state[name]
         new = torch.stack([old[rows].double().mean(0) for rows in parts]).to(old.dtype)
         widened[name] = torch.cat([old[:-1], new, old[-1:]])

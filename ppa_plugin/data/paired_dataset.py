@@ -7,7 +7,7 @@ import numpy as np
 from fairseq.data import FairseqDataset
 
 from ppa_plugin.data.batch import collate
-from ppa_plugin.data.masking import EOS, Masking, concatenate_pair, mask_tokens, stream_generator, wrap
+from ppa_plugin.data.masking import EOS, STREAMS, Masking, concatenate_pair, mask_tokens, stream_generator, wrap
 from ppa_plugin.data.sampling import sample_languages
 
 
@@ -37,7 +37,7 @@ class PairedDataset(FairseqDataset):
         orig,
         latn,
         masking: Masking,
-        streams: tuple[str, ...] = ("orig", "latn", "tlm"),
+        streams: tuple[str, ...] = STREAMS,
         seed: int = 1,
         max_positions: int = 512,
         tlm_truncation: str = "both",

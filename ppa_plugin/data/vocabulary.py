@@ -35,6 +35,11 @@ def pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
     return [processor.id_to_piece(i) for i in range(3, processor.get_piece_size())]
 
 
+def is_entry(piece: str) -> bool:
+    """Whether fairseq's dictionary, which splits its lines at any white space, can hold the piece."""
+    return bool(piece) and piece == "".join(piece.split())
+
+
 def dictionary_entries(sentencepiece_path: str | Path) -> list[str]:
     """The lines of `dict.txt` for a SentencePiece model, without their counts.
 
@@ -43,7 +48,7 @@ def dictionary_entries(sentencepiece_path: str | Path) -> list[str]:
     entries = [*pieces(load_sentencepiece(sentencepiece_path)), MASK]
     seen = set(SPECIALS)
     for number, piece in enumerate(entries, 3):
-        if piece in seen or piece != "".join(piece.split()) or not piece:
+        if piece in seen or not is_entry(piece):
             raise UserError(
                 f"{sentencepiece_path}: piece {number} ({piece!r}) repeats another one or holds white space"
             )

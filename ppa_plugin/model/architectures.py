@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ppa_plugin.commandline import UserError, exit_on_user_error
 from ppa_plugin.flops import estimate_flops
 from ppa_plugin.model.attention import KERNELS
-from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
+from ppa_plugin.model.encoder import POSITION_OFFSET, MaskedLMHead, PackedEncoder
 from ppa_plugin.model.tied_embedding import TiedGradient
 
 _PREFIX = "encoder.sentence_encoder."
@@ -159,7 +159,7 @@ class TranslitXLMR(BaseFairseqModel):
 
     def max_positions(self) -> int:
         """Tokens of the longest sequence, specials included."""
-        return self.encoder.sentence_encoder.embed_positions.num_embeddings - 2
+        return self.encoder.sentence_encoder.embed_positions.num_embeddings - POSITION_OFFSET
 
     @exit_on_user_error()
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from fairseq import checkpoint_utils
 from made_up_text import sentences, write_corpus, write_group
 from ppa_preprocess import plan
 from ppa_preprocess.binarizers import index_sizes
@@ -111,6 +112,19 @@ def test_the_largest_batch_size_fits_and_one_more_does_not():
             peaks = [plan.memory(GLOT500, precision, n, 184.0, 0.15, card_bytes=card).peak for n in (pairs, pairs + 1)]
             assert peaks[0] <= card - plan.CUDA_CONTEXT < peaks[1]
     assert plan.largest_batch_size(GLOT500, "fp32", 6 * 10**9, 184.0, 0.15) == 0
+
+
+def test_a_checkpoint_has_the_size_that_is_planned(tmp_path):
+    model = build(TINY)
+    adam = torch.optim.Adam(model.parameters())
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    adam.step()
+    # tensor by tensor, as fairseq copies them from a GPU
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    path = tmp_path / "checkpoint.pt"
+    checkpoint_utils.torch_persistent_save({"model": state, "last_optimizer_state": adam.state_dict()}, str(path))
+    assert path.stat().st_size == pytest.approx(plan.checkpoint_bytes(TINY), rel=0.01)
 
 
 def test_updates_and_micro_batches():

@@ -110,12 +110,6 @@ def test_text_is_read_as_the_model_reads_it(base):
     assert choose_pieces(base, wide, 1) == choose_pieces(base, CHARIOTS, 1)
 
 
-def test_a_piece_with_white_space_that_a_dictionary_cannot_hold_is_never_taken(base):
-    assert new_pieces._is_entry("▁word")
-    assert not new_pieces._is_entry("a\u2028b")
-    assert not new_pieces._is_entry("a\u0085")
-
-
 def test_choosing_twice_gives_the_same(base, scores, romanized_sentences):
     assert choose_pieces(base, romanized_sentences * 3, COUNT) == scores
 

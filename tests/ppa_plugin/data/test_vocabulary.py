@@ -5,7 +5,13 @@ import shutil
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece, write_dictionary
+from ppa_plugin.data.vocabulary import (
+    check_dictionary,
+    is_entry,
+    load_dictionary,
+    load_sentencepiece,
+    write_dictionary,
+)
 from ppa_plugin.hugging_face import import_transformers
 
 
@@ -51,6 +57,13 @@ def test_mask_is_added_to_fairseqs_own_dictionaries_and_has_to_be_last(tmp_path)
     (tmp_path / "dict.txt").write_text("▁a 10\n<mask> 1\n▁b 5\n", encoding="utf-8")
     with pytest.raises(UserError, match="has to be the last"):
         load_dictionary(tmp_path / "dict.txt")
+
+
+def test_a_dictionary_cannot_hold_a_piece_with_white_space():
+    assert is_entry("▁word")
+    assert not is_entry("a\u2028b")
+    assert not is_entry("a\u0085")
+    assert not is_entry("")
 
 
 def test_what_is_not_a_sentencepiece_model_is_refused(tmp_path):

@@ -11,7 +11,7 @@ NAME = "retrieval"
 HELP = "sentence retrieval: Bible verses, Tatoeba, SIB-200 sentences"
 EXAMPLE = """\
 example:
-  ppa-evaluate retrieval --model aligned --data eval/retrieval --task bible --sources eng_Latn --output results.jsonl
+  ppa-evaluate retrieval --model aligned --data eval/bible --task bible --sources eng_Latn --output results.jsonl
 """
 
 

@@ -16,8 +16,8 @@ NAME = "scripts"
 HELP = "how well a linear probe tells the scripts apart at each layer; sentence vectors in 2-D"
 EXAMPLE = """\
 example:
-  ppa-evaluate scripts --model aligned --data eval/retrieval_sib --task sib --output analysis.jsonl
-  ppa-evaluate scripts --model aligned --data eval/retrieval --task bible --layers 0,4,8 --output analysis.jsonl
+  ppa-evaluate scripts --model aligned --data eval/sib --task sib --output analysis.jsonl
+  ppa-evaluate scripts --model aligned --data eval/bible --task bible --layers 0,4,8 --output analysis.jsonl
 """
 
 

@@ -29,7 +29,7 @@ example of a file; paths are relative to it:
     - glot500
     - {path: aligned/hf, name: MLM+SEQ+TLM}
   tasks:
-    bible: {data: eval/retrieval, sources: [eng_Latn, fas_Arab], layer: 8}
+    bible: {data: eval/bible, sources: [eng_Latn, fas_Arab], layer: 8}
     sib200: {data: eval/sib200, sources: [eng_Latn], seeds: [42, 43], epochs: 20}
 
 tasks and what they take beside data and sources, all with the defaults of their own commands:

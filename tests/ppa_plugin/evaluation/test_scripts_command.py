@@ -68,7 +68,7 @@ def test_figures_are_those_of_the_encoders_vectors(measured, tiny_hf_directory, 
     chosen = balance(samples)
     found = accuracy(vectors[chosen.rows], chosen, seed=42)
     assert measured[2]["accuracy"] == found.accuracy
-    # scripts share no tokens, and a random model keeps them apart; which one it is depends on the release of transformers
+    # scripts share no tokens, and a random model keeps them apart; which model it is depends on transformers
     assert measured[2]["accuracy"] > (1 + measured[2]["chance"]) / 2
     projection = measured[-1]
     assert projection["labels"] == [language for language in languages for _ in range(100)]

@@ -85,16 +85,6 @@ def latest(records: Iterable[Record]) -> list[Record]:
     return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
 
 
-def aligned(rows: list[list[str]]) -> str:
-    """Rows of equal length as lines of a table for the terminal: the first column to the left, others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
-    return "\n".join(lines)
-
-
 def _fault(entry: Any) -> str | None:
     """What keeps a JSON value from being a record."""
     kind = entry.get("kind") if isinstance(entry, dict) else None

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ppa_plugin.commandline import say
 from ppa_plugin.evaluation.codes import ENGLISH
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         outcome = attempt(series.measure, path, device)
         failed += bool(outcome.reason)
         said = f"failed: {outcome.reason}" if outcome.reason else f"{outcome.value}, {outcome.seconds:.0f} s"
-        _say(f"[{number}/{len(paths)}] {path.name}: {said}")
+        say(f"[{number}/{len(paths)}] {path.name}: {said}")
     _conclude(args, series.ranked())
     return int(bool(failed))
 
@@ -83,20 +84,15 @@ def _conclude(args: argparse.Namespace, ranked: "list[tuple[float, Checkpoint]]"
     """Print the ranking, and write the best one or say how to."""
     if not ranked:
         return
-    _say(f"\nrank      step  {args.metric:>6}  checkpoint")
+    say(f"\nrank      step  {args.metric:>6}  checkpoint")
     for rank, (mean, checkpoint) in enumerate(ranked, 1):
         step = "-" if checkpoint.step is None else f"{checkpoint.step:,}"
-        _say(f"{rank:4}  {step:>8}  {100 * mean:6.2f}  {checkpoint.path.name}")
+        say(f"{rank:4}  {step:>8}  {100 * mean:6.2f}  {checkpoint.path.name}")
     best = ranked[0][1]
-    _say(f"\nbest: {best.path}")
+    say(f"\nbest: {best.path}")
     if args.best_to:
         best.write(args.best_to, args.tokenizer)
-        _say(f"wrote {args.best_to}")
+        say(f"wrote {args.best_to}")
     elif best.converts:
         tokenizer = ["--tokenizer", args.tokenizer] if args.tokenizer else []
-        _say(shlex.join(["ppa-convert", "to-hf", str(best.path), "aligned", *tokenizer]))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+        say(shlex.join(["ppa-convert", "to-hf", str(best.path), "aligned", *tokenizer]))

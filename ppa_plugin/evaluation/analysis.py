@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.evaluation.json_lines import append_json_lines
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.files import read_lines
 
 Record = dict[str, Any]
-
-SIDES = ("orig", "latn")
 
 _NUMBER = (int, float)
 _OF_EVERY_KIND = {"model": str, "model_sha256": str, "data_sha256": str, "version": str}

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ppa_plugin.commandline import UserError, align
-from ppa_plugin.evaluation.analysis import SIDES, Record, record
+from ppa_plugin.data.shards import SIDES
+from ppa_plugin.evaluation.analysis import Record, record
 from ppa_plugin.evaluation.codes import script_of
 from ppa_plugin.evaluation.model import Model
 

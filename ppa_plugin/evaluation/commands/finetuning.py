@@ -137,10 +137,6 @@ def _number(text: str) -> float:
     return value
 
 
-def _whole_number(text: str) -> int:
-    return 0 if text == "0" else flags.positive(text)
-
-
 def _defaults(name: str, recipes: dict[str, Recipe]) -> str:
     values = {task: getattr(recipe, name) for task, recipe in recipes.items()}
     said = {task: _NONE[name] if value is None else f"{value:g}" for task, value in values.items()}
@@ -160,7 +156,7 @@ _RECIPE_FLAGS = {
     "weight_decay": (_number, "of all parameters but biases and LayerNorms"),
     "adam_eps": (_positive_number, "AdamW's epsilon"),
     "clip_norm": (_number, "greatest norm of the gradient; 0 for none"),
-    "warmup": (_whole_number, "updates over which the learning rate rises"),
+    "warmup": (flags.natural, "updates over which the learning rate rises"),
     "patience": (flags.positive, "epochs without a better dev score after which training stops"),
     "precision": (str, "mixed precision, or fp32"),
 }

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ppa_plugin.commandline import UserError, say
+from ppa_plugin.evaluation.commands import flags
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.results import Result
@@ -50,7 +51,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the suite's, else cuda where there is one)")
     parser.add_argument(
         "--jobs",
-        type=_whole,
+        type=flags.natural,
         metavar="N",
         help="processes, each on one of the visible GPUs or with a share of the cores; 0: in this process, which a "
         "crash then ends (default: one a visible GPU, else 1)",
@@ -206,12 +207,6 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number")
-    return int(text)
 
 
 def _share(text: str) -> tuple[int, int]:

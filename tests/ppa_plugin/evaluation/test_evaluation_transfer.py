@@ -224,7 +224,7 @@ def test_entities_that_english_lacks(model, data, tmp_path, capsys):
         ({"weight_decay": "-1"}, "-1 is not a number of at least 0"),
         ({"epochs": "1.5"}, "1.5 is not a positive whole number"),
         ({"patience": "0"}, "0 is not a positive whole number"),
-        ({"warmup": "x"}, "x is not a positive whole number"),
+        ({"warmup": "x"}, "x is not a whole number of at least 0"),
         ({"data": "nowhere"}, "nowhere is not a directory"),
         ({"task": "ner"}, "invalid choice: 'ner'"),
     ],

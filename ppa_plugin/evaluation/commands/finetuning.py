@@ -5,14 +5,15 @@ import math
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation import transfer
 from ppa_plugin.evaluation.batches import PRECISIONS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.finetune import Recipe
 from ppa_plugin.evaluation.labelled import LabelledSet
+from ppa_plugin.evaluation.transfer import Form
 
 DEFAULT_SEEDS = "42,43,44,45,46"
 
@@ -63,7 +64,7 @@ def changed(recipe: Recipe, settings: dict[str, Any], where: str) -> Recipe:
     return replace(recipe, **values)
 
 
-def run(args: argparse.Namespace, task_module: ModuleType, data: LabelledSet) -> None:
+def run(args: argparse.Namespace, form: type[Form], recipes: dict[str, Recipe], data: LabelledSet) -> None:
     """Every source and seed in turn: trained, tested, appended to the results file; then the tables."""
     # imported here, so that --help and mistyped flags do not wait for them
     from ppa_plugin.convert.hugging_face import locate
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace, task_module: ModuleType, data: LabelledSet) ->
     from ppa_plugin.evaluation.tables import pivot, to_text
 
     save_to = _places_to_save(args)
-    chosen = recipe(args, task_module.RECIPES)
+    chosen = recipe(args, recipes)
     targets = {source: args.targets or data.targets(source) for source in args.sources}
     for source in args.sources:
         data.check([source], targets[source])
@@ -85,8 +86,8 @@ def run(args: argparse.Namespace, task_module: ModuleType, data: LabelledSet) ->
     for source in args.sources:
         for seed in args.seeds:
             place = save_to.get((source, seed))
-            cell = task_module.measure(
-                directory, model, args.task, data, source, targets[source], seed, chosen, device, place
+            cell = transfer.measure(
+                form, directory, model, args.task, data, source, targets[source], seed, chosen, device, place
             )
             append_results(args.output, cell)
             results += cell

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
 
@@ -33,8 +33,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pool",
-        choices=("all", "content"),
-        default="all",
+        choices=POOLS,
+        default=POOLS[0],
         help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
     )
     parser.add_argument(

@@ -8,7 +8,7 @@ scripts are told apart easily keeps them apart: the script barrier, to be set be
 import argparse
 import sys
 
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, POOLS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
 
@@ -44,8 +44,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pool",
-        choices=("all", "content"),
-        default="all",
+        choices=POOLS,
+        default=POOLS[0],
         help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
     )
     parser.add_argument(

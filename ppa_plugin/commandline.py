@@ -1,5 +1,6 @@
-"""What every command shares: how bad input ends a run, how it tells what it did, and how progress is shown."""
+"""What every command shares: how bad input ends a run, whole numbers, what it did said, and progress shown."""
 
+import argparse
 import logging
 import sys
 import time
@@ -40,6 +41,20 @@ def run(command: Callable[[list[str] | None], int | None], argv: list[str] | Non
         sys.stderr.write("interrupted\n")
         code = 130
     raise SystemExit(code)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return int(text)
 
 
 def say(text: str) -> None:

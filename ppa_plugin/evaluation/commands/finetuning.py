@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, natural, positive
 from ppa_plugin.evaluation import transfer
 from ppa_plugin.evaluation.batches import PRECISIONS
 from ppa_plugin.evaluation.commands import flags
@@ -150,14 +150,14 @@ def _defaults(name: str, recipes: dict[str, Recipe]) -> str:
 _NONE = {"clip_norm": "none", "patience": "never", "precision": "fp16 on CUDA, else fp32"}
 _RECIPE_FLAGS = {
     "learning_rate": (_positive_number, "AdamW's learning rate at its highest; it falls linearly to 0"),
-    "epochs": (flags.positive, "passes over the training set"),
-    "batch_size": (flags.positive, "sentences a batch"),
-    "accumulation": (flags.positive, "batches an update"),
-    "max_length": (flags.positive, "tokens a sentence with the special ones"),
+    "epochs": (positive, "passes over the training set"),
+    "batch_size": (positive, "sentences a batch"),
+    "accumulation": (positive, "batches an update"),
+    "max_length": (positive, "tokens a sentence with the special ones"),
     "weight_decay": (_number, "of all parameters but biases and LayerNorms"),
     "adam_eps": (_positive_number, "AdamW's epsilon"),
     "clip_norm": (_number, "greatest norm of the gradient; 0 for none"),
-    "warmup": (flags.natural, "updates over which the learning rate rises"),
-    "patience": (flags.positive, "epochs without a better dev score after which training stops"),
+    "warmup": (natural, "updates over which the learning rate rises"),
+    "patience": (positive, "epochs without a better dev score after which training stops"),
     "precision": (str, "mixed precision, or fp32"),
 }

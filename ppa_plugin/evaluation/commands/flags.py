@@ -49,20 +49,6 @@ def languages(text: str) -> list[str]:
     return languages
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return int(text)
-
-
-def natural(text: str) -> int:
-    """A whole number of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
-    return int(text)
-
-
 def layers(text: str) -> list[int] | str:
     """`8`, `0,4,8` or `all`: the layers named, each once, or "all"."""
     parts = [part.strip() for part in text.split(",")]

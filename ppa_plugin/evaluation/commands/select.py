@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppa_plugin.commandline import say
+from ppa_plugin.commandline import natural, say
 from ppa_plugin.evaluation.batches import POOLS
 from ppa_plugin.evaluation.codes import ENGLISH
 from ppa_plugin.evaluation.commands import flags
@@ -42,7 +42,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--targets", metavar="L,...", type=flags.languages, help="languages to search (default: every language found)"
     )
     parser.add_argument("--metric", default=_METRICS[0], choices=_METRICS, help="what ranks them (%(default)s)")
-    parser.add_argument("--layer", metavar="K", type=flags.natural, help="layer to pool (default: as of retrieval)")
+    parser.add_argument("--layer", metavar="K", type=natural, help="layer to pool (default: as of retrieval)")
     parser.add_argument("--pool", default=POOLS[0], choices=POOLS, help="tokens to pool (%(default)s)")
     parser.add_argument("--tokenizer", metavar="DIR|FILE", help="as of ppa-convert to-hf (default: found as there)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")

@@ -13,8 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ppa_plugin.commandline import UserError, say
-from ppa_plugin.evaluation.commands import flags
+from ppa_plugin.commandline import UserError, natural, say
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.results import Result
@@ -51,7 +50,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the suite's, else cuda where there is one)")
     parser.add_argument(
         "--jobs",
-        type=flags.natural,
+        type=natural,
         metavar="N",
         help="processes, each on one of the visible GPUs or with a share of the cores; 0: in this process, which a "
         "crash then ends (default: one a visible GPU, else 1)",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import classify, tag, transfer
-from ppa_plugin.evaluation.commands.finetuning import DEFAULT_SEEDS, changed, seeds
 from ppa_plugin.evaluation.finetune import Recipe
 from ppa_plugin.evaluation.labelled import CLASSES, TAGGING_TASKS, UNKNOWN_LABELS, ClassificationSet, TaggingSet
+from ppa_plugin.evaluation.recipe_settings import DEFAULT_SEEDS, changed, seeds
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.cells import Cell, Pair

@@ -25,11 +25,11 @@ import torch
 from peak_memory import PeakMemory
 
 from ppa_plugin import commandline
+from ppa_plugin.codes import ENGLISH
 from ppa_plugin.commandline import positive
 from ppa_plugin.convert.tokenizer import write_tokenizer
 from ppa_plugin.evaluation import retrieve
 from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, cut_batches
-from ppa_plugin.evaluation.codes import ENGLISH
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.embedding import SentenceEncoder
 from ppa_plugin.evaluation.model import Model

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
+from ppa_plugin.codes import is_latin
 from ppa_plugin.commandline import UserError, align
-from ppa_plugin.evaluation.codes import is_latin
 from ppa_plugin.evaluation.results import Result
 
 # Metrics in the order of their tables; the first of a task is its main one. Others follow by name.

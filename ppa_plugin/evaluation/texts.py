@@ -10,8 +10,8 @@ from ppa_preprocess.partwise import Romanization
 from ppa_preprocess.romanization_cache import FILE_NAME
 from ppa_preprocess.romanize import romanize_lines
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.files import read_lines
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ppa_plugin.codes import script_of
 from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.shards import SIDES
 from ppa_plugin.evaluation.analysis import Record, record
-from ppa_plugin.evaluation.codes import script_of
 from ppa_plugin.evaluation.model import Model
 
 # Scripts written without spaces between words: those whose letters are of the line-breaking classes "ideographic" and

@@ -2,8 +2,8 @@
 
 import argparse
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:

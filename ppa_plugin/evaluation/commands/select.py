@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ppa_plugin.codes import ENGLISH
 from ppa_plugin.commandline import natural, say
 from ppa_plugin.evaluation.batches import POOLS
-from ppa_plugin.evaluation.codes import ENGLISH
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
 

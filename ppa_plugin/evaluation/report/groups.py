@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ppa_plugin.codes import canonical, is_latin, script_of
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical, is_latin, script_of
 from ppa_plugin.yaml_file import load_yaml
 
 

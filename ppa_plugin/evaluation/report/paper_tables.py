@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy
 
-from ppa_plugin.evaluation.codes import script_of
+from ppa_plugin.codes import script_of
 from ppa_plugin.evaluation.report import significance
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row, slug
 from ppa_plugin.evaluation.report.groups import Group, sources_of

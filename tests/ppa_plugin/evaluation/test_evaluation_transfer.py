@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from learner import make_learner
+from running import exit_code
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import classify, cli, tag, transfer
@@ -27,9 +28,7 @@ WORDS = {"B-LOC": "city", "B-PER": "Peace", "I-PER": "quiet", "O": "the"}
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code
+    return exit_code(cli.main, *arguments)
 
 
 @pytest.fixture(scope="module")

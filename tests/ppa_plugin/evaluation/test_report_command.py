@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from made_up_results import GROUPS, matrix, result
+from running import exit_code
 
 from ppa_plugin.evaluation import report
 from ppa_plugin.evaluation.plots import INK
@@ -20,9 +21,7 @@ VOID = {"meta", "br", "hr", "img", "link", "input"}
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as exit_:
-        report.main(list(map(str, arguments)))
-    return exit_.value.code
+    return exit_code(report.main, *arguments)
 
 
 @pytest.fixture(scope="module")

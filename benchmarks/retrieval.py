@@ -25,10 +25,11 @@ import torch
 from peak_memory import PeakMemory
 
 from ppa_plugin import commandline
+from ppa_plugin.codes import ENGLISH
+from ppa_plugin.commandline import positive
 from ppa_plugin.convert.tokenizer import write_tokenizer
 from ppa_plugin.evaluation import retrieve
 from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, cut_batches
-from ppa_plugin.evaluation.codes import ENGLISH
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.embedding import SentenceEncoder
 from ppa_plugin.evaluation.model import Model
@@ -215,14 +216,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the Bible's files")
     parser.add_argument("--sources", type=flags.languages, default=flags.languages(SOURCES), help=f"default: {SOURCES}")
-    parser.add_argument("--limit", type=flags.positive, default=500, help="sentences a language (%(default)s)")
+    parser.add_argument("--limit", type=positive, default=500, help="sentences a language (%(default)s)")
     parser.add_argument("--model", type=Path, metavar="HF_DIR", help="default: a random one of these sizes")
-    parser.add_argument("--layers", type=flags.positive, default=4, help="default: %(default)s")
-    parser.add_argument("--width", type=flags.positive, default=128, help="default: %(default)s")
-    parser.add_argument("--vocabulary", type=flags.positive, default=8000, help="default: %(default)s")
-    parser.add_argument("--layer", type=flags.positive, help="the layer that ranks (default: ppa-evaluate's)")
+    parser.add_argument("--layers", type=positive, default=4, help="default: %(default)s")
+    parser.add_argument("--width", type=positive, default=128, help="default: %(default)s")
+    parser.add_argument("--vocabulary", type=positive, default=8000, help="default: %(default)s")
+    parser.add_argument("--layer", type=positive, help="the layer that ranks (default: ppa-evaluate's)")
     parser.add_argument("--device", help="default: cuda where there is one")
-    parser.add_argument("--rounds", type=flags.positive, default=1, help="default: %(default)s")
+    parser.add_argument("--rounds", type=positive, default=1, help="default: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
     return parser
 

@@ -1,9 +1,10 @@
-"""What every command shares: how bad input ends a run, how it tells what it did, and how progress is shown."""
+"""What every command shares: how bad input ends a run, whole numbers, what it did said, and progress shown."""
 
+import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -42,17 +43,31 @@ def run(command: Callable[[list[str] | None], int | None], argv: list[str] | Non
     raise SystemExit(code)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
+    return int(text)
+
+
 def say(text: str) -> None:
     """Write a line to standard output at once, also where that is a pipe or a file."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def align(rows: list[tuple[str, ...]]) -> list[str]:
-    """The rows of a table as lines with aligned columns, the first one to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines with aligned columns, the first one to the left, without space at line ends."""
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
     return [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        "  ".join([row[0].ljust(first), *(cell.rjust(w) for cell, w in zip(row[1:], others, strict=True))]).rstrip()
         for row in rows
     ]
 

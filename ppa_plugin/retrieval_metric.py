@@ -7,9 +7,9 @@ import numpy as np
 import sentencepiece
 import torch
 
+from ppa_plugin.codes import ENGLISH
 from ppa_plugin.data.masking import wrap
 from ppa_plugin.data.vocabulary import load_sentencepiece, to_indices
-from ppa_plugin.evaluation.codes import ENGLISH
 from ppa_plugin.evaluation.readers import RetrievalSet
 from ppa_plugin.evaluation.retrieval import top_k_accuracy
 from ppa_plugin.layers import default_layer

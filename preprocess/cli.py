@@ -20,7 +20,7 @@ from ppa_preprocess.sources import Source, find_sources
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin import commandline
-from ppa_plugin.commandline import UserError, say
+from ppa_plugin.commandline import UserError, natural, positive, say
 from ppa_plugin.data.vocabulary import dictionary_entries
 
 _STEPS = {
@@ -232,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
         if step == "verify":
             sub.add_argument(
                 "--sample",
-                type=_whole_number,
+                type=natural,
                 default=verify.SAMPLE,
                 help="pairs of each language to compare with their lines of pairs/ (default: %(default)s; 0: none)",
             )
@@ -242,9 +242,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_workers(parser: argparse.ArgumentParser, step: str) -> None:
     either = parser.add_mutually_exclusive_group()
-    either.add_argument(
-        "--workers", type=_at_least_one, default=default_workers(), help="processes (default: all cores)"
-    )
+    either.add_argument("--workers", type=positive, default=default_workers(), help="processes (default: all cores)")
     if step in _ON_A_CLUSTER:
         either.add_argument(
             "--scheduler",
@@ -285,7 +283,7 @@ def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
         "pairs": "pairs a micro-batch of one GPU: fairseq-train's --batch-size",
     }.items():
         default = getattr(defaults, name)
-        parser.add_argument(f"--{name}", type=_at_least_one, help=f"with --plan: {meaning} (default: {default})")
+        parser.add_argument(f"--{name}", type=positive, help=f"with --plan: {meaning} (default: {default})")
     parser.add_argument("--arch", help=f"with --plan: fairseq-train's --arch (default: {defaults.arch})")
 
 
@@ -293,15 +291,3 @@ def _example(step: str) -> str:
     return f"example:\n  ppa-preprocess {step} " + " ".join(
         f"--{name} {_EXAMPLE_VALUES[name]}" for name in _NEEDS[step]
     )
-
-
-def _whole_number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return int(text)
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
-    return int(text)

@@ -4,15 +4,14 @@ import functools
 import itertools
 import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from ppa_preprocess.cluster import Cluster
+
+from ppa_plugin.processes import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,7 +42,7 @@ def map_ordered(function: Callable[[Item], Result], items: Iterable[Item], worke
         return
     # Forked workers share what is loaded here; started afresh, each would spend seconds importing fairseq and uroman.
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(len(first), mp_context=context, initializer=_prepare_worker)
+    pool = ProcessPoolExecutor(len(first), mp_context=context, initializer=end_with_parent)
     try:
         yield from _in_order(functools.partial(pool.submit, function), items, lambda: len(first))
     finally:
@@ -59,16 +58,3 @@ def _in_order(submit: Callable[[Item], Any], items: Iterable[Item], workers: Cal
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _prepare_worker() -> None:
-    # Ctrl-C reaches the whole process group: only the parent, which ends the pool, is to answer it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    # A killed parent cannot end its workers, and they would wait for work for ever.
-    wait([sentinel])
-    os._exit(1)

@@ -10,8 +10,8 @@ from ppa_preprocess.group import Group
 from ppa_preprocess.hub import PREFIX, Hub
 from ppa_preprocess.source_formats import KNOWN_FORMATS, Found, file_format, read_file
 
+from ppa_plugin.codes import same_language
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import same_language
 
 
 class Source(Protocol):

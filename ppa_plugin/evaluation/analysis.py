@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.shards import SIDES
 from ppa_plugin.evaluation.json_lines import append_json_lines
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.files import read_lines
 
 Record = dict[str, Any]
-
-SIDES = ("orig", "latn")
 
 _NUMBER = (int, float)
 _OF_EVERY_KIND = {"model": str, "model_sha256": str, "data_sha256": str, "version": str}
@@ -83,16 +82,6 @@ def latest(records: Iterable[Record]) -> list[Record]:
     The same are those of one kind, model (name and weights), data, task, layer, pool, language and side.
     """
     return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
-
-
-def aligned(rows: list[list[str]]) -> str:
-    """Rows of equal length as lines of a table for the terminal: the first column to the left, others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
-    return "\n".join(lines)
 
 
 def _fault(entry: Any) -> str | None:

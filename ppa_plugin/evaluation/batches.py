@@ -1,10 +1,12 @@
-"""How sentences are cut into batches for an encoder, and the bounds; imports nothing, for the sake of --help."""
+"""How sentences are cut into batches for an encoder, and the choices that it gives; light, for the sake of --help."""
 
 from collections.abc import Sequence
 
 # A batch ends at whichever bound it meets first.
 BATCH_SENTENCES = 64
 BATCH_TOKENS = 4096
+# of the tokens that a sentence vector is the mean of; the first is the default, as the paper evaluates
+POOLS = ("all", "content")
 # of an encoder's weights and products, by torch's names
 PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 

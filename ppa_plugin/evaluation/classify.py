@@ -1,15 +1,11 @@
 """Text classification by zero-shot transfer: Taxi1500 and SIB-200."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ppa_plugin.evaluation import transfer
 from ppa_plugin.evaluation.finetune import Example, Recipe
-from ppa_plugin.evaluation.labelled import ClassificationSet, Split
-from ppa_plugin.evaluation.model import Model
-from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.labelled import Split
 
-TASKS = ("taxi1500", "sib200")
 # as the paper's evaluation was run
 RECIPES = {
     "taxi1500": Recipe(learning_rate=1e-5, epochs=40, max_length=100),
@@ -54,19 +50,3 @@ def scores(gold: list[str], predicted: list[str]) -> dict[str, float]:
         "macro_f1": float(f1_score(gold, predicted, average="macro", zero_division=0)),
         "accuracy": float(accuracy_score(gold, predicted)),
     }
-
-
-def measure(
-    directory: Path,
-    model: Model,
-    task: str,
-    data: ClassificationSet,
-    source: str,
-    targets: list[str],
-    seed: int,
-    recipe: Recipe,
-    device: str,
-    save_to: Path | None = None,
-) -> list[Result]:
-    """Train on `source` with one seed, test on every target; see `transfer.measure`."""
-    return transfer.measure(Classifier, directory, model, task, data, source, targets, seed, recipe, device, save_to)

@@ -7,12 +7,11 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS, cut_batches
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS, cut_batches
 from ppa_plugin.evaluation.loading import MAX_LENGTH, available_device, load, load_tokenizer, positions
 from ppa_plugin.hugging_face import import_transformers
 from ppa_plugin.layers import default_layer
 
-POOLS = ("all", "content")
 # Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
 _POST_NORM = ("bert", "roberta", "xlm-roberta")
 
@@ -32,7 +31,7 @@ class SentenceEncoder:
         self,
         directory: str | Path,
         layer: int | Sequence[int] | str | None = None,
-        pool: str = "all",
+        pool: str = POOLS[0],
         device: str = "cpu",
         precision: str = "fp32",
     ):

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.commands.finetuning import DEFAULT_SEEDS, changed, seeds
+from ppa_plugin.evaluation import classify, tag, transfer
 from ppa_plugin.evaluation.finetune import Recipe
 from ppa_plugin.evaluation.labelled import CLASSES, TAGGING_TASKS, UNKNOWN_LABELS, ClassificationSet, TaggingSet
+from ppa_plugin.evaluation.recipe_settings import DEFAULT_SEEDS, changed, seeds
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.cells import Cell, Pair
@@ -64,19 +65,14 @@ def measure(cell: "Cell", directory: Path, model: "Model", pairs: list["Pair"], 
     """See `cells.run_cell`."""
     recipe = _recipe(cell.task, cell.settings, cell.task)
     targets = [target for _, target in pairs]
-    return _module(cell.task).measure(
-        directory, model, cell.task, _data(cell), cell.sources[0], targets, cell.seed, recipe, device
+    form = classify.Classifier if cell.task in CLASSES else tag.Tagger
+    return transfer.measure(
+        form, directory, model, cell.task, _data(cell), cell.sources[0], targets, cell.seed, recipe, device
     )
 
 
 def _targets(data, cell: "Cell") -> list[str]:
     return data.targets(cell.sources[0]) if cell.targets is None else list(cell.targets)
-
-
-def _module(task: str):
-    from ppa_plugin.evaluation import classify, tag
-
-    return classify if task in CLASSES else tag
 
 
 def _data(cell: "Cell"):
@@ -87,6 +83,6 @@ def _data(cell: "Cell"):
 
 def _recipe(task: str, settings: dict[str, Any], where: str) -> Recipe:
     """The task's recipe with these settings in it; those that are no part of it are left aside."""
-    recipe = _module(task).RECIPES[task]
+    recipe = (classify.RECIPES | tag.RECIPES)[task]
     own = {f.name: settings[f.name] for f in dataclasses.fields(recipe) if f.name in settings}
     return changed(recipe, own, where)

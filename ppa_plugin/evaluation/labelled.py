@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.evaluation.labelled_files import OUTSIDE, UPOS, Labelled, read_classes, read_tags
 from ppa_plugin.evaluation.labelled_hub import PREFIX, HubFiles
 

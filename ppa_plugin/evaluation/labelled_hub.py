@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.evaluation.labelled_files import Labelled, Sentence, TaggedSentence, check_tag
 
 PREFIX = "hf:"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from ppa_plugin.codes import ENGLISH, canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import ENGLISH, canonical
 from ppa_plugin.files import decode_lines
 
 RETRIEVAL_TASKS = ("bible", "tatoeba", "sib")

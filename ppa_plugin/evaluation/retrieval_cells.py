@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.batches import POOLS, PRECISIONS
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS, RetrievalSet
 from ppa_plugin.layers import default_layer
 from ppa_plugin.yaml_file import check_number
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 TASKS = RETRIEVAL_TASKS
 SEEDS = (None,)  # nothing is drawn
-_ENCODER = {"layer": None, "pool": "all", "precision": "fp32"}
+_ENCODER = {"layer": None, "pool": POOLS[0], "precision": "fp32"}
 _BATCHES = ("batch_size", "max_tokens")
 
 
@@ -31,9 +32,6 @@ def names(task: str) -> list[str]:
 
 def check(task: str, settings: dict[str, Any], where: str) -> None:
     """Raise `UserError`, naming the key, for a setting that cannot be."""
-    from ppa_plugin.evaluation.batches import PRECISIONS
-    from ppa_plugin.evaluation.embedding import POOLS
-
     for layer in _listed(settings.get("layer", 0)):
         check_number(f"{where}: layer", layer, (int,), 0)
     for key, known in (("pool", POOLS), ("precision", PRECISIONS)):

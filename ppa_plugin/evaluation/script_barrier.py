@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, align
 from ppa_plugin.evaluation import probe
-from ppa_plugin.evaluation.analysis import Record, aligned
+from ppa_plugin.evaluation.analysis import Record
 from ppa_plugin.evaluation.embedding import SentenceEncoder
 from ppa_plugin.evaluation.projection import principal_components
 from ppa_plugin.evaluation.sentence_sample import Sample
@@ -86,7 +86,7 @@ def summary(records: list[Record], depth: int) -> str:
         rows.append([str(entry["layer"]), *(f"{100 * share:.1f}" for share in shares)])
     title = f"{first['model']}: {first['task']}, {depth} layers, pool {first['pool']}, "
     lines = [title + f"{first['scripts'][scripts[0]]} sentences a script, {first['folds']} folds; percent"]
-    lines.append(aligned(rows))
+    lines += align(rows)
     slow = [str(entry["layer"]) for entry in probed if not entry["converged"]]
     if slow:
         lines.append(f"note: the probe's fit had not converged at layer {', '.join(slow)} when it was ended")

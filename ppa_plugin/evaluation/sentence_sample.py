@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ppa_plugin.codes import ENGLISH, script_of
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import ENGLISH, script_of
 from ppa_plugin.evaluation.readers import Pair, RetrievalSet
 
 # In the other tasks line i is the same sentence in every language; here a sentence is known by its English one.

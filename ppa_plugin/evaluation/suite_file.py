@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.cells import KINDS, Cell
-from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.yaml_file import check_number, known_keys, load_yaml
 
 _HUB = "hf:"  # a dataset of the hub in place of a directory

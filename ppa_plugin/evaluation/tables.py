@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import is_latin
+from ppa_plugin.codes import is_latin
+from ppa_plugin.commandline import UserError, align
 from ppa_plugin.evaluation.results import Result
 
 # Metrics in the order of their tables; the first of a task is its main one. Others follow by name.
@@ -88,7 +88,7 @@ def pivot(results: Iterable[Result], column: str) -> list[Table]:
 def to_text(table: Table) -> str:
     """A table for the terminal, values in percent."""
     rows = [[label, *map(percent, values)] for label, values in table.rows()]
-    return "\n".join([table.title, *_aligned([["target", *table.columns], *rows]), *filter(None, [table.note])])
+    return "\n".join([table.title, *align([["target", *table.columns], *rows]), *filter(None, [table.note])])
 
 
 def latest(results: Iterable[Result]) -> dict[tuple, Result]:
@@ -130,11 +130,3 @@ def metric_order(metric: str) -> tuple[int, str]:
 def percent(value: float | None) -> str:
     """A share in percent with one decimal."""
     return "–" if value is None else f"{100 * value:.1f}"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]

@@ -3,19 +3,15 @@
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import transfer
 from ppa_plugin.evaluation.finetune import IGNORED, Example, Recipe
-from ppa_plugin.evaluation.labelled import Split, TaggingSet
+from ppa_plugin.evaluation.labelled import Split
 from ppa_plugin.evaluation.labelled_files import OUTSIDE
 from ppa_plugin.evaluation.loading import ROBERTA
-from ppa_plugin.evaluation.model import Model
-from ppa_plugin.evaluation.results import Result
 
-TASKS = ("ner", "pos")
 # as the paper's evaluation was run; the clipping is in its code alone
 RECIPES = {
     "ner": Recipe(learning_rate=2e-5, epochs=5, accumulation=2, max_length=256, clip_norm=1.0),
@@ -143,19 +139,3 @@ def pos_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, f
         "token_accuracy": float(accuracy_score(gold_tags, predicted_tags)),
         "token_macro_f1": float(token_f1_score(gold_tags, predicted_tags, average="macro", zero_division=0)),
     }
-
-
-def measure(
-    directory: Path,
-    model: Model,
-    task: str,
-    data: TaggingSet,
-    source: str,
-    targets: list[str],
-    seed: int,
-    recipe: Recipe,
-    device: str,
-    save_to: Path | None = None,
-) -> list[Result]:
-    """Train on `source` with one seed, test on every target; see `transfer.measure`."""
-    return transfer.measure(Tagger, directory, model, task, data, source, targets, seed, recipe, device, save_to)

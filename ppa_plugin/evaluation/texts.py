@@ -4,25 +4,15 @@ import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from ppa_preprocess.group import RomanizerChoice
 from ppa_preprocess.partwise import Romanization
 from ppa_preprocess.romanization_cache import FILE_NAME
 from ppa_preprocess.romanize import romanize_lines
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.files import read_lines
-
-
-class Texts(Protocol):
-    """Sentences in their own script and romanized, for some languages."""
-
-    languages: list[str]
-
-    def pairs(self, language: str, lines: int | None = None) -> Iterator[tuple[str, str]]:
-        """Yield (original, romanized) for every line, in order, or for the first so many lines."""
 
 
 class PairFiles:

@@ -1,6 +1,5 @@
 """Zero-shot transfer, one cell: fine-tune on one source with one seed, test on every target."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -9,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, say
 from ppa_plugin.evaluation.finetune import (
     Best,
     Example,
@@ -138,13 +137,11 @@ def _train(
         predicted = predict(network, dev_examples, pad_id, precision)
         return form.scores(dev_gold, form.labels_of(dev_examples, predicted))[form.metric]
 
-    def say(epoch: int, loss: float, score: float, best: bool) -> None:
+    def say_epoch(epoch: int, loss: float, score: float, best: bool) -> None:
         mark = " (best)" if best else ""
-        line = f"{cell}: epoch {epoch} of {recipe.epochs}, loss {loss:.4f}, dev {form.metric} {100 * score:.1f}{mark}"
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        say(f"{cell}: epoch {epoch} of {recipe.epochs}, loss {loss:.4f}, dev {form.metric} {100 * score:.1f}{mark}")
 
-    return fine_tune(network, form.examples(data.split(source, "train")), recipe, seed, pad_id, dev_score, say)
+    return fine_tune(network, form.examples(data.split(source, "train")), recipe, seed, pad_id, dev_score, say_epoch)
 
 
 def _test(network, form: Form, splits: list[Split], precision: str) -> list[tuple[list, list]]:

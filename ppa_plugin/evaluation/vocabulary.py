@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.analysis import SIDES, Record, aligned, record
-from ppa_plugin.evaluation.codes import script_of
+from ppa_plugin.codes import script_of
+from ppa_plugin.commandline import UserError, align
+from ppa_plugin.data.shards import SIDES
+from ppa_plugin.evaluation.analysis import Record, record
 from ppa_plugin.evaluation.model import Model
 
 # Scripts written without spaces between words: those whose letters are of the line-breaking classes "ideographic" and
@@ -142,7 +143,7 @@ def table(entries: list[Record]) -> str:
     group = {entry["side"]: entry["group"] for entry in entries}
     lines.append(((f"all ({len(lines)})", "–"), group))
     rows += [[*label, *(show(sides[side]) for show in columns.values() for side in SIDES)] for label, sides in lines]
-    return aligned(rows)
+    return "\n".join(align(rows))
 
 
 def _token_counts(coverages: list[Coverage]) -> dict[str, int | float]:

@@ -2,10 +2,8 @@
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections import deque
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.processes import end_with_parent
 
 # CUDA cannot be used in a process forked from one that has used it
 _START = "spawn"
@@ -118,10 +117,7 @@ class _Worker:
 
 def _serve(connection: Connection, function: Callable[..., Any], device: str, threads: int) -> None:
     """What a worker does: take items, send what became of them."""
-    # Ctrl-C reaches the whole process group: only the parent, which ends its workers, is to answer it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     import torch
 
     torch.set_num_threads(threads)
@@ -132,12 +128,6 @@ def _serve(connection: Connection, function: Callable[..., Any], device: str, th
             return
         sys.stderr = _Prefixed(sys.__stderr__, str(item))
         connection.send(attempt(function, item, device))
-
-
-def _end_with(sentinel: int) -> None:
-    # A killed parent cannot end its workers, and they would go on for hours.
-    wait([sentinel])
-    os._exit(1)
 
 
 class _Prefixed:

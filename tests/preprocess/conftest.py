@@ -6,6 +6,7 @@ import pytest
 import sentencepiece
 from made_up_text import ALPHABETS, UNDIGESTIBLE, StubRomanizer, sentences, write_corpus
 from ppa_preprocess import cli, romanizers
+from running import exit_code
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +39,9 @@ def ppa(capfd):
         out = err = ""
 
         def __call__(self, *arguments) -> int:
-            with pytest.raises(SystemExit) as ended:
-                cli.main([str(argument) for argument in arguments])
+            code = exit_code(cli.main, *arguments)
             self.out, self.err = capfd.readouterr()
-            return ended.value.code
+            return code
 
     return Command()
 

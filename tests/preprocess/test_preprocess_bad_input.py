@@ -109,7 +109,7 @@ CASES = {
     "another --binarizer": (lambda s: s.options.update({"--binarizer": "fast"}), "binarizer is 'fast'"),
     "--shards 0": (lambda s: s.options.update({"--shards": 0}), "shards is 0, expected a whole number of at least 1"),
     "--valid-size many": (lambda s: s.options.update({"--valid-size": "many"}), "--valid-size: invalid int value"),
-    "--sample -1": (a_negative_sample, "'-1' is not a number of at least 0"),
+    "--sample -1": (a_negative_sample, "-1 is not a whole number of at least 0"),
     "another romanizer": (group(romanizer={"name": "icu"}), "romanizer.name is 'icu'"),
     "file missing": (lambda s: s.text.unlink(), "tur_Latn.txt is missing"),
     "file empty": (text(b""), "tur_Latn.txt is empty"),
@@ -130,7 +130,7 @@ CASES = {
     "encode before romanize": (a_step_too_early("encode"), "run `ppa-preprocess romanize` first"),
     "binarize before encode": (a_step_too_early("binarize"), "is missing"),
     "verify before binarize": (a_step_too_early("verify"), "manifest.json is missing"),
-    "workers 0": (lambda s: s.options.update({"--workers": 0}), "'0' is not a number of at least 1"),
+    "workers 0": (lambda s: s.options.update({"--workers": 0}), "0 is not a positive whole number"),
     "a code for a group": (one_code_for_a_group, "--lang is for a single file"),
 }
 

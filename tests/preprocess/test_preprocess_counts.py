@@ -11,6 +11,7 @@ from ppa_preprocess.binarizers import index_sizes
 from ppa_preprocess.group import Sampling, load_group
 from ppa_preprocess.sample import random_order, sample_size
 from ppa_preprocess.split import valid_size
+from running import exit_code
 
 from ppa_plugin.files import sha256
 
@@ -24,9 +25,7 @@ def made(tmp_path_factory, corpus, spm):
     group = write_group(folder / "group.yaml", LANGUAGES, sampling="{share: 0.5, min_lines: 160}")
     romanizers.ROMANIZERS["stub"] = StubRomanizer
     arguments = ["--config", group, "--input", corpus, "--spm", spm, "--output", folder / "out"]
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["all", *map(str, arguments)])
-    assert ended.value.code == 0
+    assert exit_code(cli.main, "all", *arguments) == 0
     return folder / "out"
 
 

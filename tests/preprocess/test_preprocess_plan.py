@@ -175,8 +175,8 @@ def test_without_the_flag_nothing_is_planned(made, ppa):
     [
         (("--plan", "--arch", "bert"), "--arch bert is none of glot500_base"),
         (("--plan", "--batch", "100"), "--batch 100 is not a multiple of --pairs 16"),
-        (("--plan", "--passes", "0"), "'0' is not a number of at least 1"),
-        (("--plan", "--pairs", "many"), "'many' is not a number of at least 1"),
+        (("--plan", "--passes", "0"), "0 is not a positive whole number"),
+        (("--plan", "--pairs", "many"), "many is not a positive whole number"),
         (("--batch", "64"), "add --plan"),
     ],
 )

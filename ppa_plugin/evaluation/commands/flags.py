@@ -2,8 +2,8 @@
 
 import argparse
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -47,20 +47,6 @@ def languages(text: str) -> list[str]:
     if twice:
         raise UserError(f"{twice} is named twice in {text}")
     return languages
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return int(text)
-
-
-def natural(text: str) -> int:
-    """A whole number of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
-    return int(text)
 
 
 def layers(text: str) -> list[int] | str:

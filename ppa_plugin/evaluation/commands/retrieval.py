@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS
+from ppa_plugin.commandline import natural, positive
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
 
@@ -33,21 +34,21 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pool",
-        choices=("all", "content"),
-        default="all",
+        choices=POOLS,
+        default=POOLS[0],
         help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
     )
     parser.add_argument(
         "--batch-size",
         metavar="N",
-        type=flags.positive,
+        type=positive,
         default=BATCH_SENTENCES,
         help="at most N sentences a batch (%(default)s)",
     )
     parser.add_argument(
         "--max-tokens",
         metavar="N",
-        type=flags.positive,
+        type=positive,
         default=BATCH_TOKENS,
         help="at most N tokens a batch, padding included (%(default)s)",
     )
@@ -58,7 +59,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="of the encoder, on CUDA; the means over tokens are FP32 in any case (%(default)s)",
     )
     parser.add_argument(
-        "--step", metavar="N", type=flags.natural, help="the update that the model was saved at, for plots against it"
+        "--step", metavar="N", type=natural, help="the update that the model was saved at, for plots against it"
     )
     flags.add_output_flag(parser)
 

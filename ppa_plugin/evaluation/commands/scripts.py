@@ -8,7 +8,8 @@ scripts are told apart easily keeps them apart: the script barrier, to be set be
 import argparse
 import sys
 
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES
+from ppa_plugin.commandline import natural, positive, progress
+from ppa_plugin.evaluation.batches import BATCH_SENTENCES, POOLS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
 
@@ -44,20 +45,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pool",
-        choices=("all", "content"),
-        default="all",
+        choices=POOLS,
+        default=POOLS[0],
         help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
     )
     parser.add_argument(
-        "--sentences", metavar="N", type=flags.positive, default=200, help="at most N a language (%(default)s)"
+        "--sentences", metavar="N", type=positive, default=200, help="at most N a language (%(default)s)"
     )
-    parser.add_argument(
-        "--seed", metavar="N", type=flags.natural, default=42, help="draws sentences and folds (%(default)s)"
-    )
+    parser.add_argument("--seed", metavar="N", type=natural, default=42, help="draws sentences and folds (%(default)s)")
     parser.add_argument(
         "--batch-size",
         metavar="N",
-        type=flags.positive,
+        type=positive,
         default=BATCH_SENTENCES,
         help="at most N sentences a batch (%(default)s)",
     )
@@ -67,7 +66,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Probe and project, append to the analysis file, print."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
-    from ppa_plugin.commandline import progress
     from ppa_plugin.convert.hugging_face import locate
     from ppa_plugin.evaluation import probe, script_barrier, sentence_sample
     from ppa_plugin.evaluation.analysis import append_analysis, record

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ppa_plugin.evaluation.codes import ENGLISH
+from ppa_plugin.codes import ENGLISH
+from ppa_plugin.commandline import natural, say
+from ppa_plugin.evaluation.batches import POOLS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
 
@@ -40,8 +42,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--targets", metavar="L,...", type=flags.languages, help="languages to search (default: every language found)"
     )
     parser.add_argument("--metric", default=_METRICS[0], choices=_METRICS, help="what ranks them (%(default)s)")
-    parser.add_argument("--layer", metavar="K", type=flags.natural, help="layer to pool (default: as of retrieval)")
-    parser.add_argument("--pool", default="all", choices=("all", "content"), help="tokens to pool (%(default)s)")
+    parser.add_argument("--layer", metavar="K", type=natural, help="layer to pool (default: as of retrieval)")
+    parser.add_argument("--pool", default=POOLS[0], choices=POOLS, help="tokens to pool (%(default)s)")
     parser.add_argument("--tokenizer", metavar="DIR|FILE", help="as of ppa-convert to-hf (default: found as there)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
     parser.add_argument("--output", metavar="results.jsonl", help="file to append results to (default: none)")
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         outcome = attempt(series.measure, path, device)
         failed += bool(outcome.reason)
         said = f"failed: {outcome.reason}" if outcome.reason else f"{outcome.value}, {outcome.seconds:.0f} s"
-        _say(f"[{number}/{len(paths)}] {path.name}: {said}")
+        say(f"[{number}/{len(paths)}] {path.name}: {said}")
     _conclude(args, series.ranked())
     return int(bool(failed))
 
@@ -83,20 +85,15 @@ def _conclude(args: argparse.Namespace, ranked: "list[tuple[float, Checkpoint]]"
     """Print the ranking, and write the best one or say how to."""
     if not ranked:
         return
-    _say(f"\nrank      step  {args.metric:>6}  checkpoint")
+    say(f"\nrank      step  {args.metric:>6}  checkpoint")
     for rank, (mean, checkpoint) in enumerate(ranked, 1):
         step = "-" if checkpoint.step is None else f"{checkpoint.step:,}"
-        _say(f"{rank:4}  {step:>8}  {100 * mean:6.2f}  {checkpoint.path.name}")
+        say(f"{rank:4}  {step:>8}  {100 * mean:6.2f}  {checkpoint.path.name}")
     best = ranked[0][1]
-    _say(f"\nbest: {best.path}")
+    say(f"\nbest: {best.path}")
     if args.best_to:
         best.write(args.best_to, args.tokenizer)
-        _say(f"wrote {args.best_to}")
+        say(f"wrote {args.best_to}")
     elif best.converts:
         tokenizer = ["--tokenizer", args.tokenizer] if args.tokenizer else []
-        _say(shlex.join(["ppa-convert", "to-hf", str(best.path), "aligned", *tokenizer]))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+        say(shlex.join(["ppa-convert", "to-hf", str(best.path), "aligned", *tokenizer]))

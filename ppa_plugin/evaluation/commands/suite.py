@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, natural, say
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.results import Result
@@ -50,7 +50,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the suite's, else cuda where there is one)")
     parser.add_argument(
         "--jobs",
-        type=_whole,
+        type=natural,
         metavar="N",
         help="processes, each on one of the visible GPUs or with a share of the cores; 0: in this process, which a "
         "crash then ends (default: one a visible GPU, else 1)",
@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
         return _list(planned)
     missing = [each for each in planned if each.state == "missing"]
     failed = {id(each): each.reason for each in planned if each.reason}
-    _say(f"{len(planned)} cells: {_counted(planned)}")
+    say(f"{len(planned)} cells: {_counted(planned)}")
     for each in planned:
         if each.reason:
-            _say(f"{each}: failed: {each.reason}")
+            say(f"{each}: failed: {each.reason}")
     devices, threads = _devices(args.device or suite.device, args.jobs)
     clock = _Clock(missing, len(devices))
     # closed at once where a full disk ends the run: the processes would go on
@@ -165,7 +165,7 @@ class _Clock:
             self._seconds[task].append(outcome.seconds)
         number = self._total - self._left.total()
         what = f"failed: {reason}" if reason else f"{_duration(outcome.seconds)}"
-        _say(f"[{number}/{self._total}] {planned}: {what}{self._time_left()}")
+        say(f"[{number}/{self._total}] {planned}: {what}{self._time_left()}")
 
     def _time_left(self) -> str:
         known = [second for seconds in self._seconds.values() for second in seconds]
@@ -184,8 +184,8 @@ def _list(planned: "list[Planned]") -> int:
         part = ""
         if each.state == "missing" and len(each.missing) < len(each.keys):
             part = f" ({len(each.missing)} of {len(each.keys)} pairs)"
-        _say(f"{each.state:8}{each}{part}{': ' if each.reason else ''}{each.reason}")
-    _say(f"{len(planned)} cells: {_counted(planned)}")
+        say(f"{each.state:8}{each}{part}{': ' if each.reason else ''}{each.reason}")
+    say(f"{len(planned)} cells: {_counted(planned)}")
     return int(any(each.reason for each in planned))
 
 
@@ -195,10 +195,10 @@ def _counted(planned: "list[Planned]") -> str:
 
 
 def _summary(planned: "list[Planned]", failed: dict[int, str]) -> int:
-    _say(f"{len(planned) - len(failed)} of {len(planned)} cells done" + (f", {len(failed)} failed:" if failed else ""))
+    say(f"{len(planned) - len(failed)} of {len(planned)} cells done" + (f", {len(failed)} failed:" if failed else ""))
     for each in planned:
         if id(each) in failed:
-            _say(f"  {each}: {failed[id(each)]}")
+            say(f"  {each}: {failed[id(each)]}")
     return int(bool(failed))
 
 
@@ -208,22 +208,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number")
-    return int(text)
-
-
 def _share(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal()) or not 1 <= int(index) <= int(count):
         raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N; with N tasks, sbatch --array=1-N")
     return int(index), int(count)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def _warn(text: str) -> None:

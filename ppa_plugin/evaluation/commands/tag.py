@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     data = TaggingSet(args.data, args.task, args.unknown_labels)
     if args.task == "ner" and args.unknown_labels == "outside":
         _count_outside(args, data)
-    finetuning.run(args, tag, data)
+    finetuning.run(args, tag.Tagger, tag.RECIPES, data)
 
 
 def _count_outside(args: argparse.Namespace, data: TaggingSet) -> None:

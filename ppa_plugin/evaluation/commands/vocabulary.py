@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 
+from ppa_plugin.commandline import UserError, positive, progress
 from ppa_plugin.evaluation.commands import flags
 
 NAME = "vocabulary"
@@ -30,11 +31,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--languages", metavar="L,...", type=flags.languages, help="which of them (default: every language found)"
     )
     parser.add_argument(
-        "--lines", metavar="N", type=flags.positive, help="read the first N lines of a language (default: all)"
+        "--lines", metavar="N", type=positive, help="read the first N lines of a language (default: all)"
     )
-    parser.add_argument(
-        "--workers", metavar="N", type=flags.positive, help="processes that romanize (default: all cores)"
-    )
+    parser.add_argument("--workers", metavar="N", type=positive, help="processes that romanize (default: all cores)")
     parser.add_argument("--cache", metavar="DIR", help="a folder to keep romanized words in (default: none are kept)")
     flags.add_analysis_flag(parser)
 
@@ -44,7 +43,6 @@ def run(args: argparse.Namespace) -> None:
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_preprocess.parallel import default_workers
 
-    from ppa_plugin.commandline import UserError, progress
     from ppa_plugin.convert.hugging_face import locate
     from ppa_plugin.evaluation import texts, vocabulary
     from ppa_plugin.evaluation.analysis import append_analysis

@@ -1,7 +1,7 @@
 """Plots of the analyses: script probe by layer, sentence vectors in two dimensions coloured by script."""
 
+from ppa_plugin.codes import script_of
 from ppa_plugin.evaluation import plots
-from ppa_plugin.evaluation.codes import script_of
 from ppa_plugin.evaluation.plots import plt
 from ppa_plugin.evaluation.report.analysis_tables import names, probe_curves
 from ppa_plugin.evaluation.report.grid import Picture

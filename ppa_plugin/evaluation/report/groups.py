@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import yaml
-
+from ppa_plugin.codes import canonical, is_latin, script_of
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical, is_latin
-from ppa_plugin.files import read_lines
+from ppa_plugin.yaml_file import load_yaml
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,7 @@ EVERYTHING = Group("all languages", None)
 
 def read_groups(path: str) -> list[Group]:
     """Groups of a YAML file, name -> list of codes. Raises `UserError`, naming the group, for anything else."""
-    try:
-        loaded = yaml.safe_load("\n".join(read_lines(path)))
-    except yaml.YAMLError as error:
-        line = getattr(error, "problem_mark", None)
-        raise UserError(f"{path}{f', line {line.line + 1}' if line else ''}: not valid YAML") from None
+    loaded = load_yaml(path, "--groups")
     if not isinstance(loaded, dict) or not loaded:
         raise UserError(f"{path} has to map names of groups to lists of languages, as in `mine: [tur_Latn, fas_Arab]`")
     return [Group(str(name), _languages(path, name, codes)) for name, codes in loaded.items()]
@@ -55,4 +49,4 @@ def sources_of(group: Group, groups: list[Group], sources: Iterable[str]) -> lis
 
 def source_order(code: str) -> tuple[bool, str, str]:
     """Latin script first, then by script and language."""
-    return (not is_latin(code), code[-4:], code)
+    return (not is_latin(code), script_of(code), code)

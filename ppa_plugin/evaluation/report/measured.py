@@ -108,7 +108,7 @@ def main_metric(task_metrics: list[str]) -> str:
 
 def step_of(result: Result) -> int | None:
     """The training step of a checkpoint in a series, None for a result that belongs to none."""
-    step = result.config.get("step") if isinstance(result.config, dict) else None
+    step = result.config.get("step")
     return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 

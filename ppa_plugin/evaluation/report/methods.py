@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row
+from ppa_plugin.evaluation.report.measured import step_of
 from ppa_plugin.evaluation.results import Result
 
 
@@ -17,10 +18,9 @@ def method_tables(results: list[Result]) -> list[Grid]:
 
 def warnings(results: Iterable[Result]) -> list[str]:
     """A sentence for each name that stands for different weights, the checkpoints of a series aside."""
-    weights: dict[tuple[str, Any], dict[str, None]] = defaultdict(dict)
+    weights: dict[tuple[str, int | None], dict[str, None]] = defaultdict(dict)
     for result in results:
-        step = result.config.get("step") if isinstance(result.config, dict) else None
-        weights[result.model, json.dumps(step)][result.model_sha256] = None
+        weights[result.model, step_of(result)][result.model_sha256] = None
     return [
         f"{model} stands for {len(found)} different sets of weights ({', '.join(sha[:12] for sha in found)}); "
         "give each its own --name, or the tables mix them."
@@ -89,7 +89,7 @@ def _settings(results: list[Result]) -> Grid:
     """Every key of the configurations of a task with its value, or how far it varies."""
     values: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for result in results:
-        given = {**(result.config if isinstance(result.config, dict) else {})}
+        given = dict(result.config)
         if result.layer is not None:
             given |= {"layer": result.layer, "pool": result.pool}
         for key, value in given.items():

@@ -1,11 +1,12 @@
 """The paper's tables: a target a row, (task, source script) a column, every model; averages over targets below."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy
 
+from ppa_plugin.codes import script_of
 from ppa_plugin.evaluation.report import significance
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row, slug
 from ppa_plugin.evaluation.report.groups import Group, sources_of
@@ -221,11 +222,9 @@ def best(values: dict[Hashable, float], among: Callable[[Hashable], Hashable]) -
 
 def script_labels(columns: Iterable[Column]) -> dict[Column, str]:
     """The script of each source, or its whole code where two sources of a task share a script."""
-    columns = list(columns)
-    return {
-        c: c.source if sum(o[:2] == c[:2] and o.source[-4:] == c.source[-4:] for o in columns) > 1 else c.source[-4:]
-        for c in columns
-    }
+    scripts = {column: script_of(column.source) for column in columns}
+    counts = Counter((column.task, column.metric, script) for column, script in scripts.items())
+    return {c: c.source if counts[c.task, c.metric, script] > 1 else script for c, script in scripts.items()}
 
 
 def _grid(block: Block, suffix: str, stub: tuple[str, ...], rows: Iterable[Row], notes: list[str]) -> Grid:

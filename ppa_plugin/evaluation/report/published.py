@@ -4,8 +4,8 @@ import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, slug
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, source_order
 from ppa_plugin.evaluation.report.measured import Column, Measured

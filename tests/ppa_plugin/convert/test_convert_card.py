@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from running import exit_code
 
 from ppa_plugin.convert import card, cli
 from ppa_plugin.evaluation.embedding import SentenceEncoder
@@ -52,9 +53,7 @@ def test_the_cards_sentence_transformers_code_gives_our_vectors(tiny_hf_director
         ("to-fairseq", tiny_hf_directory, tmp_path / "fairseq"),
         ("to-hf", tmp_path / "fairseq" / "model.pt", tmp_path / "hf"),
     ):
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(argument) for argument in arguments])
-        assert ended.value.code == 0
+        assert exit_code(cli.main, *arguments) == 0
     blocks = re.findall(r"```python\n(.*?)```", (tmp_path / "hf" / "README.md").read_text(), re.DOTALL)
     names: dict = {}
     with warnings.catch_warnings():

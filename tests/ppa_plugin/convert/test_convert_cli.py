@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 import torch
+from running import exit_code
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -20,9 +21,7 @@ transformers = import_transformers()
 
 
 def convert(*arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code
+    return exit_code(cli.main, *arguments)
 
 
 @pytest.fixture(scope="module")

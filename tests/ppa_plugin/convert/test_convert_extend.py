@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 import uroman
+from running import exit_code
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.convert import cli
@@ -23,9 +24,7 @@ BIAS = "encoder.lm_head.bias"
 
 
 def convert(*arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([str(argument) for argument in arguments])
-    return ended.value.code
+    return exit_code(cli.main, *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The file of a suite, and running it as a user does."""
 
-import pytest
 import yaml
+from running import exit_code
 
 from ppa_plugin.evaluation import cli
 
@@ -9,9 +9,7 @@ LANGUAGES = ("ell_Grek", "fas_Arab", "tur_Latn")
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["suite", *map(str, arguments)])
-    return ended.value.code
+    return exit_code(cli.main, "suite", *arguments)
 
 
 def write(place, **changes):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.analysis import aligned, append_analysis, latest, read_analysis, record
+from ppa_plugin.evaluation.analysis import append_analysis, latest, read_analysis, record
 from ppa_plugin.evaluation.model import Model
 
 PROJECTION = {"layer": 8, "pool": "all", "method": "pca", "labels": ["tur_Latn", "ell_Grek"]}
@@ -96,7 +96,3 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
         read_analysis(tmp_path / "missing.jsonl")
     with pytest.raises(UserError, match=f"cannot write {tmp_path}"):
         append_analysis(tmp_path, [scripts()])
-
-
-def test_aligned():
-    assert aligned([["a", "bb", ""], ["long", "c", "dd"]]) == "a     bb\nlong   c  dd"

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from running import exit_code
 
 from ppa_plugin.convert import cli as convert_cli
 from ppa_plugin.evaluation import cli, report
@@ -14,18 +15,12 @@ from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.files import sha256
 
 
-def run(main, *arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return ended.value.code
-
-
 @pytest.fixture(scope="module")
 def model(tiny_hf_directory, tmp_path_factory):
     """A directory as `ppa-convert to-hf` writes it."""
     made = tmp_path_factory.mktemp("evaluation")
-    assert run(convert_cli.main, "to-fairseq", tiny_hf_directory, made / "fairseq") == 0
-    assert run(convert_cli.main, "to-hf", made / "fairseq" / "model.pt", made / "tiny") == 0
+    assert exit_code(convert_cli.main, "to-fairseq", tiny_hf_directory, made / "fairseq") == 0
+    assert exit_code(convert_cli.main, "to-hf", made / "fairseq" / "model.pt", made / "tiny") == 0
     return made / "tiny"
 
 
@@ -45,7 +40,7 @@ def data(tmp_path, sentences):
 
 def retrieve(model, data, output, *more, task="bible", sources="eng_Latn"):
     flags = ["--model", model, "--data", data, "--task", task, "--sources", sources, "--output", output]
-    return run(cli.main, "retrieval", *flags, *more)
+    return exit_code(cli.main, "retrieval", *flags, *more)
 
 
 def test_every_pair_is_measured_and_every_text_embedded_once(model, data, tmp_path, capsys, monkeypatch):
@@ -134,7 +129,7 @@ def test_bad_usage_is_one_sentence_and_writes_nothing(model, data, tmp_path, cap
     flags = {"sources": "eng_Latn", "task": "bible", "model": str(model), "data": data, **more}
     output = tmp_path / "results.jsonl"
     arguments = [part for name, value in flags.items() for part in (f"--{name}", value)]
-    assert run(cli.main, "retrieval", *arguments, "--output", output) == 2
+    assert exit_code(cli.main, "retrieval", *arguments, "--output", output) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ")
     assert says in error.replace("korean is", "'korean' is")
@@ -173,7 +168,7 @@ def test_report(model, data, tmp_path, capsys):
     assert retrieve(model, data, output, "--name", "base") == 0
     assert retrieve(model, data, output, "--name", "aligned", "--layer", 1) == 0
     capsys.readouterr()
-    assert run(report.main, output, "--output", tmp_path / "report") == 0
+    assert exit_code(report.main, output, "--output", tmp_path / "report") == 0
     assert "bible, from eng_Latn, top10" in capsys.readouterr().out
     expected = ["bible_eng_Latn_top10.png", "bible_eng_Latn_top10.svg", "report.html", "results.csv", "results.md"]
     expected += ["results.tex", "tables"]
@@ -187,9 +182,9 @@ def test_report(model, data, tmp_path, capsys):
 
 def test_report_of_nothing(tmp_path, capsys):
     (tmp_path / "empty.jsonl").write_text("")
-    assert run(report.main, tmp_path / "empty.jsonl", "--output", tmp_path / "report") == 2
+    assert exit_code(report.main, tmp_path / "empty.jsonl", "--output", tmp_path / "report") == 2
     assert "no results in" in capsys.readouterr().err
-    assert run(report.main, tmp_path / "missing.jsonl", "--output", tmp_path / "report") == 2
+    assert exit_code(report.main, tmp_path / "missing.jsonl", "--output", tmp_path / "report") == 2
     assert "cannot read" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import exit_code
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import cli
@@ -19,8 +20,7 @@ def directory(tiny_hf_directory, tmp_path_factory):
     """The tiny model with all tokenizer files, as `ppa-convert` writes it."""
     made = tmp_path_factory.mktemp("embedding")
     for arguments in (["to-fairseq", tiny_hf_directory, made / "fs"], ["to-hf", made / "fs" / "model.pt", made / "hf"]):
-        with pytest.raises(SystemExit):
-            cli.main([str(argument) for argument in arguments])
+        assert exit_code(cli.main, *arguments) == 0
     return made / "hf"
 
 

@@ -1,4 +1,4 @@
-"""The retrieval layouts and their language codes."""
+"""The retrieval layouts."""
 
 import builtins
 import hashlib
@@ -8,7 +8,6 @@ from collections import Counter
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical, is_latin, same_language
 from ppa_plugin.evaluation.readers import RetrievalSet
 
 
@@ -25,50 +24,6 @@ def bible(tmp_path):
     write(tmp_path, "tatoeba.cmn-eng.cmn", "别的")
     write(tmp_path, "tatoeba.cmn-eng.eng", "else")
     return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("cmn", "zho_Hani"),
-        ("pes", "fas_Arab"),
-        ("ell", "ell_Grek"),
-        ("ara", "ara_Arab"),
-        ("arb_Arab", "arb_Arab"),
-        ("eng", "eng_Latn"),
-        ("yue_Hant", "yue_Hani"),
-        ("pes_Arab", "fas_Arab"),
-        ("tur_Latn", "tur_Latn"),
-        ("xxx", None),
-        ("turkish", None),
-        ("TUR_latn", None),
-    ],
-)
-def test_codes(code, expected):
-    assert canonical(code) == expected
-
-
-@pytest.mark.parametrize(
-    ("code", "other", "expected"),
-    [
-        ("fas_Arab", "pes_Arab", True),
-        ("zho_Hans", "cmn_Hani", True),
-        ("tur_Latn", "tur", True),
-        ("ara_Arab", "arb_Arab", True),
-        ("ara_Arab", "ary_Arab", False),
-        ("zho_Hani", "yue_Hani", False),
-        ("xxx", "xxx", True),
-        ("xxx", "yyy", False),
-        ("aze_Latn", "aze_Cyrl", False),
-    ],
-)
-def test_which_codes_may_stand_for_one_language(code, other, expected):
-    assert same_language(code, other) == same_language(other, code) == expected
-
-
-def test_latin_script():
-    assert is_latin("tur_Latn")
-    assert not is_latin("fas_Arab")
 
 
 def test_glot500_names_and_line_ends(bible):

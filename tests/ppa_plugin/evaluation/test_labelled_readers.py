@@ -5,7 +5,6 @@ import hashlib
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.codes import canonical
 from ppa_plugin.evaluation.labelled import CLASSES, ClassificationSet, TaggingSet
 from ppa_plugin.evaluation.labelled_files import UPOS, Sentence, TaggedSentence, read_classes, read_tags
 
@@ -36,23 +35,6 @@ PARSED = [
     TaggedSentence(("De", "le", "chat noir"), ("ADP", "DET", "NOUN")),
     TaggedSentence(("#",), ("SYM",)),
 ]
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("en", "eng_Latn"),
-        ("zh", "zho_Hani"),
-        ("ar", "ara_Arab"),
-        ("zh-yue", "yue_Hani"),
-        ("ms", "zsm_Latn"),
-        ("hau", "hau_Latn"),
-        ("pa", "pan_Guru"),
-        ("xx", None),
-    ],
-)
-def test_codes_of_xtreme_and_masakhane(code, expected):
-    assert canonical(code) == expected
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from made_up_results import GROUPS, matrix, result
+from running import exit_code
 
 from ppa_plugin.evaluation import report
 from ppa_plugin.evaluation.plots import INK
@@ -20,9 +21,7 @@ VOID = {"meta", "br", "hr", "img", "link", "input"}
 
 
 def run(*arguments) -> int:
-    with pytest.raises(SystemExit) as exit_:
-        report.main(list(map(str, arguments)))
-    return exit_.value.code
+    return exit_code(report.main, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +220,7 @@ def test_one_model_one_task_is_a_report_too(tmp_path):
     [
         (["--baseline", "nobody"], "--baseline nobody: no such row in the tables; there are base, aligned, other"),
         (["--layer", "99"], "--layer 99: nothing was measured at that layer; layers in the results: 0, 1"),
-        (["--groups", "missing.yaml"], "cannot read missing.yaml"),
+        (["--groups", "missing.yaml"], "cannot read --groups missing.yaml"),
         (["--paper", "missing.csv"], "cannot read missing.csv"),
         (["--analysis", "missing.jsonl"], "cannot read missing.jsonl"),
     ],

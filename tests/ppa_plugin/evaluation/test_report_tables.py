@@ -239,7 +239,7 @@ def test_groups_of_a_file(tmp_path):
     [
         ("- a", "has to map names of groups"),
         ("", "has to map names of groups"),
-        ("a: [x\nb: ]]", "line 2: not valid YAML"),
+        ("a: [x\nb: ]]", "is not valid YAML: while parsing"),
         ("a: tur_Latn", "group a has to be a list"),
         ("a: [turkish]", "group a: 'turkish' is not a language code"),
         ("a: [1]", "group a: 1 is not a language code"),

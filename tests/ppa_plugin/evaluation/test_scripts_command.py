@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from running import exit_code
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.evaluation import cli
@@ -34,9 +35,7 @@ def data(tmp_path_factory, sentences):
 
 def scripts(model, data, output, *flags, task="sib") -> int:
     arguments = ["--model", model, "--data", data, "--task", task, "--output", output, "--device", "cpu", *flags]
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["scripts", *map(str, arguments)])
-    return ended.value.code
+    return exit_code(cli.main, "scripts", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import tempfile
 import numpy as np
 import pytest
 import torch
+from running import exit_code
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.convert import cli as convert_cli
@@ -17,22 +18,16 @@ from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.hugging_face import import_transformers
 
 
-def run(main, *arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return ended.value.code
-
-
 def select(place, *more, output="results.jsonl"):
     flags = ["--checkpoints", place / "run", "--data", place / "tatoeba", "--device", "cpu", *more]
-    return run(cli.main, "select", *flags, *(["--output", place / output] if output else []))
+    return exit_code(cli.main, "select", *flags, *(["--output", place / output] if output else []))
 
 
 @pytest.fixture(scope="module")
 def made(tiny_hf_directory, sentences, tmp_path_factory):
     """Three checkpoints whose embeddings grow worse from update to update, and Tatoeba in two languages."""
     made = tmp_path_factory.mktemp("select")
-    assert run(convert_cli.main, "to-fairseq", tiny_hf_directory, made / "fairseq") == 0
+    assert exit_code(convert_cli.main, "to-fairseq", tiny_hf_directory, made / "fairseq") == 0
     (made / "run").mkdir()
     shutil.copy(made / "fairseq" / "sentencepiece.bpe.model", made)
     for step, scale in ((2000, 0.3), (4000, 0.0), (12000, 3.0)):
@@ -63,7 +58,7 @@ def place(made, tmp_path):
 def expected_mean(place, step, k=10, layer=2):
     """Mean top-k accuracy from English, by Transformers, sentence by sentence, and numpy."""
     directory = place / f"own{step}{layer}"
-    assert run(convert_cli.main, "to-hf", place / "run" / f"checkpoint_1_{step}.pt", directory) == 0
+    assert exit_code(convert_cli.main, "to-hf", place / "run" / f"checkpoint_1_{step}.pt", directory) == 0
     transformers = import_transformers()
     model = transformers.AutoModel.from_pretrained(directory).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
@@ -180,7 +175,7 @@ def test_hugging_face_directories(place, capsys):
     hf = place / "hf"
     for step in (2000, 12000):
         checkpoint = place / "run" / f"checkpoint_1_{step}.pt"
-        assert run(convert_cli.main, "to-hf", checkpoint, hf / f"checkpoint-{step}") == 0
+        assert exit_code(convert_cli.main, "to-hf", checkpoint, hf / f"checkpoint-{step}") == 0
     shutil.copytree(hf / "checkpoint-2000", hf / "chosen")
     weights = load_file(hf / "chosen" / "model.safetensors")
     weights = {name: value + 0.001 for name, value in weights.items()}
@@ -234,7 +229,8 @@ def test_bad_usage(place, capsys, tmp_path):
 def test_directories_whose_names_end_in_one_number_are_not_mixed(place, capsys):
     """`a-1` and `b-1` would both be the series' update 1."""
     for name, step in (("a-1", 2000), ("b-1", 12000)):
-        assert run(convert_cli.main, "to-hf", place / "run" / f"checkpoint_1_{step}.pt", place / "other" / name) == 0
+        checkpoint = place / "run" / f"checkpoint_1_{step}.pt"
+        assert exit_code(convert_cli.main, "to-hf", checkpoint, place / "other" / name) == 0
     capsys.readouterr()
     assert select(place, "--checkpoints", place / "other") == 1
     assert "are both update 1 by their names; rename one" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import sentencepiece
 from ppa_preprocess import cli as preprocess_cli
+from running import exit_code
 
 from ppa_plugin.evaluation import cli
 from ppa_plugin.evaluation.analysis import read_analysis
@@ -15,14 +16,8 @@ from ppa_plugin.evaluation.vocabulary import Coverage, shared, unit_of
 LANGUAGES = {"ell_Grek": 1, "heb_Hebr": 3, "tur_Latn": 0, "zho_Hani": 14}
 
 
-def run(main, *arguments) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return ended.value.code
-
-
 def cover(model, output, *flags) -> int:
-    return run(cli.main, "vocabulary", "--model", model, "--output", output, "--workers", 1, *flags)
+    return exit_code(cli.main, "vocabulary", "--model", model, "--output", output, "--workers", 1, *flags)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +38,7 @@ def pairs(tmp_path_factory, text):
     directory = tmp_path_factory.mktemp("pairs")
     for language in LANGUAGES:
         source, latn = text / f"{language}.txt", directory / f"{language}.latn"
-        assert run(preprocess_cli.main, "romanize", "--input", source, "--output", latn, "--workers", 1) == 0
+        assert exit_code(preprocess_cli.main, "romanize", "--input", source, "--output", latn, "--workers", 1) == 0
         shutil.copyfile(source, directory / f"{language}.orig")
     return directory
 

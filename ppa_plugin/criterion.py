@@ -123,9 +123,9 @@ class TranslitAlignmentCriterion(FairseqCriterion):
             total = total + self.weights[stream] * loss
             log["tlm" if stream == "tlm" else f"mlm_{stream}"] = loss.detach() * pairs
         if self.cfg.seq_weight:
-            loss, accuracy = self._contrast(output.layer, sample)
+            loss, figures = self._contrast(output.layer, sample)
             total = total + self.cfg.seq_weight * loss
-            log |= {"seq": loss.detach() * pairs, "seq_acc": accuracy * pairs}
+            log |= {name: figure * pairs for name, figure in ({"seq": loss.detach()} | figures).items()}
         total = total * pairs
         log["loss"] = total.detach()
         return total, pairs, log
@@ -146,8 +146,12 @@ class TranslitAlignmentCriterion(FairseqCriterion):
         )
         return dict(zip(targets, losses.unbind(), strict=True))
 
-    def _contrast(self, hidden: Tensor, sample) -> tuple[Tensor, Tensor]:
-        """SEQ of this rank's anchors against the candidates of all ranks, and how often the partner ranks first."""
+    def _contrast(self, hidden: Tensor, sample) -> tuple[Tensor, dict[str, Tensor]]:
+        """SEQ of this rank's anchors against the candidates of all ranks, and what is logged with it.
+
+        `seq_acc` is how often the partner ranks first; `seq_equal`, with --seq-ignore-duplicates, the number of other
+        pairs with a text in common, which are no negatives.
+        """
         vectors = self._sentence_vectors(hidden, sample)
         orig, latn = (vectors.index_select(0, sample["sequence"][side]) for side in SIDES)
         most, pairs = sample["most_pairs"], torch.arange(len(orig), device=orig.device)
@@ -160,14 +164,17 @@ class TranslitAlignmentCriterion(FairseqCriterion):
             # as released: every rank takes the mean over all anchors, and only its own rows carry a gradient
             own = real.nonzero().squeeze(1)
             anchors = torch.cat([all_orig[own], all_latn[own]])
-        equal = None
+        equal, figures = None, {}
         if self.cfg.seq_ignore_duplicates:
             # integers, which a float would not hold, so they travel apart from the vectors
             texts = gather_rows(sample["texts"], most, differentiable=False)[0]
             equal = pairs_with_equal_texts(texts[own], texts)
-        return info_nce_of_anchors(
+            others = equal if real is None else equal & real
+            figures["seq_equal"] = others.sum(1).float().mean() - 1  # without the pair itself
+        loss, figures["seq_acc"] = info_nce_of_anchors(
             anchors, all_orig, all_latn, own, real, self.cfg.seq_negatives, self.cfg.seq_temperature, equal
         )
+        return loss, figures
 
     def _sentence_vectors(self, hidden: Tensor, sample) -> Tensor:
         """(T, C) -> (S, C) in FP32, normalised where the similarity is the cosine."""
@@ -183,7 +190,7 @@ class TranslitAlignmentCriterion(FairseqCriterion):
         """Log every term as the pair-weighted mean of its micro-batch means, exact across ranks, in nats."""
         totals = {key: sum(log.get(key, 0) for log in logging_outputs) for key in logging_outputs[0]}
         pairs, tokens = totals["nsentences"], totals["ntokens"]
-        for key in ("loss", "mlm_orig", "mlm_latn", "seq", "tlm", "seq_acc"):
+        for key in ("loss", "mlm_orig", "mlm_latn", "seq", "tlm", "seq_acc", "seq_equal"):
             if key in totals:
                 metrics.log_scalar(key, totals[key] / pairs, pairs, round=3)
         metrics.log_scalar("masked", totals["masked"], round=0)

@@ -62,8 +62,12 @@ def test_equal_texts_on_other_ranks_are_no_negatives(tmp_path):
     data = write_shards(tmp_path / "data", pairs=16, vocabulary=6)  # one piece: sides are equal if equally long
     flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE)
     train(data, tmp_path / "all", *flags, "--batch-size", 16)
-    train(data, tmp_path / "one", *flags, "--seq-ignore-duplicates", "--batch-size", 16)
-    train(data, tmp_path / "two", *flags, "--seq-ignore-duplicates", "--batch-size", 8, ranks=2)
+    flags = (*flags, "--log-format", "json", "--log-interval", 1)
+    one = train(data, tmp_path / "one", *flags, "--seq-ignore-duplicates", "--batch-size", 16)
+    two = train(data, tmp_path / "two", *flags, "--seq-ignore-duplicates", "--batch-size", 8, ranks=2)
+    logged = [re.search(r'"seq_equal": "([^"]+)"', printed)[1] for printed in (one, two)]
+    assert logged[0] == logged[1]
+    assert float(logged[0]) > 0
     assert largest_difference(parameters(tmp_path / "one"), parameters(tmp_path / "two")) < 1e-6
     assert largest_difference(parameters(tmp_path / "one"), parameters(tmp_path / "all")) > 1e-4
 

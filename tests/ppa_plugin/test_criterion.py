@@ -120,6 +120,8 @@ def test_pairs_with_a_text_in_common_do_not_contrast(model, on):
     loss, _, log = run(model, config, dataset.collater([dataset[i] for i in range(5)]))
     terms = reference_terms(model, dataset, 2, no_negatives=[(0, 3), (1, 4)] if on else [])
     assert log["seq"].item() == pytest.approx(5 * terms["seq"].item(), rel=1e-5)
+    assert ("seq_equal" in log) is on
+    assert float(log.get("seq_equal", 0)) == pytest.approx(4 * on, rel=1e-6)  # over pairs: four have one equal each
     ours, theirs = (torch.autograd.grad(each, list(model.parameters())) for each in (loss, 5 * sum(terms.values())))
     for one, two in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)

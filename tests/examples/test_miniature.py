@@ -71,3 +71,20 @@ def test_tables_are_means_over_targets_and_deviations_over_seeds(miniature, tmp_
     assert f"| MLM | {statistics.mean(means):.1f} ± {statistics.stdev(means):.1f} |" in text
     assert "| base | 5.0 |" in text
     assert "| MLM+SEQ | – |" in text
+
+
+def test_committed_tables_are_those_of_the_committed_figures(miniature, tmp_path):
+    measured = FOLDER / "measured"
+    stated = (measured / "tables.md").read_text(encoding="utf-8")
+    group, names = "mediterranean_amharic_farsi", [*miniature.VARIANTS, *miniature.EXTENSIONS]
+    variants = [name for name in names if f"| {name} |" in stated]
+    assert variants
+    assert miniature.tables.markdown(measured / "results.jsonl", [group], variants) == stated
+    first = tmp_path / "seed1.jsonl"
+    lines = (measured / "results.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    first.write_text("".join(line for line in lines if "/seed2" not in line and "/seed3" not in line), encoding="utf-8")
+    rows = [row for text in (stated, miniature.tables.markdown(first, [group], variants)) for row in text.splitlines()]
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    of_the_page = [row for row in page.splitlines() if row.startswith(("| base", "| MLM"))]
+    assert len(of_the_page) == 7
+    assert set(of_the_page) <= set(rows)

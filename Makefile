@@ -34,9 +34,8 @@ test: lint ## lint, then the test suite
 test-slow: setup test-older ## the tests that take longer than the suite may, and the suite with older versions
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
-test-older: ## the test suite in .venv-older, with the versions of constraints-older.txt
-	@$(MAKE) --no-print-directory VENV=.venv-older OLDER=constraints-older.txt setup
-	@.venv-older/bin/python -m pytest --numprocesses 2 --dist loadscope $(ARGS)
+test-older: ## make test in .venv-older, with the versions of constraints-older.txt
+	@$(MAKE) --no-print-directory VENV=.venv-older OLDER=constraints-older.txt test
 
 lint: setup ## ruff: rules and formatting
 	@$(BIN)/ruff check --quiet .

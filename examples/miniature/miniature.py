@@ -1,7 +1,7 @@
 """The paper in miniature: a small XLM-R pre-trained on real text, post-trained four ways, and measured.
 
     python examples/miniature/miniature.py --data DIR                 # two cores, one group, retrieval only
-    python examples/miniature/miniature.py --data DIR --full          # a GPU: both groups, three seeds, every task
+    python examples/miniature/miniature.py --data DIR --full --gpu    # a GPU: both groups, three seeds, every task
 
 DIR holds `corpus/GROUP/LANG.txt`, `corpus/eng/eng_Latn.txt` and the evaluation sets in `eval/`; README.md beside this
 file says where each is published. What is made, in the order of `main`:

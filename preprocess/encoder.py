@@ -14,7 +14,7 @@ from fairseq.data.indexed_dataset import best_fitting_int_dtype
 from ppa_plugin import files
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import EOS, UNK
-from ppa_plugin.data.vocabulary import SPECIALS, load_sentencepiece, pieces, to_indices
+from ppa_plugin.data.vocabulary import SPECIALS, entries, load_sentencepiece, pieces, to_indices
 
 KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID = range(4)  # what became of a pair
 _SPECIALS_A_SIDE = 2  # <s> and </s>
@@ -46,7 +46,7 @@ class Encoder:
         self._processor = processor
         # Not SentencePiece's own pieces: its piece for an unknown character is the character itself, and a string of
         # unknown ones could spell an entry of the dictionary, such as <mask>.
-        self._symbols = [*SPECIALS, *pieces(processor)]
+        self._symbols = [*SPECIALS, *entries(pieces(processor))]
         self.dtype = token_dtype(len(self._symbols) + 1)  # <mask>
 
     def indices(self, lines: list[str]) -> tuple[np.ndarray, np.ndarray]:

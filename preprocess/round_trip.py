@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fairseq.data import Dictionary
 from ppa_preprocess.binarizers import binarized_path, index_sizes, shard_bounds
 from ppa_preprocess.encoded import Tokens, lines_path
 from ppa_preprocess.encoder import token_dtype
@@ -17,7 +16,7 @@ from sentencepiece import SentencePieceProcessor
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import UNK
 from ppa_plugin.data.shards import SIDES
-from ppa_plugin.data.vocabulary import MASK, SPECIALS
+from ppa_plugin.data.vocabulary import SPECIALS, pieces
 
 _AGAIN = "run `ppa-preprocess all` again, or verify with --sample 0, which compares no text"
 _NO_TEXT = b"\xff"  # in no UTF-8 text
@@ -26,15 +25,16 @@ _NO_TEXT = b"\xff"  # in no UTF-8 text
 class Speller:
     """What rows of tokens stand for, and what SentencePiece makes of a text before it cuts it into pieces."""
 
-    def __init__(self, processor: SentencePieceProcessor, dictionary: Dictionary, max_tokens: int) -> None:
-        self.dtype = token_dtype(len(dictionary))
+    def __init__(self, processor: SentencePieceProcessor, max_tokens: int) -> None:
+        """`max_tokens` is the longest side that was written, with `<s>` and `</s>`."""
         self._normalize = processor.normalize
         self._longest = max_tokens - 1  # </s> is in the row, <s> is not
         self._spellings = [_NO_TEXT] * len(SPECIALS)
-        for index in range(len(SPECIALS), len(dictionary)):
-            symbol = dictionary[index]
-            is_byte = symbol != MASK and processor.is_byte(index - 1)
-            self._spellings.append(bytes([int(symbol[3:-1], 16)]) if is_byte else symbol.encode())
+        # not the dictionary's names, which are no text where an entry is escaped
+        for number, piece in enumerate(pieces(processor), len(SPECIALS) - 1):
+            self._spellings.append(bytes([int(piece[3:-1], 16)]) if processor.is_byte(number) else piece.encode())
+        self._spellings.append(_NO_TEXT)  # <mask>
+        self.dtype = token_dtype(len(self._spellings))
 
     def agrees(self, row: bytes, text: str) -> bool:
         """Whether a row spells `text` as normalised; one that was cut spells its beginning.

@@ -37,7 +37,7 @@ def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
             _check_lines_and_tokens(lang, language, manifest["group"]["shards"], workspace)
         _check_dropped(manifest, workspace.dropped)
         processor = load_sentencepiece(workspace.sentencepiece)
-        speller = Speller(processor, dictionary, manifest["group"]["max_tokens"])
+        speller = Speller(processor, manifest["group"]["max_tokens"])
         compared = check_pairs(manifest, workspace, speller, sample)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None

@@ -1,10 +1,12 @@
 """One dictionary for everything: fairseq index = Hugging Face id = SentencePiece id + 1, `<mask>` last."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import sentencepiece
 from fairseq.data import Dictionary
+from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.files import write_beside
@@ -16,44 +18,72 @@ _SENTENCEPIECE_SPECIALS = ["<unk>", "<s>", "</s>"]
 
 
 def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
-    """Load a SentencePiece model whose first three pieces are `<unk> <s> </s>`, as XLM-R's are.
+    """Load a unigram SentencePiece model whose first three pieces are `<unk> <s> </s>`, as XLM-R's are.
 
-    Raises `UserError` where the file is not a SentencePiece model or is laid out otherwise.
+    Raises `UserError` where the file is not a SentencePiece model, is laid out otherwise, or is of a kind for which no
+    `tokenizer.json` encodes alike, so that a model trained with it would be measured on other tokens.
     """
     try:
         processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as error:
-        raise UserError(f"{path} is not a readable SentencePiece model ({type(error).__name__})") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} is not a readable SentencePiece model ({reason})") from None
     first = [processor.id_to_piece(i) for i in range(min(3, processor.get_piece_size()))]
     if first != _SENTENCEPIECE_SPECIALS:
         raise UserError(f"{path}: the first pieces are {first}, expected {_SENTENCEPIECE_SPECIALS} as in XLM-R")
+    settings = ModelProto.FromString(processor.serialized_model_proto()).trainer_spec
+    if settings.model_type != TrainerSpec.UNIGRAM:
+        kind = TrainerSpec.ModelType.Name(settings.model_type).lower()
+        raise UserError(
+            f"{path} is a SentencePiece model of the kind {kind}; only unigram models, as XLM-R's, are read"
+        )
+    if settings.treat_whitespace_as_suffix:
+        raise UserError(
+            f"{path} marks the ends of words (treat_whitespace_as_suffix); only models that mark beginnings "
+            "of words, as XLM-R's, are read"
+        )
     return processor
 
 
 def pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
-    """The pieces from id 3 on, in order: the lines of `dict.txt` but for the last one, `<mask>`."""
+    """The pieces from id 3 on, in order, as SentencePiece spells them."""
     return [processor.id_to_piece(i) for i in range(3, processor.get_piece_size())]
 
 
 def is_entry(piece: str) -> bool:
-    """Whether fairseq's dictionary, which splits its lines at any white space, can hold the piece."""
+    """Whether fairseq's text format, which is split at any white space, can hold the piece."""
     return bool(piece) and piece == "".join(piece.split())
 
 
-def dictionary_entries(sentencepiece_path: str | Path) -> list[str]:
-    """The lines of `dict.txt` for a SentencePiece model, without their counts.
+def entries(pieces: Sequence[str]) -> list[str]:
+    """The dictionary's names of the pieces from id 3 on: the lines of `dict.txt` but for the last one, `<mask>`.
 
-    Raises `UserError` where a piece cannot be a dictionary entry: it holds white space or repeats another one.
+    A piece has its own spelling, unless fairseq's text cannot hold it: XLM-R's piece U+0085 and others in which Python
+    sees white space, and those that spell one of the specials or repeat another piece. Such a one is named by its
+    index, `<id:97636>`, so that every entry is found by its name and stands at its Hugging Face id.
     """
-    entries = [*pieces(load_sentencepiece(sentencepiece_path)), MASK]
-    seen = set(SPECIALS)
-    for number, piece in enumerate(entries, 3):
-        if piece in seen or not is_entry(piece):
-            raise UserError(
-                f"{sentencepiece_path}: piece {number} ({piece!r}) repeats another one or holds white space"
-            )
-        seen.add(piece)
-    return entries
+    spelled, taken = set(pieces), {*SPECIALS, MASK}
+    names = []
+    for index, piece in enumerate(pieces, len(SPECIALS)):
+        name = piece
+        if piece in taken or not is_entry(piece):
+            name = _escaped(index, spelled)
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _escaped(index: int, spelled: set[str]) -> str:
+    """The name of an entry that cannot be spelled, which no piece spells."""
+    name = f"<id:{index}>"
+    while name in spelled:
+        name = f"<{name}>"
+    return name
+
+
+def dictionary_entries(sentencepiece_path: str | Path) -> list[str]:
+    """The lines of `dict.txt` for a SentencePiece model, without their counts; raises as `load_sentencepiece` does."""
+    return [*entries(pieces(load_sentencepiece(sentencepiece_path))), MASK]
 
 
 def to_indices(ids: list[int]) -> np.ndarray:
@@ -65,16 +95,20 @@ def to_indices(ids: list[int]) -> np.ndarray:
 def write_dictionary(sentencepiece_path: str | Path, dict_path: str | Path) -> int:
     """Write `dict.txt` for a SentencePiece model and return the size of the vocabulary, specials included.
 
-    Raises `UserError` as `dictionary_entries` does.
+    Raises `UserError` as `load_sentencepiece` does.
     """
-    entries = dictionary_entries(sentencepiece_path)
+    lines = dictionary_entries(sentencepiece_path)
     with write_beside(dict_path) as handle:
-        handle.writelines(f"{piece} 1\n" for piece in entries)
-    return len(SPECIALS) + len(entries)
+        handle.writelines(f"{entry} 1\n" for entry in lines)
+    return len(SPECIALS) + len(lines)
 
 
 def load_dictionary(path: str | Path) -> Dictionary:
-    """Load `dict.txt`; `<mask>` is added as the last entry where the file lacks it (fairseq's own XLM-R releases)."""
+    """Load `dict.txt`, ours or that of fairseq's own XLM-R release, as `dictionary_entries` names its entries.
+
+    The release lacks `<mask>`, which becomes the last entry, and spells pieces that are escaped here.
+    Raises `UserError` where the file is not such a dictionary.
+    """
     try:
         dictionary = Dictionary.load(str(path))
     except (OSError, ValueError, RuntimeError) as error:
@@ -82,6 +116,9 @@ def load_dictionary(path: str | Path) -> Dictionary:
     mask_index = dictionary.add_symbol(MASK)
     if mask_index != len(dictionary) - 1:
         raise UserError(f"{path}: {MASK} is entry {mask_index}, it has to be the last of {len(dictionary)}")
+    own = dictionary.symbols[len(SPECIALS) : mask_index]
+    dictionary.symbols[len(SPECIALS) : mask_index] = entries(own)
+    dictionary.indices = {symbol: index for index, symbol in enumerate(dictionary.symbols)}
     return dictionary
 
 

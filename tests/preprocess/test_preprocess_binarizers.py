@@ -76,28 +76,55 @@ def model_of_size(spm: Path, folder: Path, entries: int) -> Path:
     return path
 
 
+def by_both(model: Path, lines: list[str], folder: Path) -> dict[str, dict[str, bytes]]:
+    """What each binarizer writes of training rows 3 to 20 and 5 rows for validation, `lines` being both sides."""
+    pair = [write_corpus(folder / side, {"ell_Grek": lines}) / "ell_Grek.txt" for side in ("orig", "latn")]
+    written = {}
+    for name in BINARIZERS:
+        encoded = folder / name
+        encoded.mkdir()
+        group = Group("g", {"ell_Grek": Language()}, valid_size=5, binarizer=name)
+        encode_pairs(Encoding(model, sha256(model), group.max_tokens), pair, encoded, group, "ell_Grek", 1)
+        part = Part("ell_Grek", 0, encoded, 3, 20, True, folder / f"{name}.binarized")
+        binarize_part(name, folder / "dict.txt", part)
+        written[name] = tree(part.target)
+    return written
+
+
 @pytest.mark.parametrize(
     ("entries", "dtype"), [(1000, np.uint16), (65_499, np.uint16), (65_500, np.uint32), (70_000, np.uint32)]
 )
 def test_every_size_of_dictionary_has_fairseqs_type_of_tokens(tmp_path, spm, entries, dtype):
     model = model_of_size(spm, tmp_path, entries)
     assert write_dictionary(model, tmp_path / "dict.txt") == entries
-    lines = [f"{line} {LAST_PIECE}" for line in sentences("ell_Grek", 30)]
-    pair = [write_corpus(tmp_path / side, {"ell_Grek": lines}) / "ell_Grek.txt" for side in ("orig", "latn")]
-    written = {}
-    for name in BINARIZERS:
-        encoded = tmp_path / name
-        encoded.mkdir()
-        group = Group("g", {"ell_Grek": Language()}, valid_size=5, binarizer=name)
-        encode_pairs(Encoding(model, sha256(model), group.max_tokens), pair, encoded, group, "ell_Grek", 1)
-        part = Part("ell_Grek", 0, encoded, 3, 20, True, tmp_path / f"{name}.binarized")
-        binarize_part(name, tmp_path / "dict.txt", part)
-        written[name] = tree(part.target)
+    written = by_both(model, [f"{line} {LAST_PIECE}" for line in sentences("ell_Grek", 30)], tmp_path)
     assert len(written["direct"]) == 8
     assert written["direct"] == written["fairseq-preprocess"]
     dataset = MMapIndexedDataset(str(tmp_path / "direct.binarized/train.orig-latn.orig"))
     assert (dataset._index.dtype, len(dataset)) == (dtype, 17)
     assert all(int(row.max()) == entries - 2 and row[-1] == 2 for row in (dataset[i] for i in range(17)))
+
+
+def test_pieces_that_fairseqs_text_cannot_hold_become_the_same_bytes(tmp_path, spm):
+    """White space in Python's sense, or the spelling of a special: in each line one of them, between other pieces."""
+    model = sentencepiece_model_pb2.ModelProto.FromString(spm.read_bytes())
+    model.normalizer_spec.name, model.normalizer_spec.precompiled_charsmap = "identity", b""  # text as it is
+    model.DiscardUnknownFields()
+    unheld = ["\x85", "\x1c", "\x1d", "\x1e", "\x1f", "\u2028", "\u2029", "\xa0", "\u3000", "<mask>", "<s>", "<pad>"]
+    first = len(model.pieces) + 1
+    for piece in unheld:
+        model.pieces.add(piece=piece, score=-1.0)
+    (tmp_path / "spm.model").write_bytes(model.SerializeToString())
+    write_dictionary(tmp_path / "spm.model", tmp_path / "dict.txt")
+    lines = [f"{line}{piece}{line}" for piece in unheld for line in sentences("ell_Grek", 3)]
+    written = by_both(tmp_path / "spm.model", lines, tmp_path)
+    assert written["direct"] == written["fairseq-preprocess"]
+    found = set()
+    for split in ("train", "valid"):
+        dataset = MMapIndexedDataset(str(tmp_path / f"direct.binarized/{split}.orig-latn.orig"))
+        found |= {int(token) for row in (dataset[i] for i in range(len(dataset))) for token in row if token >= first}
+    assert found <= set(range(first, first + len(unheld)))
+    assert len(found) > len(unheld) / 2, "22 of 36 lines, drawn at random"
 
 
 @pytest.mark.parametrize("damage", ["sizes", "tokens"])

@@ -16,7 +16,7 @@ from made_up_text import ALPHABETS, sentences, write_group
 from ppa_preprocess.encoder import Encoder
 from ppa_preprocess.round_trip import Speller, _matches
 
-from ppa_plugin.data.vocabulary import load_dictionary, write_dictionary
+from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.files import sha256
 
 LANGUAGES = ("tur_Latn", "ell_Grek", "zho_Hani")
@@ -151,9 +151,8 @@ def spellers(tmp_path_factory, spm):
     (folder / "bytes.model").write_bytes(model.getvalue())
     made = {}
     for name, path in {"plain": spm, "bytes": folder / "bytes.model"}.items():
-        write_dictionary(path, folder / "dict.txt")
         processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        made[name] = Encoder(processor), Speller(processor, load_dictionary(folder / "dict.txt"), 512), processor
+        made[name] = Encoder(processor), Speller(processor, 512), processor
     return made
 
 

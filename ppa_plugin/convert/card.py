@@ -3,10 +3,14 @@
 import json
 from typing import Any
 
+from ppa_plugin.convert import names
 from ppa_plugin.convert.checkpoint import data_directories, settings
 from ppa_plugin.layers import default_layer
 
 MANIFEST = "manifest.json"
+_NEW_HEAD = """
+
+The masked-LM head is not the base model's, which has none: training began with one drawn at random (seed {seed})."""
 # the sections of a checkpoint's cfg and what of them makes the recipe
 _RECIPE = {
     "task": "_name data mask_prob mask_keep mask_random max_positions sampling_alpha batch_order tlm_truncation",
@@ -26,8 +30,7 @@ _CARD = """\
 ---
 license: other
 {languages}tags:
-- fill-mask
-- xlm-roberta
+{task}- xlm-roberta
 - transliteration
 ---
 
@@ -37,7 +40,7 @@ A multilingual encoder (XLM-R architecture, {size}), written by
 `ppa-convert to-hf` from a checkpoint of post-training alignment by transliteration
 (PPA, [arXiv 2406.19759](https://arxiv.org/abs/2406.19759)).
 
-Base model: {base}
+Base model: {base}{head}
 
 Updates: {updates}
 
@@ -46,10 +49,10 @@ Updates: {updates}
 ## Use
 
 ```python
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import {auto_class}, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained("DIRECTORY")
-model = AutoModelForMaskedLM.from_pretrained("DIRECTORY")
+model = {auto_class}.from_pretrained("DIRECTORY")
 ```
 
 Text goes in in its own script: romanizations were used in training only. Sentence vectors are means over the tokens of
@@ -89,10 +92,14 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     added = origin.get("added_pieces")
     history = checkpoint.get("optimizer_history") or [{}]
     manifest = _manifest(checkpoint)
+    has_head = names.has_head(checkpoint.get("model", {names.HEAD}))
     return _CARD.format(
         title=title,
         languages=_language_codes(manifest),
         size=size,
+        task="- fill-mask\n" if has_head else "",
+        auto_class="AutoModelForMaskedLM" if has_head else "AutoModel",
+        head=_NEW_HEAD.format(seed=origin["new_head"]) if origin.get("new_head") is not None else "",
         layer=settings(checkpoint, "criterion").get("seq_layer") or default_layer(config["num_hidden_layers"]),
         data=_data(manifest),
         base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")

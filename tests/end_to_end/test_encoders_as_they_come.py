@@ -132,6 +132,7 @@ def test_ranks_and_validation_build_it_too(start, data, trained, tmp_path):
     train(data, tmp_path, *flags, "--batch-size", 4, ranks=2)
     assert parameters(tmp_path).keys() == parameters(trained).keys()
     command = [BIN / "fairseq-validate", data, "--user-dir", ROOT / "ppa_plugin", "--task", "translit_alignment"]
+    command += ["--criterion", "translit_alignment"]
     command += ["--path", trained / "checkpoint_last.pt", "--batch-size", 4, "--cpu", "--num-workers", 0]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

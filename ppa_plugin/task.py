@@ -143,7 +143,8 @@ class TranslitAlignmentTask(FairseqTask):
         criterion = super().build_criterion(cfg, from_checkpoint)
         if not criterion.weights and self.model is not None:
             self.model.freeze_above(criterion.seq_layer)
-            logger.info("SEQ alone: the blocks above layer %d and the head, if any, are frozen", criterion.seq_layer)
+            head = "" if self.model.encoder.lm_head is None else " and the head"
+            logger.info("SEQ alone: the blocks above layer %d%s are frozen", criterion.seq_layer, head)
         if cfg.seq_weight and self.cfg.batch_size:
             ranks, pairs = self.cfg.world_size, self.cfg.batch_size
             groups = f", in groups of {cfg.seq_negatives}" if cfg.seq_negatives else ""

@@ -1,5 +1,6 @@
 """Training from encoders as users have them: without a masked-LM head, with a pooler, with a padded vocabulary."""
 
+import argparse
 import random
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 import torch
+from first_release import first_release
 from made_up_shards import VOCABULARY, write_shards
 from running import exit_code
 from safetensors.torch import load_file
@@ -137,6 +139,24 @@ def test_ranks_and_validation_build_it_too(start, data, trained, tmp_path):
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "seq_acc" in done.stdout + done.stderr
+
+
+def test_a_checkpoint_of_fairseqs_first_release_trains(start, data, tmp_path):
+    """Old names, one Namespace of flags in place of `cfg`, torch's first file format; no padding, no token type."""
+    state = dict(load(start[1] / "model.pt")["model"])
+    for name in ("encoder.sentence_encoder.embed_tokens.weight", "encoder.lm_head.weight", "encoder.lm_head.bias"):
+        state[name] = state[name][:VOCABULARY].clone()
+    args = argparse.Namespace(
+        arch="roberta_base", task="multilingual_masked_lm", criterion="masked_lm", optimizer="adam", data="gone"
+    )
+    content = {"args": args, "model": first_release(state), "extra_state": {"train_iterator": {"epoch": 1}}}
+    content["optimizer_history"] = [{"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}}]
+    torch.save(content, tmp_path / "xlmr.pt", _use_new_zipfile_serialization=False)
+    train(data, tmp_path / "run", "--finetune-from-model", tmp_path / "xlmr.pt", "--lr", 0, "--max-update", 1)
+    after = parameters(tmp_path / "run")
+    row = "encoder.sentence_encoder.embed_token_types.weight"
+    assert not after.pop(row).any()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in after.items())
 
 
 def test_a_masked_lm_term_without_a_head_is_one_sentence(start, data, tmp_path):

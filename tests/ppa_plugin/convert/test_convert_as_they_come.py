@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sentencepiece
 import torch
+from first_release import first_release
 from running import exit_code
 from safetensors.torch import load_file, save_file
 
@@ -257,20 +258,6 @@ def test_one_parameter_under_two_names_is_refused(copied, tmp_path, capsys):
     save_file(state, copied / "model.safetensors")
     assert convert("to-fairseq", copied, tmp_path / "out") == 2
     assert_error(capsys, "holds roberta.embeddings.LayerNorm.weight under two names")
-
-
-def first_release(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A fairseq state dict under the names that XLM-R was published with: no token type, one matrix for q, k and v."""
-    old = {}
-    for name, tensor in state.items():
-        name = name.replace("encoder.", "decoder.", 1).replace(".layernorm_embedding.", ".emb_layer_norm.")
-        if match := re.fullmatch(r"(.*self_attn\.)q_proj\.(weight|bias)", name):
-            parts = [state[f"{match[1]}{part}_proj.{match[2]}".replace("decoder", "encoder", 1)] for part in "qkv"]
-            old[f"{match[1]}in_proj_{match[2]}"] = torch.cat(parts)
-        elif not re.search(r"\.[kv]_proj\.|embed_token_types", name):
-            old[name] = tensor
-    old["decoder.sentence_encoder.version"] = torch.ones(1)
-    return old
 
 
 def test_fairseqs_first_releases_are_converted_with_equal_logits(tiny_hf_directory, sentencepiece_path, tmp_path):

@@ -43,6 +43,9 @@ def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
         raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None
     for row in _table(manifest):
         workspace.say(row)
+    for language in manifest["languages"].values():
+        for warning in language.get("warnings", ()):  # manifests of earlier versions have none
+            workspace.say(f"warning   {warning}")
     files = manifest["files"]
     workspace.say(
         f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says, {compared:,} pairs drawn from "

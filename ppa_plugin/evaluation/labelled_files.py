@@ -164,7 +164,7 @@ def check_tag(tag: str, task: str, where: str) -> None:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(read_lines(path), 1):
-        yield number, (line.removeprefix("\ufeff") if number == 1 else line).removesuffix("\r")
+        yield number, line.removesuffix("\r")
 
 
 def _column(headings: list[str], names: tuple[str, ...]) -> int | None:

@@ -13,6 +13,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Versions in place of those of constraints.txt, as in: make VENV=.venv-older OLDER=constraints-older.txt setup
 OLDER ?=
 INSTALL := $(PIP) install --constraint $(STAMPS)/constraints.txt
+# fairseq requires torchaudio and uses it for speech alone. The wheel on PyPI is built for CUDA: beside a CPU build of torch
+# it cannot be loaded, and transformers imports it wherever it is installed. Each install of the package brings it back.
+WITHOUT_AUDIO := $(PIP) uninstall --yes torchaudio
 # More arguments for the program behind `make demo` and `make test`, as in: make demo ARGS="--seed 2"
 ARGS ?=
 
@@ -84,10 +87,12 @@ $(STAMPS)/fairseq: $(STAMPS)/torch
 $(STAMPS)/package: $(STAMPS)/fairseq setup.py pyproject.toml
 	@echo "installing translit-ppa"
 	@$(INSTALL) --no-build-isolation --editable '.[dev]'
+	@$(WITHOUT_AUDIO)
 	@touch $@
 
 # Not part of `make setup`: only `make docs` needs it.
 $(STAMPS)/docs: $(STAMPS)/package
 	@echo "installing mkdocs"
 	@$(INSTALL) --no-build-isolation --editable '.[docs]'
+	@$(WITHOUT_AUDIO)
 	@touch $@

@@ -24,7 +24,7 @@ setup(
         "numpy",
         "fairscale",
         "sentencepiece",
-        # ppa-convert extend: sentencepiece reads and writes its models with it and does not require it
+        # sentencepiece's description of its models is written with it, which does not require it
         "protobuf",
         "uroman==1.3.1.1",
         "sacremoses",
@@ -34,6 +34,7 @@ setup(
         "tqdm",
         # releases up to 4.48 at least load an XLM-R without the bias of its head, whoever wrote it
         "transformers>=4.51",
+        "tokenizers",
         "safetensors",
         "scikit-learn",
         "seqeval",
@@ -49,7 +50,12 @@ setup(
         "cluster": CLUSTER,
         # make docs
         "docs": ["mkdocs-material", "mkdocstrings[python]", "latex2mathml"],
-        "dev": ["Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff", *SOURCES, *CLUSTER],
+        "dev": [
+            *("Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff"),
+            "sentence-transformers",  # what ppa-convert writes for it is loaded
+            *SOURCES,
+            *CLUSTER,
+        ],
     },
     entry_points={
         "console_scripts": [

@@ -5,66 +5,81 @@ Glot500, whose training data has both; a set that calls its text `arb_Arab` is a
 """
 
 import re
+from collections.abc import Iterable
 
 ENGLISH = "eng_Latn"
 
-# LASER's Tatoeba and MasakhaNER name languages by ISO 639-3 alone: the script that each is written in there.
+# ISO 639-3, which LASER's Tatoeba, MasakhaNER and UD use alone: the script that each is written in there. These are the
+# codes of Glot500's lists of WikiANN and UD, of UD and MasakhaNER since, of ISO 639-1, and those that FLORES and others
+# have for varieties. Where CLDR's likely script is another one, the set's decides: UD transliterates Gothic.
 _SCRIPTS = {
-    "Arab": "ara arq arz fas pes uig urd",
-    "Armn": "hye",
-    "Beng": "ben",
-    "Cyrl": "bel bul kaz mhr mkd mon orv rus srp tat ukr",
-    "Deva": "awa hin mar",
-    "Ethi": "amh",
-    "Geor": "kat",
-    "Grek": "ell",
+    "Arab": "acm acq aeb ajp apc ara arb arq ars ary arz azb ckb fas glk kas kfm lrc mzn nyq pbt pes pnb prs pus "
+    "skr snd soj uig urd",
+    "Armn": "axm hye hyw xcl",
+    "Avst": "ave",
+    "Beng": "asm ben bpy",
+    "Cans": "cre iku oji",
+    "Copt": "cop",
+    "Cyrl": "abk abq ady ava bak bel bul bxr che chu chv ckt inh kaz kbd khk kir kjh koi kom kpv krc lbe lez mdf "
+    "mhr mkd mon mrj myv orv oss rue rus sah srp tat tgk tyv udm ukr xal",
+    "Deva": "awa bho bih doi gom hin hne mag mai mar nep new npi pli san xnr",
+    "Ethi": "amh tir",
+    "Geor": "kat oge xmf",
+    "Grek": "cpg ell grc pnt",
     "Gujr": "guj",
     "Guru": "pan",
     "Hang": "kor",
-    "Hani": "cmn lzh wuu yue zho",
-    "Hebr": "heb yid",
+    "Hani": "cmn gan lzh wuu yue zho",
+    "Hebr": "hbo heb ydd yid",
     "Jpan": "jpn",
     "Khmr": "khm",
+    "Knda": "kan",
     "Laoo": "lao",
-    "Latn": "afr ang ast aze ber bos bre cat cbk ceb ces cha cor csb cym dan deu dsb dtp eng epo est eus fao fin "
-    "fra fry gla gle glg gsw hrv hsb hun ido ile ina ind isl ita jav kab kur kzj lat lfn lit lvs max mlt "
-    "nds nld nno nob nov oci pam pms pol por ron slk slv spa sqi swe swg swh tgl tuk tur tzl uzb vie war "
-    "hau ibo kin lug luo pcm que wol xho yor zsm",
+    "Latn": "aar ace afr aka akk aln als ang apu aqz arg arr ast aym ayr aze azj azz bam ban bar bbj bcl bej ber "
+    "bis bjn bor bos bre bug cat cbk cdo ceb ces cha cnh cor cos crh csb cym dan deu diq dje dsb dtp dyu "
+    "efi egy ekk eme eml eng epo ess est eus ewe ext fao fij fil fin fon fra frm fro frr fry ful fur fuv "
+    "gag gaz gla gle glg glv got grn gsw gub gun gya hak hat hau hbs her hil hit hmo hrv hsb hun ibo ido "
+    "ile ilo ina ind ipk isl ita jaa jam jav jbo kab kac kal kam kau kbc kbp kea kik kin kmb kmr knc kon "
+    "krl ksh kua kur kzj lad lat lav lfn lij lim lin lit lld lmo ltg ltz lua lub lug luo lus lvs mad mah "
+    "max mfe min mlg mlt mos mpu mri msa mwl myu nan nap naq nau nav nbl nci nde ndo nds nhi nld nno nob "
+    "nor nov nrm nso nus nya oci olo orm pad pag pam pap pcd pck pcm pdc plt pms pol por pro qaf qfn qhe "
+    "qpm qtd quc que quy rmy roh ron ruc run rup sab sag say scn sco sgs slk slv sma sme smj smn smo sms "
+    "sna som sot spa sqi srd srn ssw stq sun swa swe swg swh swl szl tah tet tgl ton tpi tpn tsn tso tuk "
+    "tum tur twi tzl umb urb uzb uzn vec ven vep vie vls vol vro war wbp wes wln wol xav xho xpg xum yom "
+    "yor yrl zea zha zsm zul zza",
     "Mlym": "mal",
-    "Mymr": "mya",
+    "Mong": "mvf sjo",
+    "Mymr": "mya shn",
+    "Olck": "sat",
+    "Orkh": "otk",
+    "Orya": "ori ory",
+    "Sinh": "sin",
+    "Syrc": "aii arc",
     "Taml": "tam",
     "Telu": "tel",
+    "Thaa": "div",
     "Thai": "tha",
-    "Tibt": "bod",
+    "Tibt": "bod dzo",
+    "Yiii": "iii",
 }
-# XTREME, WikiAnn and UD name a language by ISO 639-1 where it has such a code, or by its Wikipedia.
-_TWO_LETTER = {
-    short: iso
-    for shorts, isos in (
-        (
-            "af am ar az be bg bn bo br ca cs cy da de el en",
-            "afr amh ara aze bel bul ben bod bre cat ces cym dan deu ell eng",
-        ),
-        (
-            "eo es et eu fa fi fo fr fy ga gd gl gu he hi hr",
-            "epo spa est eus fas fin fao fra fry gle gla glg guj heb hin hrv",
-        ),
-        (
-            "hu hy id is it ja jv ka kk km ko la lo lt lv mk",
-            "hun hye ind isl ita jpn jav kat kaz khm kor lat lao lit lvs mkd",
-        ),
-        (
-            "ml mn mr ms mt my nb nl nn oc pa pl pt qu ro ru",
-            "mal mon mar zsm mlt mya nob nld nno oci pan pol por que ron rus",
-        ),
-        (
-            "sk sl sq sr sv sw ta te th tk tl tr tt ug uk ur",
-            "slk slv sqi srp swe swh tam tel tha tuk tgl tur tat uig ukr urd",
-        ),
-        ("uz vi wo xh yi yo zh zh-classical zh-yue", "uzb vie wol xho yid yor zho lzh yue"),
-    )
-    for short, iso in zip(shorts.split(), isos.split(), strict=True)
-}
+# ISO 639-1, which XTREME, WikiANN and UD prefer, to ISO 639-3; at the end, what WikiANN calls after its Wikipedia.
+# Glot500 takes WikiANN's `als` for ISO 639-3's, and has no `be-x-old`, `map-bms` or `simple`.
+_SHORT = """
+    aa:aar ab:abk ae:ave af:afr ak:aka am:amh an:arg ar:ara as:asm av:ava ay:aym az:aze ba:bak be:bel bg:bul bi:bis
+    bm:bam bn:ben bo:bod br:bre bs:bos ca:cat ce:che ch:cha co:cos cr:cre cs:ces cu:chu cv:chv cy:cym da:dan de:deu
+    dv:div dz:dzo ee:ewe el:ell en:eng eo:epo es:spa et:est eu:eus fa:fas ff:ful fi:fin fj:fij fo:fao fr:fra fy:fry
+    ga:gle gd:gla gl:glg gn:grn gu:guj gv:glv ha:hau he:heb hi:hin ho:hmo hr:hrv ht:hat hu:hun hy:hye hz:her ia:ina
+    id:ind ie:ile ig:ibo ii:iii ik:ipk io:ido is:isl it:ita iu:iku ja:jpn jv:jav ka:kat kg:kon ki:kik kj:kua kk:kaz
+    kl:kal km:khm kn:kan ko:kor kr:kau ks:kas ku:kur kv:kom kw:cor ky:kir la:lat lb:ltz lg:lug li:lim ln:lin lo:lao
+    lt:lit lu:lub lv:lvs mg:mlg mh:mah mi:mri mk:mkd ml:mal mn:mon mr:mar ms:zsm mt:mlt my:mya na:nau nb:nob nd:nde
+    ne:nep ng:ndo nl:nld nn:nno no:nor nr:nbl nv:nav ny:nya oc:oci oj:oji om:orm or:ori os:oss pa:pan pi:pli pl:pol
+    ps:pus pt:por qu:que rm:roh rn:run ro:ron ru:rus rw:kin sa:san sc:srd sd:snd se:sme sg:sag sh:hbs si:sin sk:slk
+    sl:slv sm:smo sn:sna so:som sq:sqi sr:srp ss:ssw st:sot su:sun sv:swe sw:swh ta:tam te:tel tg:tgk th:tha ti:tir
+    tk:tuk tl:tgl tn:tsn to:ton tr:tur ts:tso tt:tat tw:twi ty:tah ug:uig uk:ukr ur:urd uz:uzb ve:ven vi:vie vo:vol
+    wa:wln wo:wol xh:xho yi:yid yo:yor za:zha zh:zho zu:zul
+    bat-smg:sgs bh:bih cbk-zam:cbk fiu-vro:vro roa-rup:rup zh-classical:lzh zh-min-nan:nan zh-yue:yue
+"""
+_TWO_LETTER = dict(pair.split(":") for pair in _SHORT.split())
 # One language, another name: FLORES and SIB-200 split by variety what Glot500 names as a whole.
 _RENAMED = {
     "cmn_Hani": "zho_Hani",
@@ -84,6 +99,12 @@ def canonical(code: str) -> str | None:
     iso = _TWO_LETTER.get(code, code)
     full = _BY_ISO.get(iso, iso)
     return _RENAMED.get(full, full) if _CODE.fullmatch(full) else None
+
+
+def passed_over(names: Iterable[str]) -> str:
+    """What to say of files or directories whose names are no language's; "" for none."""
+    listed = ", ".join(sorted(set(names)))
+    return listed and f"passed over {listed}: no language codes known here; rename them as in tur_Latn"
 
 
 def same_language(code: str, other: str) -> bool:

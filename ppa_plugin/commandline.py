@@ -1,6 +1,7 @@
 """What every command shares: how bad input ends a run, whole numbers, what it did said, and progress shown."""
 
 import argparse
+import functools
 import logging
 import sys
 import time
@@ -61,6 +62,12 @@ def say(text: str) -> None:
     """Write a line to standard output at once, also where that is a pipe or a file."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+@functools.cache
+def note_once(text: str) -> None:
+    """Write a note to standard error, once a process however often what it is about is come across."""
+    sys.stderr.write(f"note: {text}\n")
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -1,6 +1,8 @@
 """Reading text so that lines never shift, and writing files so that none is ever half there."""
 
+import codecs
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,6 +10,14 @@ from pathlib import Path
 from typing import IO
 
 from ppa_plugin.commandline import UserError
+
+# The marks of other encodings; that of UTF-32 begins with that of UTF-16.
+_OTHER_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 
 @contextmanager
@@ -45,7 +55,8 @@ def naming_file(path: str | Path) -> Iterator[None]:
 def read_lines(path: str | Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 file without their `\\n`, split at `\\n` only (never at U+2028, U+0085, ...).
 
-    Raises `UserError` where the file cannot be read or, naming the line, is not UTF-8.
+    A byte-order mark at its start is no part of the text. Raises `UserError` where the file cannot be read or, naming
+    the line, is not UTF-8.
     """
     try:
         with open(path, "rb") as handle:
@@ -55,14 +66,40 @@ def read_lines(path: str | Path) -> Iterator[str]:
 
 
 def decode_lines(lines: Iterable[bytes], path: str | Path) -> Iterator[str]:
-    """Yield lines of UTF-8 without their `\\n`; `UserError`, naming `path` and the line, where one is not UTF-8."""
+    """Yield a text's lines, UTF-8 each, without their `\\n` and without a byte-order mark at the start of the first.
+
+    Raises `UserError`, naming `path` and the line, where one is not UTF-8.
+    """
+    lines = iter(lines)
+    first = without_mark(next(lines, b""), path)
     number = 0
     try:
-        for line in lines:
+        for line in itertools.chain([first] if first else [], lines):
             number += 1
             yield line.removesuffix(b"\n").decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}, line {number}: not valid UTF-8 ({error.reason}); convert the file to UTF-8") from None
+
+
+def decode_text(content: bytes, path: str | Path) -> str:
+    """A whole text as `decode_lines` takes its lines; `UserError`, naming `path`, where it is not UTF-8."""
+    try:
+        return without_mark(content, path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not valid UTF-8 ({error.reason}); convert the file to UTF-8") from None
+
+
+def without_mark(start: bytes, path: str | Path) -> bytes:
+    """The start of a text without its byte-order mark; `UserError` where the mark is that of another encoding."""
+    for mark, encoding in _OTHER_MARKS.items():
+        if start.startswith(mark):
+            raise UserError(f"{path} is {encoding}; convert the file to UTF-8")
+    return start.removeprefix(codecs.BOM_UTF8)
+
+
+def skip_mark(handle: IO[bytes]) -> int:
+    """Go from a file's start to where its text begins, behind the UTF-8 byte-order mark if it has one: that byte."""
+    return handle.seek(len(codecs.BOM_UTF8) if handle.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0)
 
 
 def sha256(path: str | Path) -> str:

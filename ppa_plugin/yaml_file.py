@@ -9,16 +9,15 @@ from typing import Any
 import yaml
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.files import decode_text
 
 
 def load_yaml(path: str | Path, flag: str = "--config") -> Any:
     """The content of a YAML file; `UserError`, naming `flag` or the place, where it cannot be read or is not YAML."""
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.safe_load(decode_text(Path(path).read_bytes(), path))
     except OSError as error:
         raise UserError(f"cannot read {flag} {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not valid UTF-8") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 

@@ -116,7 +116,8 @@ def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype
 
 def _copy_lines(source: Path, target: Path, rows: slice) -> np.ndarray:
     """Copy lines of an encoded text and return how many tokens each has to have, </s> included."""
-    with open_lines(source) as lines, open(target, "wb") as handle:
+    # a piece may begin with the character that is a mark at the start of a text
+    with open_lines(source, marked=False) as lines, open(target, "wb") as handle:
 
         def copied() -> Iterator[int]:
             for line in lines.take(chosen):

@@ -25,15 +25,18 @@ from ppa_preprocess.group import Group
 from ppa_preprocess.lines import count_lines, read_json_lines, write_json_lines
 from ppa_preprocess.parallel import Workers, map_ordered
 from ppa_preprocess.records import Records, open_lines
-from ppa_preprocess.split import split_pairs
+from ppa_preprocess.split import RULE, split_pairs
 from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.data.masking import UNK
 from ppa_plugin.data.shards import SIDES
 from ppa_plugin.files import read_lines
 
 # some 50 ms of work
 _CHUNK_PAIRS = 2048
+# above it a language is named: of the scripts that XLM-R was trained on, the share is near 0
+_MUCH_UNKNOWN = 0.2
 
 
 def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None:
@@ -46,6 +49,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
         inputs = task_inputs(group, lang, spm, workspace)
         if workspace.is_done(f"encode {lang}", inputs):
             workspace.say(f"encode    {lang}  unchanged")
+            _warn(lang, workspace)
             continue
         target, pair = workspace.encoded(lang), workspace.pair(lang)
         with fresh_directory(target) as directory:
@@ -57,6 +61,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
             f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and {counts['valid']:,} "
             f"validation pairs -> {target}, {sum(counts['dropped'].values()):,} dropped"
         )
+        _warn(lang, workspace)
     workspace.gather_dropped(group.languages)
 
 
@@ -77,7 +82,25 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         "valid_size": group.valid_size,
         "seed": group.seed,
         "binarizer": group.binarizer,
+        "text_in_valid": RULE,
     }
+
+
+def unknown_shares(counts: dict[str, Any]) -> dict[str, float]:
+    """By side, the share of `<unk>` among a language's tokens for training and validation, </s> left out."""
+    lines = counts["train"] + counts["valid"]
+    tokens = {side: sum(counts["tokens"][split][side] for split in ("train", "valid")) - lines for side in SIDES}
+    return {side: counts["unknown"][side] / tokens[side] for side in SIDES}
+
+
+def unknown_warnings(lang: str, counts: dict[str, Any]) -> list[str]:
+    """A sentence for each side of a language that the vocabulary hardly knows."""
+    return [
+        f"{share:.0%} of the tokens of {lang} ({side}) are unknown to this vocabulary: extend it (`ppa-convert "
+        f"extend --text pairs/{lang}.{side}`) or leave the language out"
+        for side, share in unknown_shares(counts).items()
+        if share > _MUCH_UNKNOWN
+    ]
 
 
 def encode_pairs(
@@ -86,8 +109,8 @@ def encode_pairs(
     """Encode a language's pairs into `directory`.
 
     Pairs with an empty side are dropped, sides cut to `encoding.max_tokens` tokens with <s> and </s>. Returns what was
-    counted (tokens as in the .idx: one </s> a line included) and what became of each pair, uint8 (lines,). Memory is
-    some 60 bytes a pair, however long.
+    counted (tokens as in the .idx: one </s> a line included; unknown ones of training and validation alone) and what
+    became of each pair, uint8 (lines,). Memory is some 60 bytes a pair, however long.
     """
     lines = [count_lines(side) for side in pair]
     if lines[0] != lines[1]:
@@ -101,8 +124,10 @@ def encode_pairs(
     if not len(kept):
         raise UserError(f"{pair[0]}: none of the {lines[0]:,} pairs of {lang} is left, each has an empty side")
     with open_tokens(directory, "orig", encoder.dtype) as orig, open_tokens(directory, "latn", encoder.dtype) as latn:
-        split = split_pairs((orig, latn), kept, group, lang)
+        split = split_pairs((orig, latn), pair, encoder, kept, group, lang)
         fates[split.in_valid] = IN_VALID
+        for side, tokens in zip(SIDES, (orig, latn), strict=True):
+            counts["unknown"][side] -= sum(tokens.count(UNK, row) for row in tokens.take(split.in_valid))
         for name, chosen in (("train", split.train), ("valid", split.valid)):
             save_array(lines_path(directory, name), chosen)
             counts[name] = len(chosen)
@@ -159,6 +184,11 @@ def _write_text(path: Path, encoder: Encoder, tokens: Tokens, lines: np.ndarray)
     with open(path, "w", encoding="utf-8", newline="\n") as handle:
         for row in progress(tokens.take(lines), f"write {path.name}", len(lines)):
             handle.write(f"{encoder.text(row)}\n")
+
+
+def _warn(lang: str, workspace: Workspace) -> None:
+    for warning in unknown_warnings(lang, workspace.recorded(f"encode {lang}")["counts"]):
+        workspace.say(f"warning   {warning}")
 
 
 def _write_dropped(path: Path, lang: str, fates: np.ndarray, texts: Path, failures: Path) -> dict[str, int]:

@@ -40,6 +40,11 @@ class Tokens(Records):
         starts *= dtype.itemsize
         super().__init__(path, descriptor, starts)
         self.sizes = sizes
+        self._dtype = dtype
+
+    def count(self, token: int, row: bytes) -> int:
+        """How often a token is in a row."""
+        return int((np.frombuffer(row, dtype=self._dtype) == token).sum())
 
 
 @contextmanager

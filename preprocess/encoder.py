@@ -56,6 +56,10 @@ class Encoder:
         # one array, not a list of lists: Python's garbage collector would go through these again and again
         return to_indices(np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=lengths.sum())), lengths
 
+    def surfaces(self, lines: list[str]) -> list[list[str]]:
+        """The pieces of each line, as SentencePiece normalises and cuts it; an unknown one is its characters."""
+        return self._processor.encode(lines, out_type=str, num_threads=1)
+
     def text(self, row: bytes) -> str:
         """The symbols of a row but for its </s>, separated by spaces."""
         return " ".join([self._symbols[index] for index in np.frombuffer(row, dtype=self.dtype)[:-1].tolist()])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.files import read_lines, write_beside
+from ppa_plugin.files import read_lines, skip_mark, write_beside
 
 _BLOCK_BYTES = 1 << 24
 # valid in JSON, but str.splitlines() and some readers of JSON lines take them for line ends
@@ -14,10 +14,14 @@ _LINE_ENDS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def count_lines(path: Path) -> int:
-    """The number of lines, split at `\\n` only; a last line without `\\n` counts. `UserError` where unreadable."""
+    """The number of lines, split at `\\n` only; a last line without `\\n` counts, a byte-order mark alone is no line.
+
+    Raises `UserError` where the file cannot be read.
+    """
     count, last = 0, b"\n"
     try:
         with open(path, "rb") as handle:
+            skip_mark(handle)
             while block := handle.read(_BLOCK_BYTES):
                 count += block.count(b"\n")
                 last = block[-1:]

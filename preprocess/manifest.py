@@ -5,6 +5,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
+from ppa_preprocess.encode import unknown_shares, unknown_warnings
 from ppa_preprocess.group import Group
 from ppa_preprocess.romanizers import find_romanizer
 from ppa_preprocess.workspace import Workspace
@@ -75,6 +76,8 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         "tokens": counts["tokens"],
         "cut": counts["cut"],
         "unknown": counts["unknown"],
+        "unknown_share": {side: round(share, 4) for side, share in unknown_shares(counts).items()},
+        "warnings": unknown_warnings(lang, counts),
     }
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ppa_plugin.files import naming_file
+from ppa_plugin.files import naming_file, skip_mark
 
 _BLOCK_BYTES = 1 << 24
 _BLOCK_RECORDS = 4096
@@ -55,17 +55,20 @@ class Records:
 
 
 @contextmanager
-def open_lines(path: Path) -> Iterator[Records]:
-    """Open a text by lines, without their `\\n`; a last line without one counts. `OSError` where it cannot be read."""
+def open_lines(path: Path, marked: bool = True) -> Iterator[Records]:
+    """Open a text by lines, without their `\\n`; a last line without one counts. `OSError` where it cannot be read.
+
+    With `marked`, a byte-order mark at its start is no part of the text, as in `ppa_plugin.files.read_lines`.
+    """
     with open(path, "rb") as handle:
         with naming_file(path):
-            starts = _line_starts(handle)
+            starts = _line_starts(handle, skip_mark(handle) if marked else 0)
         yield Records(path, handle.fileno(), starts, gap=1)
 
 
-def _line_starts(handle: BinaryIO) -> np.ndarray:
-    """Where each line starts, and where one after the last would: int64 (lines + 1,)."""
-    found, size = [np.zeros(1, dtype=np.int64)], 0
+def _line_starts(handle: BinaryIO, size: int) -> np.ndarray:
+    """Where each line from byte `size` on starts, and where one after the last would: int64 (lines + 1,)."""
+    found = [np.array([size], dtype=np.int64)]
     while block := handle.read(_BLOCK_BYTES):
         found.append(np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n")) + size + 1)
         size += len(block)

@@ -31,8 +31,7 @@ class Speller:
         self._longest = max_tokens - 1  # </s> is in the row, <s> is not
         self._spellings = [_NO_TEXT] * len(SPECIALS)
         # not the dictionary's names, which are no text where an entry is escaped
-        for number, piece in enumerate(pieces(processor), len(SPECIALS) - 1):
-            self._spellings.append(bytes([int(piece[3:-1], 16)]) if processor.is_byte(number) else piece.encode())
+        self._spellings += [piece.encode() for piece in pieces(processor)]
         self._spellings.append(_NO_TEXT)  # <mask>
         self.dtype = token_dtype(len(self._spellings))
 

@@ -12,6 +12,7 @@ from ppa_preprocess.source_formats import KNOWN_FORMATS, Found, file_format, rea
 
 from ppa_plugin.codes import same_language
 from ppa_plugin.commandline import UserError
+from ppa_plugin.files import decode_text
 
 
 class Source(Protocol):
@@ -162,7 +163,7 @@ def _files_of(directory: Path) -> tuple[Path, ...]:
 def _saved_dataset(directory: Path) -> tuple[Path, ...]:
     state = directory / "state.json"
     try:
-        content = json.loads(state.read_text(encoding="utf-8"))
+        content = json.loads(decode_text(state.read_bytes(), state))
         files = tuple(directory / entry["filename"] for entry in content["_data_files"])
         # written by releases of 2020: the rows are those of the files in another order
         if content.get("_indices_data_files"):

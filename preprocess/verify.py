@@ -13,7 +13,7 @@ from ppa_preprocess.workspace import Workspace
 from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.shards import SIDES
 from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
-from ppa_plugin.files import sha256
+from ppa_plugin.files import decode_text, sha256
 
 _HEADER = ("language", "read", "filtered", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
 # pairs a language that are read back as text; all of them where it has fewer
@@ -43,6 +43,9 @@ def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
         raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None
     for row in _table(manifest):
         workspace.say(row)
+    for language in manifest["languages"].values():
+        for warning in language.get("warnings", ()):  # manifests of earlier versions have none
+            workspace.say(f"warning   {warning}")
     files = manifest["files"]
     workspace.say(
         f"verified: {len(files)} files in {workspace.data_bin} are as the manifest says, {compared:,} pairs drawn from "
@@ -53,7 +56,7 @@ def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(decode_text(path.read_bytes(), path))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `ppa-preprocess all` (or `binarize`) to the end first") from None
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.checkpoint import load_safely
 from ppa_plugin.convert.names import has_head
+from ppa_plugin.files import decode_text
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -51,7 +52,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     """The `config.json` of a Hugging Face directory. Raises `UserError` where it is missing or not JSON."""
     path = directory / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(decode_text(path.read_bytes(), path))
     except OSError:
         raise UserError(f"{directory} holds no config.json: it is not a Hugging Face directory") from None
     except ValueError as error:
@@ -111,7 +112,7 @@ def weight_files(directory: Path) -> list[Path]:
     if found.suffix != ".json":
         return [found]
     try:
-        shards = set(json.loads(found.read_text(encoding="utf-8"))["weight_map"].values())
+        shards = set(json.loads(decode_text(found.read_bytes(), found))["weight_map"].values())
     except (ValueError, KeyError, AttributeError, TypeError):
         raise UserError(f"{found} is not an index of shards") from None
     # a shard's name is a file's beside the index, never a path out of the directory

@@ -15,7 +15,9 @@ import sentencepiece
 from tokenizers import Tokenizer
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.convert import normalizer
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
+from ppa_plugin.convert.tokenizer import first_difference
 from ppa_plugin.data import vocabulary
 
 _TOKENIZER_JSON = "tokenizer.json"
@@ -69,7 +71,7 @@ def find_sentencepiece(source: Path, given: str | None) -> Path:
 
 
 def check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> None:
-    """Raise `UserError` unless both make the same ids, shown piece by piece and by encoding `probe_lines`."""
+    """Raise `UserError` unless both make the same ids, shown piece by piece and by encoding `composed_lines`."""
     content = _read(tokenizer_json)
     model = content.get("model")
     rows = model.get("vocab") if isinstance(model, dict) and model.get("type") == "Unigram" else None
@@ -77,11 +79,17 @@ def check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> No
         raise UserError(f"{tokenizer_json} is not of a unigram SentencePiece model, as XLM-R's")
     processor = vocabulary.load_sentencepiece(sentencepiece_path)
     differs = f"{tokenizer_json} and {sentencepiece_path} are not of the same tokenizer"
-    expected = [*vocabulary.SPECIALS, *vocabulary.pieces(processor), vocabulary.MASK]
-    found = [piece for piece, _ in rows]
-    ids = {**dict(enumerate(found)), **{index: token for token, index in _added(content).items()}}
-    if ids != dict(enumerate(expected)):
-        index = next((i for i, piece in enumerate(expected) if ids.get(i) != piece), len(expected))
+    pieces = vocabulary.pieces(processor)
+    expected = [*vocabulary.SPECIALS, *pieces, vocabulary.MASK]
+    ids = {index: piece for index, (piece, _) in enumerate(rows)}
+    ids |= {index: token for token, index in _added(content).items()}
+    # our own files name a piece so that no text becomes
+    unused = {
+        i: f"{normalizer.CUT}{name}" for i, name in enumerate(vocabulary.entries(pieces), len(vocabulary.SPECIALS))
+    }
+    differing = [i for i, piece in enumerate(expected) if ids.get(i) not in (piece, unused.get(i, piece))]
+    if differing or len(ids) != len(expected):
+        index = next(iter(differing), len(expected))
         other = repr(expected[index]) if index < len(expected) else "none"
         raise UserError(f"{differs}: id {index} is {ids.get(index, 'none')!r} in the former, {other} in the latter")
     scores = [processor.get_score(i) for i in range(3, processor.get_piece_size())]
@@ -92,18 +100,21 @@ def check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> No
 
 
 def _check_encodings(tokenizer_json: Path, processor: sentencepiece.SentencePieceProcessor, differs: str) -> None:
-    lines = probe_lines(processor)
     try:
-        encoded = Tokenizer.from_file(str(tokenizer_json)).encode_batch(lines, add_special_tokens=False)
+        tokenizer = Tokenizer.from_file(str(tokenizer_json))
     except Exception as error:  # the library raises plain Exceptions
         raise UserError(f"{tokenizer_json} cannot be read by the tokenizers library ({error})") from None
-    for line, theirs, ours in zip(lines, encoded, processor.encode(lines), strict=True):
-        if theirs.ids != vocabulary.to_indices(ours).tolist():
-            raise UserError(f"{differs}: they encode {line!r} otherwise")
+    line = first_difference(tokenizer, processor, composed_lines(processor))
+    if line is not None:
+        raise UserError(f"{differs}: they encode {line!r} otherwise")
 
 
-def probe_lines(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
-    """Lines that tell tokenizers apart: every piece of the model once, in NFC, and plain text in many scripts."""
+def composed_lines(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
+    """Lines that tell tokenizers apart: every piece of the model once, in NFC, and plain text in many scripts.
+
+    What Transformers saves encodes decomposed text otherwise than SentencePiece, whose tokenizer it is all the same:
+    `ppa_plugin.convert.tokenizer.probe_lines` asks for more.
+    """
     return [*_LINES.split("\n"), *_lines_of_pieces(vocabulary.pieces(processor))]
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import card, checkpoint, hugging_face, names, tokenizer
+from ppa_plugin.convert import card, checkpoint, hugging_face, names, sentence_vectors, tokenizer
+from ppa_plugin.layers import default_layer
 
 HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
-HF_FILES += ("README.md",)
+HF_FILES += ("README.md", *sentence_vectors.FILES)
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,18 @@ class Converted:
     trained: dict[str, Any]
     origin: dict[str, Any]
 
+    @property
+    def sentence_layer(self) -> int:
+        """The layer whose mean stands for a sentence: that of SEQ, or the default of the depth."""
+        chosen = checkpoint.settings(self.trained, "criterion").get("seq_layer")
+        return default_layer(self.config["num_hidden_layers"]) if chosen is None else chosen
+
     def write(self, directory: Path, title: str) -> None:
         """Write `HF_FILES` into a directory that exists; `title` heads the model card."""
         hugging_face.write_model(directory, self.state, self.config)
         tokenizer.write_tokenizer(directory, self.pieces)
+        width, longest = self.config["hidden_size"], self.config["max_position_embeddings"] - 2
+        sentence_vectors.write_modules(directory, self.sentence_layer, width, longest)
         text = card.model_card(title, self.config, self.trained, self.origin)
         (directory / "README.md").write_text(text, encoding="utf-8")
 

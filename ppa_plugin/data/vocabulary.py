@@ -37,6 +37,10 @@ def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor
         raise UserError(
             f"{path} is a SentencePiece model of the kind {kind}; only unigram models, as XLM-R's, are read"
         )
+    if settings.byte_fallback:
+        raise UserError(
+            f"{path} has pieces for single bytes (byte_fallback); only models without, as XLM-R's, are read"
+        )
     if settings.treat_whitespace_as_suffix:
         raise UserError(
             f"{path} marks the ends of words (treat_whitespace_as_suffix); only models that mark beginnings "

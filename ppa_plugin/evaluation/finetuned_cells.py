@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TASKS = (*CLASSES, *TAGGING_TASKS)
 SEEDS = tuple(seeds(DEFAULT_SEEDS))
-_UNKNOWN = "unknown_labels"  # the one setting that is no part of a recipe
+_UNKNOWN, _RAW = "unknown_labels", "raw_words"  # the settings that are no part of a recipe
 
 
 def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -26,8 +26,9 @@ def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def names(task: str) -> list[str]:
-    """The settings that the task has: its recipe's, and for tagging what becomes of labels that the source lacks."""
-    return [f.name for f in dataclasses.fields(Recipe)] + ([_UNKNOWN] if task in TAGGING_TASKS else [])
+    """The settings that the task has: its recipe's, and for tagging how labels and words are read."""
+    own = [_UNKNOWN] * (task in TAGGING_TASKS) + [_RAW] * (task == "pos")
+    return [f.name for f in dataclasses.fields(Recipe)] + own
 
 
 def check(task: str, settings: dict[str, Any], where: str) -> None:
@@ -36,16 +37,20 @@ def check(task: str, settings: dict[str, Any], where: str) -> None:
     if settings.get(_UNKNOWN, UNKNOWN_LABELS[0]) not in UNKNOWN_LABELS:
         expected = " or ".join(UNKNOWN_LABELS)
         raise UserError(f"{where}: {_UNKNOWN} is {settings[_UNKNOWN]!r}, expected {expected}")
+    if not isinstance(settings.get(_RAW, False), bool):
+        raise UserError(f"{where}: {_RAW} is {settings[_RAW]!r}, expected true or false")
 
 
 def resolved(cell: "Cell", directory: Path) -> dict[str, Any]:
-    """The whole recipe, and for tagging what becomes of unknown labels.
+    """The whole recipe, and for tagging what becomes of unknown labels, for POS how words are read.
 
     A `precision` that is left to the device stays None: a suite that was begun on GPUs goes on on a CPU, and a
     --dry-run on a machine without one sees what is done. What each result ran in stands in its `config`.
     """
     unknown = {_UNKNOWN: cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0])} if cell.task in TAGGING_TASKS else {}
-    return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | unknown
+    # results from before words were prepared had them raw: they are those of `raw_words`, under the key they have
+    words = {_RAW: False} if cell.task == "pos" and not cell.settings.get(_RAW) else {}
+    return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | unknown | words
 
 
 def variants(settings: dict[str, Any]) -> set[tuple]:
@@ -78,7 +83,9 @@ def _targets(data, cell: "Cell") -> list[str]:
 def _data(cell: "Cell"):
     if cell.task in CLASSES:
         return ClassificationSet(cell.data, cell.task)
-    return TaggingSet(cell.data, cell.task, cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0]))
+    return TaggingSet(
+        cell.data, cell.task, cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0]), cell.settings.get(_RAW, False)
+    )
 
 
 def _recipe(task: str, settings: dict[str, Any], where: str) -> Recipe:

@@ -6,11 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.labelled_files import OUTSIDE, UPOS, Labelled, read_classes, read_tags
+from ppa_plugin.codes import canonical, passed_over
+from ppa_plugin.commandline import UserError, note_once
+from ppa_plugin.evaluation.labelled_files import (
+    OUTSIDE,
+    UPOS,
+    Labelled,
+    as_published,
+    read_classes,
+    read_tags,
+    say_without_words,
+)
 from ppa_plugin.evaluation.labelled_hub import PREFIX, HubFiles
 
 CLASSES = {
@@ -30,7 +38,8 @@ _FOLDERS = {"ner": ("ner", "panx"), "pos": ("udpos", "pos"), "taxi1500": ("taxi1
 class Split:
     """One language's training, development or test set.
 
-    `places` says, for each label, where it stands first (`FILE, line N`); `content` is the bytes of the files.
+    `places` says, for each label, where it stands first (`FILE, line N`); `content` is the bytes of the files;
+    `reading` is what results on it should say of how it was read.
     """
 
     language: str
@@ -39,13 +48,15 @@ class Split:
     sentences: Sequence = field(repr=False)
     places: dict[str, str] = field(repr=False)
     content: bytes = field(repr=False)
+    reading: dict[str, Any] = field(default_factory=dict)
 
 
 class LabelledSet:
     """The sets of one task in a directory, or, as `hf:NAME`, of a dataset of the Hugging Face hub.
 
     Found are `{language}/{train,dev,test}` with the task's endings, as in plain layouts and WikiAnn's, and the names
-    in `NAMES`; both in the directory or in the task's folder in it. Languages go by Glot500's codes.
+    in `NAMES`; both in the directory or in the task's folder in it. Languages go by Glot500's codes; what is named as
+    no language is passed over, which a note on standard error says.
     """
 
     ENDINGS: ClassVar[dict[str, tuple[str, ...]]]
@@ -56,6 +67,7 @@ class LabelledSet:
         self.directory, self.task = str(directory), task
         self._splits: dict[tuple[str, str], Split] = {}
         self._paths: dict[tuple[str, str], list[Path]] = {}
+        self._passed_over: list[str] = []
         self._hub = HubFiles(self.directory, task) if self.directory.startswith(PREFIX) else None
         if self._hub is None:
             self._find(Path(directory))
@@ -74,12 +86,18 @@ class LabelledSet:
                 self._add(path, path.parent.name, split)
             for match in filter(None, (pattern.fullmatch(path.name) for pattern in patterns)):
                 self._add(path, match["code"], _SYNONYMS.get(match["split"], match["split"]))
+        passed = passed_over(self._passed_over)
         if not self._paths:
-            raise UserError(f"{directory} holds no {self.task} files such as {self._example('eng_Latn', 'train')}")
+            because = f"; {passed}" if passed else ""
+            example = self._example("eng_Latn", "train")
+            raise UserError(f"{directory} holds no {self.task} files such as {example}{because}")
+        if passed:
+            note_once(f"{directory}: {passed}")
 
     def _add(self, path: Path, code: str, split: str) -> None:
         language = canonical(code)
         if language is None:
+            self._passed_over.append(code)
             return
         paths = self._paths.setdefault((language, split), [])
         # the treebanks of a language stand side by side under UD's names; XTREME joins them too
@@ -109,25 +127,38 @@ class LabelledSet:
         """A language's `train`, `dev` or `test` set. Raises `UserError` where it is missing, empty or malformed."""
         if (language, name) not in self._splits:
             split = self._hub.read(language, name) if self._hub else None
-            self._splits[language, name] = Split(language, name, *(split or self._read(language, name)))
+            where, sentences, places, content = split or self._read(language, name)
+            sentences = self._prepared(sentences)
+            self._splits[language, name] = Split(language, name, where, sentences, places, content, self._reading())
         return self._splits[language, name]
+
+    def _prepared(self, sentences: list) -> list:
+        """The sentences as they are trained and tested on."""
+        return sentences
+
+    def _reading(self) -> dict[str, Any]:
+        """See `Split.reading`."""
+        return {}
 
     def _read(self, language: str, name: str) -> tuple:
         paths = self._paths.get((language, name))
         if not paths:
-            found = ", ".join(self._having(name)) or "none"
+            found = "; ".join(filter(None, (", ".join(self._having(name)) or "none", passed_over(self._passed_over))))
             raise UserError(
                 f"{self.directory} has no {self.task} {name} file for {language} "
                 f"({self._example(language, name)}); there is one for: {found}"
             )
-        sentences, places = [], {}
+        sentences, places, without_words = [], {}, 0
         for path in paths:
             read = self._read_file(path)
-            if not read.sentences:
+            if not read.sentences and not read.without_words:
                 raise UserError(f"{path} is empty")
             sentences += read.sentences
+            without_words += read.without_words
             places = {label: f"{path}, line {number}" for label, number in read.lines.items()} | places
-        return ", ".join(map(str, paths)), sentences, places, b"".join(path.read_bytes() for path in paths)
+        where = ", ".join(map(str, paths))
+        say_without_words(where, without_words, len(sentences))
+        return where, sentences, places, b"".join(path.read_bytes() for path in paths)
 
     def _read_file(self, path: Path) -> Labelled:
         raise NotImplementedError
@@ -190,22 +221,30 @@ class TaggingSet(LabelledSet):
     """NER as BIO files and POS as CoNLL-U or tab-separated files, under plain, XTREME's and UD's names.
 
     `unknown_labels` says what becomes of an entity tag that the source's training set does not have: `error`, or
-    `outside` for O. Universal part-of-speech tags are a closed set, which the head has whole.
+    `outside` for O. Universal part-of-speech tags are a closed set, which the head has whole. `raw_words` leaves POS
+    words as they are in the files, in place of what Glot500's preparation makes of them (`as_published`).
     """
 
     ENDINGS: ClassVar = {"ner": ("tsv", "txt", "conll", "bio", "iob", "iob2", ""), "pos": ("conllu", "tsv", "")}
     NAMES: ClassVar = {
-        "ner": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv",),
-        "pos": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv", rf"(?P<code>[a-z]+)_[a-z0-9]+-ud-{_SPLIT}\.conllu"),
+        "ner": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv", rf"(?P<code>[^.]+)-{_SPLIT}"),
+        # repositories of UD keep large training sets in parts, as -ud-train-a.conllu
+        "pos": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv", rf"(?P<code>[a-z]+)_[a-z0-9]+-ud-{_SPLIT}(?:-[a-z0-9]+)*\.conllu"),
     }
 
-    def __init__(self, directory: str | Path, task: str, unknown_labels: str = "error"):
+    def __init__(self, directory: str | Path, task: str, unknown_labels: str = "error", raw_words: bool = False):
         """Find the files. Raises `UserError` where there are none or two stand for one set."""
         super().__init__(directory, task)
-        self.unknown_labels = unknown_labels
+        self.unknown_labels, self.raw_words = unknown_labels, raw_words
 
     def _read_file(self, path: Path) -> Labelled:
         return read_tags(path, self.task)
+
+    def _prepared(self, sentences: list) -> list:
+        return as_published(sentences) if self.task == "pos" and not self.raw_words else sentences
+
+    def _reading(self) -> dict[str, Any]:
+        return {"raw_words": self.raw_words} if self.task == "pos" else {}
 
     def labels(self, source: str) -> list[str]:
         """O and the entity tags of the source's training set, or the universal tags; `UserError` where it has none."""

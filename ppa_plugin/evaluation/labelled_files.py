@@ -1,12 +1,12 @@
 """One file of labelled text, read into sentences: classification tables, BIO and tab-separated tags, CoNLL-U."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.files import read_lines
 
 UPOS = ("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT")
@@ -16,7 +16,10 @@ _BIO = re.compile(r"O|[BIES]-\S+")
 # What the columns of a classification table are called; without a heading they are id, label, text.
 _LABEL_HEADINGS, _TEXT_HEADINGS = ("label", "category"), ("verse", "text")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_PREFIX = re.compile(r"[a-z]{2,3}(-[a-z]+)*(?=:)")
+# a Wikipedia's code, as `en`, `zh-min-nan`, `simple`
+_PREFIX = re.compile(r"(?:[a-z]{2,3}(?:-[a-z]+)*|simple):")
+_CUT_FROM, _DOUBTFUL_FROM, _CERTAIN_FROM = 0.5, 0.1, 0.9  # share of a file's words that have the prefix
+_NO_WORD = "_"  # what stands for a word where a treebank may not be published with its text
 _WORD_ID, _NO_WORD_ID = re.compile(r"\d+"), re.compile(r"\d+[-.]\d+")
 _CONLLU_COLUMNS = 10
 
@@ -39,10 +42,14 @@ class TaggedSentence:
 
 @dataclass
 class Labelled:
-    """Sentences in the file's order. `lines` has, for each label, the number of the line that shows it first."""
+    """Sentences in the file's order. `lines` has, for each label, the number of the line that shows it first.
+
+    `without_words` counts the sentences that were left out because their words are not there.
+    """
 
     sentences: list[Sentence] | list[TaggedSentence] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    without_words: int = 0
 
 
 def read_classes(path: Path) -> Labelled:
@@ -75,22 +82,76 @@ def read_classes(path: Path) -> Labelled:
 def read_tags(path: Path, task: str) -> Labelled:
     """Tagged words: CoNLL-U where the name ends so, else a word and its tag a line, an empty line between sentences.
 
-    Raises `UserError`, naming the line, for a wrong number of columns or a tag that is none of the task's form.
+    WikiANN's prefixes are cut (`without_prefix`) and sentences without words left out (`has_words`). Raises
+    `UserError`, naming the line, for a wrong number of columns or a tag that is none of the task's form.
     """
-    rows = _conllu_rows(path) if path.suffix == ".conllu" else _column_rows(path)
-    found, words, tags = Labelled(), [], []
-    for number, word, tag in rows:
-        if word is None:
-            _close(found, words, tags)
-            words, tags = [], []
+    found, rows = Labelled(), []
+    for row in _conllu_rows(path) if path.suffix == ".conllu" else _column_rows(path):
+        if row[1] is None:
+            _close(found, rows, task)
+            rows = []
             continue
-        check_tag(tag, task, f"{path}, line {number}")
-        found.lines.setdefault(tag, number)
-        words.append(word)
-        tags.append(tag)
-    _close(found, words, tags)
-    found.sentences = _without_prefix(found.sentences)
+        check_tag(row[2], task, f"{path}, line {row[0]}")
+        rows.append(row)
+    _close(found, rows, task)
+    if task == "ner":
+        found.sentences = without_prefix(found.sentences, path)
     return found
+
+
+def has_words(words: Sequence[str], task: str) -> bool:
+    """False of a treebank's sentence that was published without its text: `_` for every word.
+
+    For POS, also for every word but one, as Glot500's preparation has it; a lone `_` in a longer sentence is a word.
+    """
+    missing = sum(word == _NO_WORD for word in words)
+    return missing < len(words) - (1 if task == "pos" and missing else 0)
+
+
+def say_without_words(where: str, left_out: int, kept: int) -> None:
+    """Note how many sentences were left out for want of words. Raises `UserError` where none is left."""
+    if left_out and not kept:
+        raise UserError(
+            f"{where}: every word is {_NO_WORD!r}, as in treebanks that may not be published with their text; put the "
+            "words in with the treebank's own script, which its README names, or leave the treebank out"
+        )
+    if left_out:
+        note_once(f"{where}: {left_out} sentences are left out, which have {_NO_WORD!r} for their words")
+
+
+def as_published(sentences: Iterable[TaggedSentence]) -> list[TaggedSentence]:
+    """POS as Glot500 prepared it: U+200C, inner spaces and outer white space are taken out of the words.
+
+    A word of which nothing is left stays, as an empty one, with its tag.
+    """
+    return [
+        TaggedSentence(tuple(w.strip().replace("\u200c", "").replace(" ", "") for w in s.words), s.tags)
+        for s in sentences
+    ]
+
+
+def without_prefix(sentences: list[TaggedSentence], path: Path) -> list[TaggedSentence]:
+    """WikiANN writes `en:word`, which Glot500's preparation cuts after the first colon; so is it here, file by file.
+
+    A file is WikiANN's where more than half of all its words begin with one and the same prefix, the code of a
+    Wikipedia and a colon; which codes are known does not matter. Each of these words then loses it, and those without
+    it, `12:30` or `http://...` among them, stay as they are. In any other file no word is touched. A note says where
+    the share is between a tenth and nine tenths.
+    """
+    words = [word for sentence in sentences for word in sentence.words]
+    prefixes = Counter(match[0] for match in map(_PREFIX.match, words) if match)
+    prefix, count = prefixes.most_common(1)[0] if prefixes else ("", 0)
+    cut = count > _CUT_FROM * len(words)
+    if _DOUBTFUL_FROM * len(words) <= count < _CERTAIN_FROM * len(words) and count > 1:
+        outcome = "taken for WikiANN's and cut" if cut else "no WikiANN file, so that they stay as they are"
+        note_once(f"{path}: {count} of {len(words)} words begin with {prefix!r}: {outcome}")
+    if not cut:
+        return sentences
+    return [TaggedSentence(tuple(_cut(w, prefix) for w in s.words), s.tags) for s in sentences]
+
+
+def _cut(word: str, prefix: str) -> str:
+    return word.removeprefix(prefix).strip() if word.startswith(prefix) else word
 
 
 def check_tag(tag: str, task: str, where: str) -> None:
@@ -103,7 +164,7 @@ def check_tag(tag: str, task: str, where: str) -> None:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(read_lines(path), 1):
-        yield number, (line.removeprefix("\ufeff") if number == 1 else line).removesuffix("\r")
+        yield number, line.removesuffix("\r")
 
 
 def _column(headings: list[str], names: tuple[str, ...]) -> int | None:
@@ -111,9 +172,17 @@ def _column(headings: list[str], names: tuple[str, ...]) -> int | None:
     return next((i for i, heading in enumerate(headings) if i and heading in names), None)
 
 
-def _close(found: Labelled, words: list[str], tags: list[str]) -> None:
-    if words:
-        found.sentences.append(TaggedSentence(tuple(words), tuple(tags)))
+def _close(found: Labelled, rows: list[tuple[int, str, str]], task: str) -> None:
+    """Add the sentence of these rows, if there are any and they hold words."""
+    if not rows:
+        return
+    numbers, words, tags = zip(*rows, strict=True)
+    if not has_words(words, task):
+        found.without_words += 1
+        return
+    for tag, number in zip(tags, numbers, strict=True):
+        found.lines.setdefault(tag, number)
+    found.sentences.append(TaggedSentence(words, tags))
 
 
 def _column_rows(path: Path) -> Iterator[tuple[int, str | None, str | None]]:
@@ -154,16 +223,3 @@ def _conllu_rows(path: Path) -> Iterator[tuple[int, str | None, str | None]]:
         if not _WORD_ID.fullmatch(columns[0]):
             raise UserError(f"{path}, line {number}: {columns[0]!r} is not a word's number")
         yield number, columns[1], columns[3]
-
-
-def _without_prefix(sentences: list[TaggedSentence]) -> list[TaggedSentence]:
-    """PAN-X writes `en:word`: the prefix goes where every word of the file has the same one, a language's code."""
-    if not sentences:
-        return sentences
-    code = _PREFIX.match(sentences[0].words[0])
-    if code is None or canonical(code[0]) is None:
-        return sentences
-    prefix = f"{code[0]}:"
-    if not all(word.startswith(prefix) for sentence in sentences for word in sentence.words):
-        return sentences
-    return [TaggedSentence(tuple(w.removeprefix(prefix) for w in s.words), s.tags) for s in sentences]

@@ -5,9 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
-from ppa_plugin.codes import canonical
+from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.labelled_files import Labelled, Sentence, TaggedSentence, check_tag
+from ppa_plugin.evaluation.labelled_files import (
+    Labelled,
+    Sentence,
+    TaggedSentence,
+    check_tag,
+    has_words,
+    say_without_words,
+)
 
 PREFIX = "hf:"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
@@ -49,11 +56,14 @@ class HubFiles:
             raise UserError(f"--data {name} is not a dataset of {task} that is known here; known: {fitting or 'none'}")
         self._dataset, self._library = known, _library(name)
         self._configurations: dict[str, list[str]] = {}
+        self._passed_over: list[str] = []
         with _naming_errors(name):
             names = self._library.get_dataset_config_names(known.path, revision=self._revision or None)
         for configuration in sorted(names):
             language = canonical(configuration if task != "pos" else configuration.partition("_")[0])
-            if language is not None:
+            if language is None:
+                self._passed_over.append(configuration)
+            else:
                 self._configurations.setdefault(language, []).append(configuration)
 
     @property
@@ -64,7 +74,11 @@ class HubFiles:
     def read(self, language: str, split: str) -> tuple:
         """Where it is, sentences, places of labels and, as bytes, what a plain file of them would hold."""
         if language not in self._configurations:
-            raise UserError(f"{self._name} has no {self._dataset.task} text in {language}")
+            passed = passed_over(self._passed_over)
+            raise UserError(
+                f"{self._name} has no {self._dataset.task} text in {language}; there is some in: "
+                + "; ".join(filter(None, (", ".join(self.languages), passed)))
+            )
         found, places = Labelled(), {}
         for configuration in self._configurations[language]:
             where = f"{self._name} {configuration}"
@@ -72,8 +86,10 @@ class HubFiles:
                 rows = self._load(configuration, _SPLITS[split])
             for number, row in enumerate(rows, 1):
                 self._add(found, row, f"{where}, {_SPLITS[split]}, row {number}", places)
-        if not found.sentences:
+        if not found.sentences and not found.without_words:
             raise UserError(f"{self._name} has no {split} split for {language}")
+        names = " ".join(self._configurations[language])
+        say_without_words(f"{self._name} {names}, {_SPLITS[split]}", found.without_words, len(found.sentences))
         return self._name, found.sentences, places, _content(found.sentences)
 
     def _load(self, configuration: str, split: str) -> list[tuple]:
@@ -95,11 +111,17 @@ class HubFiles:
             return
         # a contraction stands before its words, tagged "_": it is what CoNLL-U numbers 1-2
         pairs = [(word, tag) for word, tag in zip(text, labels, strict=True) if tag != "_"]
-        for _, tag in pairs:
+        if not pairs:
+            return
+        words, tags = zip(*pairs, strict=True)
+        for tag in tags:
             check_tag(tag, self._dataset.task, where)
+        if not has_words(words, self._dataset.task):
+            found.without_words += 1
+            return
+        for tag in tags:
             places.setdefault(tag, where)
-        if pairs:
-            found.sentences.append(TaggedSentence(*(tuple(column) for column in zip(*pairs, strict=True))))
+        found.sentences.append(TaggedSentence(words, tags))
 
 
 def _named(label, names: list[str] | None):

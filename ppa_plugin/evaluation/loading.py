@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation import sentencepiece_tokenizer
 from ppa_plugin.hugging_face import import_transformers
 
 MAX_LENGTH = 512
@@ -43,7 +44,12 @@ def load(auto_class, directory: Path, what: str, **options):
 
 
 def load_tokenizer(directory: Path):
-    """The directory's tokenizer. Raises `UserError` where it holds none: Transformers would make up an empty one."""
+    """The directory's tokenizer: SentencePiece wherever an XLM-R has its model there, else what Transformers loads.
+
+    Raises `UserError` where it holds none: Transformers would make up an empty one.
+    """
+    if (own := sentencepiece_tokenizer.find(directory)) is not None:
+        return own
     if not any((directory / name).is_file() for name in _TOKENIZERS):
         raise UserError(f"{directory} holds no tokenizer; copy the files of the one it was trained with there")
     return load(import_transformers().AutoTokenizer, directory, "tokenizer", use_fast=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ppa_plugin.codes import ENGLISH, canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.codes import ENGLISH, canonical, passed_over
+from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.files import decode_lines
 
 RETRIEVAL_TASKS = ("bible", "tatoeba", "sib")
@@ -58,7 +58,8 @@ class RetrievalSet:
     """The bitexts with English of one task in one directory, under Glot500's file names or LASER's.
 
     Glot500: `bible.fas_Arab-eng_Latn.fas_Arab` and `bible.fas_Arab-eng_Latn.eng_Latn`; LASER: `tatoeba.cmn-eng.cmn` and
-    `tatoeba.cmn-eng.eng`. Languages go by Glot500's codes (`codes.canonical`).
+    `tatoeba.cmn-eng.eng`. Languages go by Glot500's codes (`codes.canonical`); files of names that are none are passed
+    over, which a note on standard error says.
     """
 
     def __init__(self, directory: str | Path, task: str):
@@ -68,16 +69,26 @@ class RetrievalSet:
             raise UserError(f"{directory} is not a directory")
         self._paths: dict[str, tuple[Path, Path]] = {}
         self._sides: dict[Path, Side] = {}
+        unknown: list[str] = []
         for path in sorted(self.directory.glob(f"{task}.*-eng*.*")):
-            self._add(path)
+            self._add(path, unknown)
+        self._passed_over = passed_over(unknown)
         if not self._paths:
-            raise UserError(f"{directory} holds no {task} files ({task}.LANG-eng_Latn.LANG or {task}.xxx-eng.xxx)")
+            because = f"; {self._passed_over}" if unknown else ""
+            raise UserError(
+                f"{directory} holds no {task} files ({task}.LANG-eng_Latn.LANG or {task}.xxx-eng.xxx){because}"
+            )
+        if unknown:
+            note_once(f"{directory}: {self._passed_over}")
 
-    def _add(self, path: Path) -> None:
+    def _add(self, path: Path, unknown: list[str]) -> None:
         pair, _, code = path.name.removeprefix(f"{self.task}.").partition(".")
-        first, _, second = pair.partition("-")
+        first, _, second = pair.rpartition("-")
         language = canonical(first)
-        if code != first or canonical(second) != ENGLISH or language is None:
+        if code != first or canonical(second) != ENGLISH:
+            return
+        if language is None:
+            unknown.append(first)
             return
         if language in self._paths:
             raise UserError(f"{self._paths[language][0]} and {path} are both {language}; keep one of them")
@@ -137,7 +148,7 @@ class RetrievalSet:
         return self._sides[path]
 
     def _listed(self) -> str:
-        return ", ".join(self.languages)
+        return ", ".join(self.languages) + (f"; {self._passed_over}" if self._passed_over else "")
 
 
 def _check_lines(one: Side, other: Side) -> None:

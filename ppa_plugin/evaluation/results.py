@@ -8,6 +8,7 @@ from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.json_lines import append_json_lines, is_json
+from ppa_plugin.files import decode_text
 
 _TEXT = ("a text", str)
 # What each field has to be: in words, and as types.
@@ -63,11 +64,9 @@ def numbered_results(path: str | Path, being_written: bool = False) -> list[tupl
     try:
         content = Path(path).read_bytes()
         whole, _, last = content.rpartition(b"\n")
-        text = (whole if being_written and not is_json(last) else content).decode("utf-8")
+        text = decode_text(whole if being_written and not is_json(last) else content, path)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text") from None
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

@@ -101,10 +101,10 @@ class Tagger(transfer.Form):
         return sum(map(len, gold))
 
     def remarks(self, split: Split) -> dict[str, Any]:
-        """How many words have a tag that was taken for O, where there are any."""
+        """How the words were read, and how many have a tag that was taken for O, where there are any."""
         known = set(self.labels)
         outside = sum(tag not in known for sentence in split.sentences for tag in sentence.tags)
-        return {"words_taken_for_outside": outside} if outside else {}
+        return split.reading | ({"words_taken_for_outside": outside} if outside else {})
 
 
 def ner_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:

@@ -10,8 +10,8 @@ from ppa_preprocess.partwise import Romanization
 from ppa_preprocess.romanization_cache import FILE_NAME
 from ppa_preprocess.romanize import romanize_lines
 
-from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.codes import canonical, passed_over
+from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.files import read_lines
 
 
@@ -68,17 +68,24 @@ class TextFiles:
 
 
 def _by_language(directory: Path, suffix: str, what: str) -> dict[str, Path]:
-    """The files of a directory whose name is a language code and `suffix`, by Glot500's code."""
+    """The files of a directory whose name is a language code and `suffix`, by Glot500's code; a note names others."""
     if not directory.is_dir():
         raise UserError(f"{directory} is not a directory")
     files: dict[str, Path] = {}
+    unknown = []
     for path in sorted(directory.glob(f"*{suffix}")):
         language = canonical(path.name.removesuffix(suffix))
-        if language is None or not path.is_file():
+        if not path.is_file():
+            continue
+        if language is None:
+            unknown.append(path.name.removesuffix(suffix))
             continue
         if language in files:
             raise UserError(f"{files[language]} and {path} are both {language}; keep one of them")
         files[language] = path
     if not files:
-        raise UserError(f"{directory} holds no file <lang>{suffix}, such as tur_Latn{suffix} ({what})")
+        because = f"; {passed_over(unknown)}" if unknown else ""
+        raise UserError(f"{directory} holds no file <lang>{suffix}, such as tur_Latn{suffix} ({what}){because}")
+    if unknown:
+        note_once(f"{directory}: {passed_over(unknown)}")
     return files

@@ -26,11 +26,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         default=UNKNOWN_LABELS[0],
         help="NER: a tag that the source's training set does not have ends the run, or counts as O (%(default)s)",
     )
+    parser.add_argument(
+        "--raw-words",
+        action="store_true",
+        help="POS: words as they are in the files (default: without U+200C and inner spaces, as Glot500 prepared them)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
-    data = TaggingSet(args.data, args.task, args.unknown_labels)
+    data = TaggingSet(args.data, args.task, args.unknown_labels, args.raw_words)
     if args.task == "ner" and args.unknown_labels == "outside":
         _count_outside(args, data)
     finetuning.run(args, tag.Tagger, tag.RECIPES, data)

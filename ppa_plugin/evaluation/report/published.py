@@ -38,7 +38,7 @@ def read_published(path: str) -> list[Published]:
     """
     header, found, lines = None, {}, {}
     for number, line in enumerate(read_lines(path), 1):
-        line = line.removeprefix("\ufeff").removesuffix("\r")
+        line = line.removesuffix("\r")
         if not line.strip() or line.startswith("#"):
             continue
         try:

@@ -155,16 +155,16 @@ def test_the_dictionary_of_fairseqs_own_release_counts_as_the_same(sentencepiece
         ({"model_type": "char"}, "of the kind char"),
         ({"model_type": "word"}, "of the kind word"),
         ({"treat_whitespace_as_suffix": True}, "marks the ends of words"),
+        ({"byte_fallback": True, "vocab_size": 700}, "has pieces for single bytes"),
     ],
 )
 def test_sentencepiece_models_of_other_kinds_are_refused(settings, says, sentences, tmp_path):
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences * 3),
         model_prefix=str(tmp_path / "other"),
-        vocab_size=320,
         hard_vocab_limit=False,
         minloglevel=2,
-        **settings,
+        **{"vocab_size": 320} | settings,
     )
     with pytest.raises(UserError, match=says):
         dictionary_entries(tmp_path / "other.model")

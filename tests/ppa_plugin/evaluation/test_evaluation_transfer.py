@@ -137,6 +137,17 @@ def test_tag_saves_what_it_tested(model, data, tmp_path, capsys, task):
     assert ("dev span_micro_f1" if task == "ner" else "dev seqeval_f1") in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_results_of_pos_say_whether_words_were_raw(model, tmp_path, raw):
+    rows = ["1\tPe\u200cace\t_\tX" + "\t_" * 6, "2\t\u200c\t_\tNOUN" + "\t_" * 6, ""]
+    for split in ("train", "dev", "test"):
+        write(tmp_path / "eng_Latn" / f"{split}.conllu", rows)
+    command = flags(model, tmp_path, tmp_path / "r", "pos", epochs=1)
+    assert run("tag", *command, *["--raw-words"] * raw) == 0
+    results = read_results(tmp_path / "r")
+    assert {(r.n, r.config["raw_words"]) for r in results} == {(2, raw)}
+
+
 def test_the_same_command_gives_the_same_results(model, data, tmp_path):
     more = {"epochs": 2, "learning_rate": 1e-2, "batch_size": 3, "targets": "ell_Grek"}
     for name, seeds in (("a", "7,8"), ("b", "8")):

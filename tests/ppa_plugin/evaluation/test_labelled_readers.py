@@ -31,10 +31,11 @@ CONLLU = (
     "2\tle\tle\tDET\t_\t_\t3\tdet\t_\t_\n3\tchat noir\tchat\tNOUN\t_\t_\t0\troot\t_\t_\n"
     "3.1\tvu\tvoir\tVERB\t_\t_\t_\t_\t_\t_\n\n# sent_id = 2\n1\t#\t#\tSYM\t_\t_\t0\troot\t_\t_\n"
 )
-PARSED = [
+RAW = [
     TaggedSentence(("De", "le", "chat noir"), ("ADP", "DET", "NOUN")),
     TaggedSentence(("#",), ("SYM",)),
 ]
+PARSED = [TaggedSentence(("De", "le", "chatnoir"), ("ADP", "DET", "NOUN")), RAW[1]]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,7 @@ def test_columns_are_found_by_their_headings_and_csv_is_unquoted(tmp_path):
         "{lang}/{split}",
         "{split}-{lang}.tsv",
         "panx/{split}-{lang}.tsv",
+        "{lang}-{split}",
         "ner/{lang}/{split}.tsv",
     ],
 )
@@ -120,6 +122,7 @@ def test_words_that_only_look_like_a_prefix_stay(tmp_path):
         "{lang}/{split}.conllu",
         "udpos/{lang}/{split}.conllu",
         "UD_X-Y/{lang}_abc-ud-{split}.conllu",
+        "UD_X-Y/{lang}_abc-ud-{split}-a.conllu",
         "{lang}_abc-ud-{split}.conllu",
     ],
 )
@@ -129,6 +132,7 @@ def test_conllu_layouts(tmp_path, name):
     data = TaggingSet(tmp_path, "pos")
     data.check(["fra_Latn"], data.targets("fra_Latn"))
     assert data.split("fra_Latn", "test").sentences == PARSED
+    assert TaggingSet(tmp_path, "pos", raw_words=True).split("fra_Latn", "test").sentences == RAW
     assert data.labels("fra_Latn") == list(UPOS)
 
 

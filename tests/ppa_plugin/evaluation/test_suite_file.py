@@ -1,5 +1,7 @@
 """What is wrong with the file of a suite or with the flags beside it is one sentence."""
 
+from dataclasses import replace
+
 import pytest
 from suites import run, write
 
@@ -99,6 +101,22 @@ def test_settings_of_fine_tuning_that_cannot_be(place, capsys, settings, says):
     config = write(place, tasks={"ner": {"data": "x", "sources": ["eng_Latn"], **settings}})
     assert run("--config", config) == 2
     assert says in capsys.readouterr().err
+
+
+def test_raw_words_are_a_setting_of_pos_alone(place, capsys):
+    for task, value, says in (("pos", "yes", "raw_words is 'yes', expected true or false"), ("ner", True, "unknown")):
+        config = write(place, tasks={task: {"data": "x", "sources": ["eng_Latn"], "raw_words": value}})
+        assert run("--config", config) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_words_of_pos_that_were_measured_raw_are_those_of_raw_words(place):
+    """Raw is what was measured before words were prepared as published: its key is as it was, the default's another."""
+    cell = cells.Cell("pos", "base", "base", "x", ("eng_Latn",))
+    before = {**vars(tag.RECIPES["pos"]), "unknown_labels": "error"}
+    assert replace(cell, settings={"raw_words": True}).resolved(place) == before
+    assert cell.resolved(place) == replace(cell, settings={"raw_words": False}).resolved(place) != before
+    assert "raw_words" not in replace(cell, task="ner").resolved(place)
 
 
 def test_the_recipe_of_a_file_is_that_of_the_flags(place):

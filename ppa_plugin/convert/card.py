@@ -38,7 +38,9 @@ tokenizer = AutoTokenizer.from_pretrained("DIRECTORY")
 model = AutoModelForMaskedLM.from_pretrained("DIRECTORY")
 ```
 
-Text goes in in its own script: romanizations were used in training only. {vectors}:
+Text goes in in its own script: romanizations were used in training only.
+
+{vectors}:
 
 ```python
 from sentence_transformers import SentenceTransformer
@@ -100,10 +102,10 @@ def _sentence_vectors(criterion: dict[str, Any], depth: int) -> tuple[int, str, 
     layer = default_layer(depth) if layer is None else layer
     pooling = "cls" if contrasted and criterion.get("seq_pooling") == "cls" else "mean"
     of = "the vectors of `<s>` in" if pooling == "cls" else "means over the tokens of"
-    vectors = f"Sentence vectors are {of} " + (f"layer\n{layer}" if layer else "layer 0\n(the embeddings)")
+    vectors = f"Sentence vectors are {of} " + (f"layer {layer}" if layer else "layer 0 (the embeddings)")
     if contrasted:
         return layer, pooling, f"{vectors}, which is where the contrastive term was applied"
-    without = "The model was trained\nwithout the contrastive term. " if "seq_weight" in criterion else ""
+    without = "The model was trained without the contrastive term.\n" if "seq_weight" in criterion else ""
     return layer, pooling, f"{without}{vectors}, as `ppa-evaluate` takes them by default"
 
 

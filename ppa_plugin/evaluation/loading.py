@@ -72,11 +72,12 @@ def load_network(auto_class: str, directory: Path, config, **options) -> tuple[t
     or not finite.
     """
     network, info = _load_drawn(auto_class, directory, config, options)
-    for name, found, expected in sorted(info["mismatched_keys"]):
+    for mismatch in sorted(info["mismatched_keys"]):
+        # Transformers 4 gives the name alone
+        name, *shapes = [mismatch] if isinstance(mismatch, str) else mismatch
         if _is_encoders(network, name):
-            raise UserError(
-                f"{directory}: {name} is {tuple(found)} in its weights, config.json calls for {tuple(expected)}"
-            )
+            which = f": {tuple(shapes[0])} and not {tuple(shapes[1])}" if shapes else ""
+            raise UserError(f"{directory}: {name} has another shape in its weights than config.json calls for{which}")
     missing, left_over = (
         sorted(n for n in info[keys] if _is_encoders(network, n) and not any(part in n for part in _NOT_SAVED))
         for keys in ("missing_keys", "unexpected_keys")

@@ -119,14 +119,14 @@ def with_bad_value(value, name):
 
 
 NOT_WHOLE = [
-    (of_data_parallel, r"do not have (roberta\.)?embeddings\.LayerNorm\.bias, which .* module\.\*; save"),
+    (of_data_parallel, r"do not have (roberta\.)?embeddings\.LayerNorm\.bias, which config.json calls for"),
     (of_fewer_layers, r"do not have (roberta\.)?encoder\.layer\.2\.attention\..*, which config.json calls for$"),
-    (of_more_layers, r"weights have roberta\.encoder\.layer\.1\.attention\..*, for which config.json leaves no place"),
-    (of_another_width, r"layer\.0\.intermediate\.dense\.bias is \(24,\) in its weights, config.json calls for \(30,\)"),
     (
-        of_another_vocabulary,
-        r"word_embeddings\.weight is \(312, 16\) in its weights, .* calls for \(400, 16\)",
+        of_more_layers,
+        r"weights have (roberta\.)?encoder\.layer\.1\.attention\..*, for which config.json leaves no",
     ),
+    (of_another_width, r"layer\.0\.intermediate\.dense\.bias has another shape in its weights than config.json"),
+    (of_another_vocabulary, r"word_embeddings\.weight has another shape in its weights than config.json calls for"),
     (
         with_bad_value(torch.nan, "roberta.encoder.layer.1.output.dense.weight"),
         r"holds NaN or infinite weights in (roberta\.)?encoder\.layer\.1\.output\.dense\.weight; start from an earlier",

@@ -63,6 +63,7 @@ def read_hugging_face(model: str) -> Encoder:
             "(Transformers 5 leaves it out of what it saves)"
         )
     weights = hugging_face.read_weights(source)
+    names.check_finite(weights, str(source))
     state = names.to_fairseq(weights, str(source))
     hugging_face.check_shapes(weights, config, str(source))
     encoder = Encoder(state, config, pieces, model)

@@ -5,6 +5,7 @@ token-type row, which fairseq's own model lacks and Hugging Face has trained in 
 """
 
 import re
+from collections.abc import Mapping
 
 import torch
 
@@ -103,6 +104,13 @@ def to_hugging_face(state: dict[str, torch.Tensor], where: str) -> dict[str, tor
     table = name_table(_depth(kept, _FAIRSEQ_LAYER))
     _check_names(set(kept), set(table.values()), where)
     return {hf: kept[fairseq] for hf, fairseq in table.items()}
+
+
+def check_finite(state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Raise `UserError`, naming `where` and the parameter, where a weight is NaN or infinite."""
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise UserError(f"{where} holds NaN or infinite weights in {name}; start from an earlier one")
 
 
 def _depth(state: dict[str, torch.Tensor], prefix: str) -> int:

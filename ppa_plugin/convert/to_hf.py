@@ -46,6 +46,7 @@ def convert(path: Path, sentencepiece: str | None = None) -> Converted:
     Raises `UserError` where the file is damaged or no checkpoint of ours, or its tokenizer is not to be found.
     """
     trained = checkpoint.load_fairseq(path)
+    names.check_finite(trained["model"], str(path))
     state = names.to_hugging_face(trained["model"], str(path))
     pieces = tokenizer.find_sentencepiece(sentencepiece, trained, path)
     tokenizer.check_size(pieces, state["roberta.embeddings.word_embeddings.weight"].shape[0], path)

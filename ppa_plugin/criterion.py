@@ -143,6 +143,7 @@ class TranslitAlignmentCriterion(FairseqCriterion):
             output.bias,
             [len(t) for t in targets.values()],
             output.tied,
+            output.entries,
         )
         return dict(zip(targets, losses.unbind(), strict=True))
 

@@ -1,6 +1,7 @@
 """The task `translit_alignment`: binarized pairs of originals and romanizations, shard by shard."""
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -12,7 +13,7 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import metrics
 from fairseq.logging.meters import safe_round
 from fairseq.tasks import FairseqTask, register_task
-from omegaconf import II, MISSING
+from omegaconf import II, MISSING, OmegaConf, open_dict
 
 from ppa_plugin.commandline import UserError, exit_on_user_error
 from ppa_plugin.criterion import needed_streams
@@ -22,6 +23,7 @@ from ppa_plugin.data.shards import SIDES, find_beside, language_directories, loa
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.failure import end_run_on_failure
 from ppa_plugin.flops import measure_peak
+from ppa_plugin.model.starting_point import first_checkpoint, read_shape
 from ppa_plugin.retrieval_metric import RetrievalMetric
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,8 @@ class TranslitAlignmentConfig(FairseqDataclass):
     ddp_backend: str = II("distributed_training.ddp_backend")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     restore_file: str = II("checkpoint.restore_file")
+    save_dir: str = II("checkpoint.save_dir")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
 
 
 @register_task("translit_alignment", dataclass=TranslitAlignmentConfig)
@@ -110,8 +114,28 @@ class TranslitAlignmentTask(FairseqTask):
     @exit_on_user_error()
     def build_model(self, cfg, from_checkpoint: bool = False):
         """Build the model and remember it for the criterion."""
+        self._follow_checkpoint(cfg, from_checkpoint)
         self.model = super().build_model(cfg, from_checkpoint)
         return self.model
+
+    def _follow_checkpoint(self, cfg, from_checkpoint: bool) -> None:
+        """Let the model have the head, or none, and the padding rows of the checkpoint that training starts from.
+
+        They are noted in the model's settings, which every checkpoint of the run keeps.
+        """
+        mine = self.cfg
+        start = None
+        if not from_checkpoint:
+            start = first_checkpoint(mine.save_dir, mine.restore_file, mine.finetune_from_model, mine.continue_once)
+        shape = read_shape(start) if start else None
+        if shape is not None:
+            with open_dict(cfg) if OmegaConf.is_config(cfg) else nullcontext():
+                cfg.headless, cfg.padding_rows = shape
+        if getattr(cfg, "headless", False) and (mine.mlm_weight or mine.tlm_weight):
+            raise UserError(
+                f"{start or 'a model with --headless'} has no masked-LM head: give it one with ppa-convert to-fairseq "
+                "--new-head, or train SEQ alone with --mlm-weight 0 --tlm-weight 0"
+            )
 
     @exit_on_user_error()
     def build_criterion(self, cfg, from_checkpoint: bool = False):
@@ -119,7 +143,8 @@ class TranslitAlignmentTask(FairseqTask):
         criterion = super().build_criterion(cfg, from_checkpoint)
         if not criterion.weights and self.model is not None:
             self.model.freeze_above(criterion.seq_layer)
-            logger.info("SEQ alone: the blocks above layer %d and the head are frozen", criterion.seq_layer)
+            head = "" if self.model.encoder.lm_head is None else " and the head"
+            logger.info("SEQ alone: the blocks above layer %d%s are frozen", criterion.seq_layer, head)
         if cfg.seq_weight and self.cfg.batch_size:
             ranks, pairs = self.cfg.world_size, self.cfg.batch_size
             groups = f", in groups of {cfg.seq_negatives}" if cfg.seq_negatives else ""

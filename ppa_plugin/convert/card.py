@@ -3,17 +3,19 @@
 import json
 from typing import Any
 
+from ppa_plugin.convert import names, sentence_vectors
 from ppa_plugin.convert.checkpoint import data_directories, settings
 from ppa_plugin.convert.recipe import recipe_flags
-from ppa_plugin.layers import default_layer
 
 MANIFEST = "manifest.json"
+_NEW_HEAD = """
+
+The masked-LM head is not the base model's, which has none: training began with one drawn at random (seed {seed})."""
 _CARD = """\
 ---
 license: other
 {languages}tags:
-- fill-mask
-- xlm-roberta
+{task}- xlm-roberta
 - transliteration
 ---
 
@@ -23,7 +25,7 @@ A multilingual encoder (XLM-R architecture, {size}), written by
 `ppa-convert to-hf` from a checkpoint of post-training alignment by transliteration
 (PPA, [arXiv 2406.19759](https://arxiv.org/abs/2406.19759)).
 
-Base model: {base}
+Base model: {base}{head}
 
 Updates: {updates}
 
@@ -32,10 +34,10 @@ Updates: {updates}
 ## Use
 
 ```python
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import {auto_class}, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained("DIRECTORY")
-model = AutoModelForMaskedLM.from_pretrained("DIRECTORY")
+model = {auto_class}.from_pretrained("DIRECTORY")
 ```
 
 Text goes in in its own script: romanizations were used in training only.
@@ -44,10 +46,8 @@ Text goes in in its own script: romanizations were used in training only.
 
 ```python
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.models import Pooling, Transformer
 
-body = Transformer("DIRECTORY", config_args={{"num_hidden_layers": {layer}}})
-encoder = SentenceTransformer(modules=[body, Pooling(body.get_word_embedding_dimension(), "{pooling}")])
+vectors = SentenceTransformer("DIRECTORY").encode(["Αθήνα", "Athens"])
 ```
 
 ## Data
@@ -76,14 +76,15 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     added = origin.get("added_pieces")
     history = checkpoint.get("optimizer_history") or [{}]
     manifest = _manifest(checkpoint)
-    layer, pooling, vectors = _sentence_vectors(settings(checkpoint, "criterion"), config["num_hidden_layers"])
+    has_head = names.has_head(checkpoint.get("model", {names.HEAD}))
     return _CARD.format(
         title=title,
         languages=_language_codes(manifest),
         size=size,
-        layer=layer,
-        pooling=pooling,
-        vectors=vectors,
+        vectors=_sentence_vectors(settings(checkpoint, "criterion"), config["num_hidden_layers"]),
+        task="- fill-mask\n" if has_head else "",
+        auto_class="AutoModelForMaskedLM" if has_head else "AutoModel",
+        head=_NEW_HEAD.format(seed=origin["new_head"]) if origin.get("new_head") is not None else "",
         data=_data(manifest),
         base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")
         + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else ""),
@@ -92,21 +93,15 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     )
 
 
-def _sentence_vectors(criterion: dict[str, Any], depth: int) -> tuple[int, str, str]:
-    """(layer, pooling as sentence-transformers calls it, what the card says of both).
-
-    They are those that the contrastive term trained, else those that `ppa-evaluate` takes by default.
-    """
-    contrasted = bool(criterion.get("seq_weight"))
-    layer = criterion.get("seq_layer") if contrasted else None
-    layer = default_layer(depth) if layer is None else layer
-    pooling = "cls" if contrasted and criterion.get("seq_pooling") == "cls" else "mean"
+def _sentence_vectors(criterion: dict[str, Any], depth: int) -> str:
+    """What sentence-transformers gives, in a sentence without its end."""
+    layer, pooling = sentence_vectors.chosen(criterion, depth)
     of = "the vectors of `<s>` in" if pooling == "cls" else "means over the tokens of"
     vectors = f"Sentence vectors are {of} " + (f"layer {layer}" if layer else "layer 0 (the embeddings)")
-    if contrasted:
-        return layer, pooling, f"{vectors}, which is where the contrastive term was applied"
+    if criterion.get("seq_weight"):
+        return f"{vectors}, which is where the contrastive term was applied"
     without = "The model was trained without the contrastive term.\n" if "seq_weight" in criterion else ""
-    return layer, pooling, f"{without}{vectors}, as `ppa-evaluate` takes them by default"
+    return f"{without}{vectors}, as `ppa-evaluate` takes them by default"
 
 
 def _manifest(checkpoint: dict[str, Any]) -> dict[str, Any]:

@@ -82,30 +82,43 @@ def data_directories(checkpoint: dict[str, Any]) -> list[Path]:
 def find_origin(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What `to-fairseq` or `extend` noted of the Hugging Face model, empty where nothing is known.
 
-    The keys are `source`, `config`, `dtype` and `added_pieces`. A training run does not pass the note on, so it is
-    looked up in the file that the run started from.
+    The keys are `config`, `dtype` and those that `build` was given. A training run does not pass the note on, so it is
+    looked up in the file that the run started from, and where that is another run's, in the one before.
     """
-    if isinstance(checkpoint.get(ORIGIN), dict):
-        return checkpoint[ORIGIN]
-    started_from = settings(checkpoint, "checkpoint")
-    for key in ("finetune_from_model", "restore_file"):
-        path = started_from.get(key)
-        if not path or not Path(path).is_file():
-            continue
+    seen: set[Path] = set()
+    while not isinstance(checkpoint.get(ORIGIN), dict):
+        started_from = settings(checkpoint, "checkpoint")
+        paths = [Path(started_from[key]) for key in ("finetune_from_model", "restore_file") if started_from.get(key)]
+        path = next((path for path in paths if path.is_file() and path.resolve() not in seen), None)
+        if path is None:
+            return {}
+        seen.add(path.resolve())
         try:
-            origin = load_fairseq(path).get(ORIGIN)
+            checkpoint = load_fairseq(path)
         except UserError:
-            continue  # the file has been replaced since; the checkpoint itself is whole
-        if isinstance(origin, dict):
-            return origin
-    return {}
+            return {}  # the file has been replaced since; the checkpoint itself is whole
+    return checkpoint[ORIGIN]
 
 
-def build(state: dict[str, torch.Tensor], config: dict[str, Any], source: str, added_pieces: int = 0) -> dict[str, Any]:
+def padding_rows(checkpoint: dict[str, Any]) -> int:
+    """Rows of the embedding matrix after those of the dictionary, as the checkpoint's own settings tell."""
+    found = settings(checkpoint, "model").get("padding_rows")
+    return found if isinstance(found, int) else 0
+
+
+def build(
+    state: dict[str, torch.Tensor], config: dict[str, Any], padding_rows: int, note: dict[str, Any]
+) -> dict[str, Any]:
     """The content of `model.pt`: `state` (fairseq's names) in FP32, and what its readers need, in plain types only.
 
     fairseq builds its models in FP32, so FP16 and BF16 weights are widened, which is exact; their own type is noted for
     the way back. `optimizer_history` and `extra_state` are there because loading fails without them.
+
+    Args:
+        state: the parameters, under fairseq's names.
+        config: Hugging Face's config.json.
+        padding_rows: rows of the embedding matrix after those of the dictionary.
+        note: what else the way back needs, see `ppa_plugin.convert.encoder.Encoder`.
     """
     types = {str(t.dtype).removeprefix("torch.") for t in state.values()}
     embedding = state[names.EMBED_TOKENS].float()
@@ -113,18 +126,13 @@ def build(state: dict[str, torch.Tensor], config: dict[str, Any], source: str, a
     wide = {k: embedding if k in (names.EMBED_TOKENS, names.TIED_OUTPUT) else t.float() for k, t in state.items()}
     return {
         "args": None,
-        "cfg": {"model": model_settings(config)},
+        "cfg": {"model": model_settings(config) | {"padding_rows": padding_rows}},
         "model": wide,
         "optimizer_history": [
             {"criterion_name": "none", "optimizer_name": "none", "lr_scheduler_state": {}, "num_updates": 0}
         ],
         "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
-        ORIGIN: {
-            "source": source,
-            "config": config,
-            "dtype": types.pop() if len(types) == 1 else "float32",
-            "added_pieces": added_pieces,
-        },
+        ORIGIN: {**note, "config": config, "dtype": types.pop() if len(types) == 1 else "float32"},
     }
 
 

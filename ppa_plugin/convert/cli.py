@@ -6,7 +6,7 @@ from pathlib import Path
 from ppa_plugin import commandline
 from ppa_plugin.commandline import say
 from ppa_plugin.convert import extend
-from ppa_plugin.convert.encoder import FAIRSEQ_FILES, read_hugging_face, write_fairseq
+from ppa_plugin.convert.encoder import FAIRSEQ_FILES, read_hugging_face, with_new_head, write_fairseq
 from ppa_plugin.convert.output import check_free, directory_beside
 from ppa_plugin.convert.to_hf import HF_FILES, convert
 
@@ -39,6 +39,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: ppa-convert to-fairseq cis-lmu/glot500-base glot500",
     )
     to_fairseq.add_argument("model", metavar="HF_DIR|HUB_NAME", help="a directory, or a model's name on the hub")
+    to_fairseq.add_argument(
+        "--new-head",
+        action="store_true",
+        help="give an encoder that was saved without a masked-LM head a new one, drawn at random as BERT's",
+    )
+    to_fairseq.add_argument("--seed", type=int, default=1, help="of --new-head (default: 1)")
+    to_fairseq.add_argument(
+        "--tokenizer",
+        metavar="DIR|FILE",
+        help="a SentencePiece model or a directory with sentencepiece.bpe.model (default: the model's own)",
+    )
     to_fairseq.set_defaults(command=_to_fairseq)
     to_hf = commands.add_parser(
         "to-hf",
@@ -63,11 +74,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _to_fairseq(args: argparse.Namespace) -> None:
     check_free(args.output, FAIRSEQ_FILES, args.overwrite)
-    encoder = read_hugging_face(args.model)
+    encoder = read_hugging_face(args.model, args.tokenizer)
+    if args.new_head:
+        encoder = with_new_head(encoder, args.seed)
     with directory_beside(args.output) as fresh:
         write_fairseq(encoder, fresh)
-    say(f"wrote {args.output}: vocabulary {encoder.vocabulary_size:,}")
+    padding = f" and {encoder.padding_rows:,} rows of padding" if encoder.padding_rows else ""
+    say(f"wrote {args.output}: vocabulary {encoder.vocabulary_size:,}{padding}")
     say(encoder.flags)
+    if args.new_head:
+        say(f"its masked-LM head is new, drawn at random (seed {args.seed})")
+    elif not encoder.has_head:
+        say("it has no masked-LM head: train SEQ alone (--mlm-weight 0 --tlm-weight 0) or give it one with --new-head")
 
 
 def _to_hf(args: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,21 @@ import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import checkpoint, hugging_face, names, tokenizer
+from ppa_plugin.convert.sentencepiece_file import added_tokens, find_sentencepiece
 from ppa_plugin.convert.to_hf import convert
 from ppa_plugin.data import vocabulary
 
 FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
 
 
+# What a vocabulary is rounded up to, and fewer rows than anyone rounds up by: more of them are another vocabulary's.
+_PADDED_TO = 8
+_MOST_PADDING = 1024
+
+
 @dataclass(frozen=True)
 class Encoder:
-    """An XLM-R with its masked-LM head and its tokenizer.
+    """An XLM-R, with or without its masked-LM head, and its tokenizer.
 
     Args:
         state: the parameters, under fairseq's names, in the type that they came in.
@@ -27,6 +33,10 @@ class Encoder:
         sentencepiece: the tokenizer's file.
         source: the Hugging Face model that it comes from, as the user named it.
         added_pieces: how many sub-words its vocabulary has been extended by.
+        padding_rows: rows of the embedding matrix after those of the tokenizer's ids.
+        new_head: the seed that its masked-LM head was drawn with; None where the head, if any, is the model's own.
+        prefixed: of an encoder without a head, whether its names came with the prefix `roberta.`.
+        pooler: of an encoder without a head, its pooler (Hugging Face's names), which fairseq has no place for.
     """
 
     state: dict[str, torch.Tensor]
@@ -34,11 +44,20 @@ class Encoder:
     sentencepiece: Path
     source: str
     added_pieces: int = 0
+    padding_rows: int = 0
+    new_head: int | None = None
+    prefixed: bool = False
+    pooler: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def vocabulary_size(self) -> int:
-        """Rows of the embedding matrix."""
-        return self.state[names.EMBED_TOKENS].shape[0]
+        """Entries of the dictionary, which are the tokenizer's ids."""
+        return self.state[names.EMBED_TOKENS].shape[0] - self.padding_rows
+
+    @property
+    def has_head(self) -> bool:
+        """Whether it has a masked-LM head."""
+        return names.has_head(self.state)
 
     @property
     def flags(self) -> str:
@@ -47,51 +66,99 @@ class Encoder:
         flags = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads")
         return " ".join(f"--{flag.replace('_', '-')} {sizes[flag]}" for flag in (*flags, "max_positions"))
 
+    @property
+    def note(self) -> dict[str, Any]:
+        """What `model.pt` keeps for the way back and the model card, beside the config."""
+        keys = ("source", "added_pieces", "new_head", "prefixed", "pooler")
+        return {key: getattr(self, key) for key in keys}
 
-def read_hugging_face(model: str) -> Encoder:
-    """Read a Hugging Face directory or fetch it from the hub.
+
+def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
+    """Read a Hugging Face directory or fetch it from the hub; `sentencepiece`: its tokenizer's file or directory.
 
     Raises `UserError` where something is missing or is not what fairseq's encoder computes alike.
     """
     source = hugging_face.locate(model)
     config = hugging_face.read_config(source)
     hugging_face.check_config(config, source)
-    pieces = source / hugging_face.SENTENCEPIECE
-    if not pieces.is_file():
-        raise UserError(
-            f"{source} holds no {hugging_face.SENTENCEPIECE}; copy the one that the model was trained with there "
-            "(Transformers 5 leaves it out of what it saves)"
-        )
-    weights = hugging_face.read_weights(source)
-    names.check_finite(weights, str(source))
+    pieces = find_sentencepiece(source, sentencepiece)
+    found = hugging_face.read_weights(source)
+    names.check_finite(found, str(source))
+    prefixed = any(name.startswith(names.PREFIX) for name in found)
+    weights = names.as_transformers(found, str(source))
     state = names.to_fairseq(weights, str(source))
     hugging_face.check_shapes(weights, config, str(source))
-    encoder = Encoder(state, config, pieces, model)
-    tokenizer.check_size(pieces, encoder.vocabulary_size, source)
+    rows = state[names.EMBED_TOKENS].shape[0]
+    padding = _padding_rows(source, pieces, rows)
+    tokenizer.check_size(pieces, rows, source, padding)
     _warn_of_epsilon(config, source)
-    return encoder
+    encoder = Encoder(state, config, pieces, model, padding_rows=padding)
+    return encoder if encoder.has_head else replace(encoder, prefixed=prefixed, pooler=names.pooler(weights))
 
 
 def read_fairseq(directory: Path) -> Encoder:
     """Read the directory that `write_fairseq` writes. Raises `UserError` where something is missing or torn."""
     path = directory / "model.pt"
     converted = convert(path, str(directory))
-    source = converted.origin.get("source") or str(directory)
-    added_pieces = converted.origin.get("added_pieces", 0)
-    return Encoder(
-        names.to_fairseq(converted.state, str(path)), converted.config, converted.pieces, source, added_pieces
-    )
+    state = names.to_fairseq(converted.state, str(path))
+    padding = state[names.EMBED_TOKENS].shape[0] - tokenizer.vocabulary_size(converted.pieces)
+    note = {f.name: converted.origin[f.name] for f in fields(Encoder) if f.name in converted.origin}
+    note |= {"source": note.get("source") or str(directory), "config": converted.config}
+    return Encoder(state=state, sentencepiece=converted.pieces, padding_rows=padding, **note)
+
+
+def with_new_head(encoder: Encoder, seed: int) -> Encoder:
+    """An encoder with a masked-LM head as BERT's and RoBERTa's training begins with, the same for the same seed.
+
+    The dense layer's weight is normal with the config's `initializer_range` (0.02), biases are 0, LayerNorm scales by
+    1, and the output projection is the embedding. The pooler is dropped: a masked language model has none.
+    Raises `UserError` where there is a head already.
+    """
+    if encoder.has_head:
+        raise UserError(f"--new-head: {encoder.source} has a masked-LM head; leave the flag out to keep it")
+    embedding = encoder.state[names.EMBED_TOKENS]
+    rows, width = embedding.shape
+    generator = torch.Generator().manual_seed(seed)
+    dense = torch.empty(width, width).normal_(0, encoder.config.get("initializer_range", 0.02), generator=generator)
+    head = {
+        "dense.weight": dense,
+        "dense.bias": torch.zeros(width),
+        "layer_norm.weight": torch.ones(width),
+        "layer_norm.bias": torch.zeros(width),
+        "bias": torch.zeros(rows),
+    }
+    state = {f"{names.HEAD}{name}": tensor.to(embedding.dtype) for name, tensor in head.items()}
+    state = {**encoder.state, **state, names.TIED_OUTPUT: embedding}
+    config = {**encoder.config, "architectures": ["XLMRobertaForMaskedLM"]}
+    return replace(encoder, state=state, config=config, new_head=seed, prefixed=False, pooler={})
 
 
 def write_fairseq(encoder: Encoder, directory: Path) -> None:
     """Write model.pt, dict.txt, sentencepiece.bpe.model and hf/ (config and tokenizer) to an empty directory."""
-    content = checkpoint.build(encoder.state, encoder.config, encoder.source, encoder.added_pieces)
+    content = checkpoint.build(encoder.state, encoder.config, encoder.padding_rows, encoder.note)
     torch.save(content, directory / "model.pt")
     vocabulary.write_dictionary(encoder.sentencepiece, directory / "dict.txt")
     shutil.copyfile(encoder.sentencepiece, directory / hugging_face.SENTENCEPIECE)
     (directory / "hf").mkdir()
     hugging_face.write_config(directory / "hf", encoder.config)
     tokenizer.write_tokenizer(directory / "hf", encoder.sentencepiece)
+
+
+def _padding_rows(source: Path, pieces: Path, rows: int) -> int:
+    """Rows of the embedding after the tokenizer's ids where they look like padding, else 0.
+
+    Raises `UserError` where they are those of tokens that were added to the tokenizer.
+    """
+    ids = tokenizer.vocabulary_size(pieces)
+    if not (0 < rows - ids < _MOST_PADDING and rows % _PADDED_TO == 0):
+        return 0
+    added = [token for token, index in added_tokens(source).items() if index >= ids]
+    if added:
+        raise UserError(
+            f"{source}: its tokenizer has {len(added)} tokens ({added[0]}, ...) that {pieces.name} lacks; only "
+            "vocabularies of SentencePiece alone can be converted"
+        )
+    return rows - ids
 
 
 def _warn_of_epsilon(config: dict[str, Any], source: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError, say
-from ppa_plugin.convert import new_pieces, new_rows
+from ppa_plugin.convert import names, new_pieces, new_rows
 from ppa_plugin.convert.encoder import FAIRSEQ_FILES, Encoder, read_fairseq, read_hugging_face, write_fairseq
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
 from ppa_plugin.convert.output import check_free, directory_beside
@@ -73,7 +73,12 @@ def _extend(args: argparse.Namespace) -> None:
 
 
 def _extended(encoder: Encoder, sentencepiece: Path, parts: list[list[int]]) -> Encoder:
-    state = new_rows.insert_rows(encoder.state, parts)
-    config = {**encoder.config, "vocab_size": encoder.vocabulary_size + len(parts)}
-    added = encoder.added_pieces + len(parts)
-    return replace(encoder, state=state, config=config, sentencepiece=sentencepiece, added_pieces=added)
+    state = new_rows.insert_rows(encoder.state, parts, encoder.padding_rows)
+    return replace(
+        encoder,
+        state=state,
+        config={**encoder.config, "vocab_size": state[names.EMBED_TOKENS].shape[0]},
+        sentencepiece=sentencepiece,
+        added_pieces=encoder.added_pieces + len(parts),
+        padding_rows=max(encoder.padding_rows - len(parts), 0),
+    )

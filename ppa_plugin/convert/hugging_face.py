@@ -1,4 +1,4 @@
-"""Reading and writing Hugging Face directories of XLM-R masked-LM models, weights and config."""
+"""Reading and writing Hugging Face directories of XLM-R models, weights and config."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.checkpoint import load_safely
+from ppa_plugin.convert.names import has_head
 from ppa_plugin.files import decode_text
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
@@ -149,6 +150,11 @@ def check_shapes(state: dict[str, torch.Tensor], config: dict[str, Any], where: 
             raise UserError(f"{where}: {name} is {found or 'missing'}, the config says {shape}")
 
 
+def architecture(state: dict[str, torch.Tensor]) -> str:
+    """The class of Transformers that has these parameters (Hugging Face names)."""
+    return "XLMRobertaForMaskedLM" if has_head(state) else "XLMRobertaModel"
+
+
 def derive_config(state: dict[str, torch.Tensor], heads: int, model: dict[str, Any]) -> dict[str, Any]:
     """A `config.json` for weights (Hugging Face names) without one; the dropouts are those of `model`, fairseq's flags.
 
@@ -157,7 +163,7 @@ def derive_config(state: dict[str, torch.Tensor], heads: int, model: dict[str, A
     vocabulary, hidden = state["roberta.embeddings.word_embeddings.weight"].shape
     layers = {name.split(".")[3] for name in state if name.startswith("roberta.encoder.layer.")}
     return {
-        "architectures": ["XLMRobertaForMaskedLM"],
+        "architectures": [architecture(state)],
         "attention_probs_dropout_prob": model.get("attention_dropout", 0.1),
         "bos_token_id": 0,
         "classifier_dropout": None,

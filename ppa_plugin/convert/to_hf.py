@@ -1,5 +1,6 @@
 """A fairseq checkpoint as a Hugging Face directory: what `ppa-convert to-hf` and `ppa-evaluate select` share."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import card, checkpoint, hugging_face, names, sentence_vectors, tokenizer
-from ppa_plugin.layers import default_layer
 
 HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
 HF_FILES += ("README.md", *sentence_vectors.FILES)
@@ -16,7 +16,11 @@ HF_FILES += ("README.md", *sentence_vectors.FILES)
 
 @dataclass(frozen=True)
 class Converted:
-    """A checkpoint under Hugging Face's names: weights, `config.json`, the SentencePiece model, what it was made of."""
+    """A checkpoint under Hugging Face's names: weights, `config.json`, the SentencePiece model, what it was made of.
+
+    An encoder without a masked-LM head is as it came: its names with or without `roberta.`, its pooler where it had one
+    and the file that training started from is still there.
+    """
 
     state: dict[str, torch.Tensor]
     config: dict[str, Any]
@@ -24,18 +28,14 @@ class Converted:
     trained: dict[str, Any]
     origin: dict[str, Any]
 
-    @property
-    def sentence_layer(self) -> int:
-        """The layer whose mean stands for a sentence: that of SEQ, or the default of the depth."""
-        chosen = checkpoint.settings(self.trained, "criterion").get("seq_layer")
-        return default_layer(self.config["num_hidden_layers"]) if chosen is None else chosen
-
     def write(self, directory: Path, title: str) -> None:
         """Write `HF_FILES` into a directory that exists; `title` heads the model card."""
         hugging_face.write_model(directory, self.state, self.config)
         tokenizer.write_tokenizer(directory, self.pieces)
+        criterion = checkpoint.settings(self.trained, "criterion")
+        layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])
         width, longest = self.config["hidden_size"], self.config["max_position_embeddings"] - 2
-        sentence_vectors.write_modules(directory, self.sentence_layer, width, longest)
+        sentence_vectors.write_modules(directory, layer, pooling, width, longest)
         text = card.model_card(title, self.config, self.trained, self.origin)
         (directory / "README.md").write_text(text, encoding="utf-8")
 
@@ -49,8 +49,16 @@ def convert(path: Path, sentencepiece: str | None = None) -> Converted:
     names.check_finite(trained["model"], str(path))
     state = names.to_hugging_face(trained["model"], str(path))
     pieces = tokenizer.find_sentencepiece(sentencepiece, trained, path)
-    tokenizer.check_size(pieces, state["roberta.embeddings.word_embeddings.weight"].shape[0], path)
+    rows = state["roberta.embeddings.word_embeddings.weight"].shape[0]
+    tokenizer.check_size(pieces, rows, path, checkpoint.padding_rows(trained))
     origin = checkpoint.find_origin(trained)
+    if not names.has_head(state):
+        if not origin:
+            sys.stderr.write(
+                f"warning: {path}: the model.pt that training started from is not there; if its encoder had a pooler, "
+                "it is left out\n"
+            )
+        state |= origin.get("pooler", {})
     state, config = _with_config(state, trained, origin, path)
     return Converted(state, config, pieces, trained, origin)
 
@@ -72,8 +80,11 @@ def _with_config(
     key = "dtype" if "dtype" in config else "torch_dtype"
     if config.get(key, "float32") != kind:
         config[key] = kind
-    config["architectures"] = ["XLMRobertaForMaskedLM"]
-    return {name: tensor.to(getattr(torch, kind)) for name, tensor in state.items()}, config
+    headless = not names.has_head(state)
+    if not headless or any("For" in name for name in config.get("architectures") or ()):
+        config["architectures"] = [hugging_face.architecture(state)]
+    dropped = names.PREFIX if headless and not origin.get("prefixed") else ""
+    return {name.removeprefix(dropped): tensor.to(getattr(torch, kind)) for name, tensor in state.items()}, config
 
 
 def _lossless_type(state: dict[str, torch.Tensor], original: str) -> str:

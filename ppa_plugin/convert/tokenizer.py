@@ -58,11 +58,17 @@ def vocabulary_size(sentencepiece_path: str | Path) -> int:
     return len(vocabulary.SPECIALS) + len(vocabulary.pieces(vocabulary.load_sentencepiece(sentencepiece_path))) + 1
 
 
-def check_size(sentencepiece_path: str | Path, rows: int, model: str | Path) -> None:
-    """Raise `UserError`, naming both sizes, where a tokenizer's ids are not the rows of a model's embedding matrix."""
+def check_size(sentencepiece_path: str | Path, rows: int, model: str | Path, padding: int = 0) -> None:
+    """Raise `UserError`, naming both sizes, where a tokenizer's ids are not the rows of a model's embedding matrix.
+
+    The last `padding` rows belong to no id.
+    """
     size = vocabulary_size(sentencepiece_path)
-    if size != rows:
-        raise UserError(f"{model} has {rows} embeddings, the dictionary of {sentencepiece_path} has {size} entries")
+    if size != rows - padding:
+        of_them = f", {padding} of them padding" if padding else ""
+        raise UserError(
+            f"{model} has {rows} embeddings{of_them}, the dictionary of {sentencepiece_path} has {size} entries"
+        )
 
 
 def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:

@@ -11,13 +11,11 @@ from omegaconf import II
 from torch import Tensor, nn
 
 from ppa_plugin.commandline import UserError, exit_on_user_error
+from ppa_plugin.convert.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq
 from ppa_plugin.flops import estimate_flops
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.encoder import POSITION_OFFSET, MaskedLMHead, PackedEncoder
 from ppa_plugin.model.tied_embedding import TiedGradient
-
-_PREFIX = "encoder.sentence_encoder."
-_TOKEN_TYPES = f"{_PREFIX}embed_token_types.weight"
 
 
 @dataclass
@@ -39,6 +37,17 @@ class TranslitXLMRConfig(FairseqDataclass):
         },
     )
     max_positions: int = II("task.max_positions")
+    headless: bool = field(
+        default=False,
+        metadata={"help": "no masked-LM head; a checkpoint that training starts from decides whether there is one"},
+    )
+    padding_rows: int = field(
+        default=0,
+        metadata={
+            "help": "rows of the embedding after those of the dictionary, which are never predicted; a checkpoint that "
+            "training starts from decides how many"
+        },
+    )
 
 
 class Output(NamedTuple):
@@ -48,9 +57,11 @@ class Output(NamedTuple):
     head: Tensor | None
     # (T, C) the output of `seq_layer`; None where no layer was asked for
     layer: Tensor | None
-    # the output projection: weight (V, C), tied to the embedding, and bias (V,)
+    # the output projection: weight (V, C), tied to the embedding, and bias (V,), None without a head
     weight: Tensor
-    bias: Tensor
+    bias: Tensor | None
+    # the entries of the dictionary, which can be predicted: the first rows of the projection, the others are padding
+    entries: int
     # takes the projection's gradient of `weight`, for the embedding's to complete; None without head rows
     tied: TiedGradient | None
     # share of the positions that attention computed which were padding
@@ -60,25 +71,28 @@ class Output(NamedTuple):
 
 
 class _Encoder(nn.Module):
-    """Holds the two parts under fairseq's names, `encoder.sentence_encoder` and `encoder.lm_head`."""
+    """Holds the two parts under fairseq's names, `encoder.sentence_encoder` and, unless headless, `encoder.lm_head`."""
 
-    def __init__(self, sentence_encoder: PackedEncoder, embed_dim: int):
+    def __init__(self, sentence_encoder: PackedEncoder, embed_dim: int, headless: bool):
         super().__init__()
         self.sentence_encoder = sentence_encoder
-        self.lm_head = MaskedLMHead(embed_dim, sentence_encoder.embed_tokens.weight)
+        self.lm_head = None if headless else MaskedLMHead(embed_dim, sentence_encoder.embed_tokens.weight)
 
 
 @register_model("translit_xlmr", dataclass=TranslitXLMRConfig)
 class TranslitXLMR(BaseFairseqModel):
-    """XLM-R with its masked-LM head over packed tokens.
+    """XLM-R over packed tokens, with its masked-LM head unless the config says that there is none.
 
     The parameters are those of Hugging Face's XLMRobertaForMaskedLM, under the names of fairseq's RobertaModel.
     """
 
     def __init__(self, config: TranslitXLMRConfig, vocabulary: int):
         super().__init__()
+        self.entries = vocabulary
+        # checkpoints of earlier releases do not say
+        headless, padding_rows = getattr(config, "headless", False), getattr(config, "padding_rows", 0)
         sentence_encoder = PackedEncoder(
-            vocabulary,
+            vocabulary + padding_rows,
             config.encoder_layers,
             config.encoder_embed_dim,
             config.encoder_ffn_embed_dim,
@@ -89,7 +103,7 @@ class TranslitXLMR(BaseFairseqModel):
             config.activation_dropout,
             str(config.attention),
         )
-        self.encoder = _Encoder(sentence_encoder, config.encoder_embed_dim)
+        self.encoder = _Encoder(sentence_encoder, config.encoder_embed_dim, headless)
         self.apply(_initialise)
 
     @classmethod
@@ -121,7 +135,8 @@ class TranslitXLMR(BaseFairseqModel):
         Args:
             tokens, positions: (T,); lengths: (S,) on the host; cu_seqlens: (S + 1,) their bounds: all as
                 `ppa_plugin.data.batch.collate` makes them.
-            head_rows: (M,) the rows that the masked-LM head sees; without, the blocks above `seq_layer` are skipped.
+            head_rows: (M,) the rows that the masked-LM head sees; without, the blocks above `seq_layer` are skipped. A
+                model without a head takes none.
             seq_layer: the layer whose output is returned.
         """
         encoder, head = self.encoder.sentence_encoder, self.encoder.lm_head
@@ -132,8 +147,9 @@ class TranslitXLMR(BaseFairseqModel):
         return Output(
             head=None if head_rows is None else head(encoded.top),
             layer=encoded.layer,
-            weight=head.weight,
-            bias=head.bias,
+            weight=encoder.embed_tokens.weight,
+            bias=None if head is None else head.bias,
+            entries=self.entries,
             tied=tied,
             padding=packing.padded_share,
             flops=self.flops(lengths, masked, seq_layer),
@@ -141,11 +157,11 @@ class TranslitXLMR(BaseFairseqModel):
 
     def flops(self, lengths: np.ndarray, masked: int, seq_layer: int | None) -> int:
         """Floating-point operations of a forward and backward over sequences of `lengths` (S,), M masked."""
-        encoder, first = self.encoder.sentence_encoder, self.encoder.sentence_encoder.layers[0]
-        vocabulary, embed_dim = encoder.embed_tokens.weight.shape
+        first = self.encoder.sentence_encoder.layers[0]
         layers = self.depth if masked else seq_layer or 0
         narrow = bool(masked) and seq_layer != self.depth
-        return estimate_flops(layers, embed_dim, first.fc1.out_features, vocabulary, lengths, masked, narrow)
+        embed_dim, ffn_dim = first.fc1.in_features, first.fc1.out_features
+        return estimate_flops(layers, embed_dim, ffn_dim, self.entries, lengths, masked, narrow)
 
     def freeze_above(self, layer: int) -> None:
         """Take the blocks above `layer` and the head, but for the tied embedding, out of training.
@@ -153,9 +169,11 @@ class TranslitXLMR(BaseFairseqModel):
         Without a masked-LM term they get no gradient, and DistributedDataParallel would wait for one.
         """
         head = self.encoder.lm_head
-        for module in (*self.encoder.sentence_encoder.layers[layer:], head.dense, head.layer_norm):
+        own = [] if head is None else [head.dense, head.layer_norm]
+        for module in (*self.encoder.sentence_encoder.layers[layer:], *own):
             module.requires_grad_(False)
-        head.bias.requires_grad_(False)
+        if head is not None:
+            head.bias.requires_grad_(False)
 
     def max_positions(self) -> int:
         """Tokens of the longest sequence, specials included."""
@@ -168,31 +186,17 @@ class TranslitXLMR(BaseFairseqModel):
         A checkpoint of another vocabulary or another architecture ends the run with one sentence.
         """
         own = self.state_dict()
-        _use_todays_names(state_dict)
-        state_dict.setdefault(_TOKEN_TYPES, own[_TOKEN_TYPES].new_zeros(own[_TOKEN_TYPES].shape))
-        _check_shapes(state_dict, own)
+        renamed = as_fairseq(state_dict, "the checkpoint")
+        state_dict.clear()
+        state_dict.update(renamed)
+        state_dict.setdefault(EMBED_TOKEN_TYPES, own[EMBED_TOKEN_TYPES].new_zeros(own[EMBED_TOKEN_TYPES].shape))
+        _check_shapes(state_dict, own, len(own[EMBED_TOKENS]) - self.entries)
 
 
-def _use_todays_names(state_dict: dict[str, Tensor]) -> None:
-    """Rename, in place, what fairseq called otherwise when RoBERTa came out; drop what is no parameter."""
-    for key in list(state_dict):
-        new = key.replace(".emb_layer_norm.", ".layernorm_embedding.")
-        new = new.replace("decoder.", "encoder.", 1) if new.startswith("decoder.") else new
-        tensor = state_dict.pop(key)
-        if new.startswith("classification_heads.") or new.endswith((".version", "._float_tensor")):
-            continue
-        if ".self_attn.in_proj_" in new:
-            for part, third in zip("qkv", tensor.chunk(3), strict=True):
-                state_dict[new.replace("in_proj_", f"{part}_proj.")] = third
-        else:
-            state_dict[new] = tensor
-
-
-def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor]) -> None:
-    embedding = f"{_PREFIX}embed_tokens.weight"
-    if embedding not in state_dict:
-        raise UserError(f"the checkpoint is not an XLM-R masked language model: it has no {embedding}")
-    theirs, ours = len(state_dict[embedding]), len(own[embedding])
+def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor], padding_rows: int) -> None:
+    if EMBED_TOKENS not in state_dict:
+        raise UserError(f"the checkpoint is not an XLM-R masked language model: it has no {EMBED_TOKENS}")
+    theirs, ours = len(state_dict[EMBED_TOKENS]) - padding_rows, len(own[EMBED_TOKENS]) - padding_rows
     if theirs != ours:
         raise UserError(
             f"the checkpoint's vocabulary has {theirs} entries and the data's dict.txt has {ours}: preprocess the data "

@@ -30,15 +30,18 @@ def linear_cross_entropy(
     bias: Tensor,
     counts: list[int] | None = None,
     tied: TiedGradient | None = None,
+    entries: int | None = None,
 ) -> Tensor:
     """Mean cross-entropy of each of consecutive segments of rows, the softmax in FP32.
 
     Args:
         hidden: (M, C).
-        targets: (M,) indices below V.
+        targets: (M,) indices below V, or below `entries`.
         weight, bias: (V, C), (V,).
         counts: rows of each segment, adding up to M; without, all are one.
         tied: takes the gradient of `weight`, which then has none of its own here.
+        entries: the rows of `weight` that can be predicted, the first ones; the others are padding and get a gradient
+            of zero. Without, all are.
 
     Returns:
         (len(counts),) in FP32; 0 with zero gradient for a segment without rows.
@@ -47,7 +50,8 @@ def linear_cross_entropy(
     if torch.is_autocast_enabled(hidden.device.type):
         hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
     with torch.autocast(hidden.device.type, enabled=False):
-        return _LinearCrossEntropy.apply(hidden, targets, weight, bias, tuple(counts), tied)
+        entries = len(weight) if entries is None else entries
+        return _LinearCrossEntropy.apply(hidden, targets, weight, bias, tuple(counts), tied, entries)
 
 
 @dataclass
@@ -81,13 +85,13 @@ def _logits(hidden: Tensor, weight: Tensor, bias: Tensor, chunk: _Chunk) -> Tens
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, targets, weight, bias, counts, tied):
-        ctx.counts, ctx.tied = counts, tied
-        keep = len(hidden) * len(weight) * hidden.element_size() <= _budget(hidden.device)
+    def forward(ctx, hidden, targets, weight, bias, counts, tied, entries):
+        ctx.counts, ctx.tied, ctx.entries = counts, tied, entries
+        keep = len(hidden) * entries * hidden.element_size() <= _budget(hidden.device)
         ctx.kept = [] if keep and any(ctx.needs_input_grad) else None
         wide = torch.promote_types(hidden.dtype, torch.float32)
         parts, picked = [], hidden.new_zeros(len(hidden), 1, dtype=wide)
-        for chunk in _chunks(targets, len(weight)):
+        for chunk in _chunks(targets, entries):
             logits = _logits(hidden, weight, bias, chunk)
             full = logits.to(wide)
             parts.append(full.logsumexp(1, keepdim=True))
@@ -108,8 +112,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         of_hidden = torch.zeros_like(hidden, dtype=normaliser.dtype)
         of_weight = torch.empty_like(weight) if ctx.needs_input_grad[2] else None
         of_bias = torch.empty_like(bias)
+        for of_padding in (of_weight, of_bias):
+            if of_padding is not None:
+                of_padding[ctx.entries :] = 0
         kept, ctx.kept = ctx.kept, None  # a second backward, if there is one, makes them again
-        for number, chunk in enumerate(_chunks(targets, len(weight))):
+        for number, chunk in enumerate(_chunks(targets, ctx.entries)):
             logits = _logits(hidden, weight, bias, chunk) if kept is None else kept[number]
             if kept is not None:
                 kept[number] = None
@@ -122,7 +129,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 _set_product(of_weight[rows], of_logits.to(hidden.dtype).T, hidden)
         if ctx.tied is not None:
             ctx.tied.of_projection, of_weight = of_weight, None
-        return of_hidden.to(hidden.dtype), None, of_weight, of_bias, None, None
+        return of_hidden.to(hidden.dtype), None, of_weight, of_bias, None, None, None
 
 
 def _set_product(target: Tensor, one: Tensor, other: Tensor) -> None:

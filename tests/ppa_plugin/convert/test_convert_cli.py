@@ -11,7 +11,7 @@ from running import exit_code
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ppa_plugin.convert import cli, hugging_face, tokenizer
+from ppa_plugin.convert import cli, hugging_face, names, tokenizer
 from ppa_plugin.convert.checkpoint import load_fairseq
 from ppa_plugin.convert.to_hf import HF_FILES
 from ppa_plugin.data import vocabulary
@@ -228,8 +228,18 @@ def spoil(directory, what):
         (directory / "sentencepiece.bpe.model").unlink()
     elif what == "truncated":
         weights.write_bytes(weights.read_bytes()[:1000])
-    elif what == "head":
-        save_file({name: t for name, t in state.items() if not name.startswith("lm_head")}, weights)
+    elif what == "part of the head":
+        save_file({name: t for name, t in state.items() if not name.startswith("lm_head.dense")}, weights)
+    elif what == "another head":
+        save_file({n.replace("lm_head", "classifier"): t for n, t in state.items() if n != "lm_head.bias"}, weights)
+    elif what == "DataParallel":
+        save_file({f"module.{name}": t for name, t in state.items()}, weights)
+    elif what == "torch.compile":
+        save_file({f"_orig_mod.{name}": t for name, t in state.items()}, weights)
+    elif what == "inside another model":
+        save_file({f"model.{n}" if n.startswith("roberta.") else n: t for n, t in state.items()}, weights)
+    elif what == "fairseq's names":
+        save_file({n: t.clone() for n, t in names.to_fairseq(state, "here").items()}, weights)
     elif what == "vocabulary":
         words = "roberta.embeddings.word_embeddings.weight"
         save_file({**state, words: torch.cat([state[words], state[words][:7]])}, weights)
@@ -248,7 +258,12 @@ def spoil(directory, what):
         ("weights", "holds no weights"),
         ("sentencepiece", "holds no sentencepiece.bpe.model"),
         ("truncated", "truncated"),
-        ("head", "holds no lm_head"),
+        ("part of the head", "parameter lm_head.dense.bias and 1 more missing; this is not a whole XLM-R with a mask"),
+        ("another head", r"has a head for another task \(parameter classifier.dense.bias and 3 more\)"),
+        ("DataParallel", "every name begins with 'module.': saved from DataParallel or .* save model.module"),
+        ("torch.compile", "every name begins with '_orig_mod.': saved from a model that torch.compile wraps"),
+        ("inside another model", "the encoder's names begin with 'model.': saved inside another module"),
+        ("fairseq's names", "the names are fairseq's; `ppa-convert to-hf` takes such a checkpoint"),
         ("vocabulary", "407 embeddings, the dictionary of .* has 400 entries"),
         ("layers", "more layers than the 2"),
     ],

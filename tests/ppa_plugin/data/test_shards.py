@@ -3,6 +3,8 @@
 import shutil
 
 import pytest
+import torch
+from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, best_fitting_int_dtype
 from made_up_shards import write_dictionary, write_shards, write_split
 
 from ppa_plugin.commandline import UserError
@@ -63,3 +65,16 @@ def test_broken_shards_are_named(tmp_path, harm, sentence):
     harm(directory)
     with pytest.raises(UserError, match=sentence):
         load_pair(directory, "train", load_dictionary(tmp_path / "dict.txt"))
+
+
+def test_a_vocabulary_beyond_16_bits_is_read(tmp_path):
+    """XLM-V has 901,629 entries, whose indices fairseq stores in 32 bits."""
+    for side in ("orig", "latn"):
+        path = tmp_path / f"train.orig-latn.{side}"
+        builder = MMapIndexedDatasetBuilder(f"{path}.bin", dtype=best_fitting_int_dtype(901_629))
+        builder.add_item(torch.tensor([901_627, 65_536, 2]))
+        builder.finalize(f"{path}.idx")
+    pair = load_pair(tmp_path, "train", range(901_629))
+    assert pair["orig"][0].tolist() == pair["latn"][0].tolist() == [901_627, 65_536, 2]
+    with pytest.raises(UserError, match=r"holds token 901627 and dict.txt has 901627 entries"):
+        load_pair(tmp_path, "train", range(901_627))

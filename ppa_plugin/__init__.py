@@ -10,6 +10,7 @@ compat.read_bf16_flag()
 compat.save_checkpoints_whole()
 compat.save_tied_weights_once()
 compat.refuse_unsafe_checkpoints()
+compat.refuse_what_cannot_work()
 compat.broadcast_plain_configurations()
 
 # fairseq registers on import; --user-dir finds tasks/ and models/ by itself, but not these modules.

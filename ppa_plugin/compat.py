@@ -19,6 +19,10 @@ from ppa_plugin.commandline import UserError, exit_on_user_error
 from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
 from ppa_plugin.files import write_beside
 
+# what task and criterion, and the model behind every architecture, are registered as
+NAME = "translit_alignment"
+MODEL = "translit_xlmr"
+
 
 def require_fairseq_fixed() -> None:
     """Stop where the module `fairseq` is of another distribution: fairseq 0.12.2 does not import here."""
@@ -159,6 +163,91 @@ def refuse_unsafe_checkpoints() -> None:
             raise UserError(f"{path} is not a whole checkpoint of fairseq ({type(error).__name__}: {error})") from None
 
     checkpoint_utils.load_checkpoint_to_cpu = load_or_say_why
+
+
+def refuse_what_cannot_work() -> None:
+    """Say in one sentence what would end in a traceback, or train from random weights, because of this plugin.
+
+    Commands that write text and components of other tasks are found on the command line, before anything is loaded;
+    what goes with the checkpoint to start from, when it is about to be.
+    """
+    from fairseq import checkpoint_utils, options
+
+    parse, load = options.parse_args_and_arch, checkpoint_utils.load_checkpoint
+
+    @exit_on_user_error()
+    def parse_what_works(*args, **kwargs):
+        parsed = parse(*args, **kwargs)
+        _check_components(parsed[0] if isinstance(parsed, tuple) else parsed)
+        return parsed
+
+    @exit_on_user_error()
+    def load_what_works(cfg, trainer, **kwargs):
+        _check_start(cfg, trainer.cfg)
+        if not os.path.isfile(os.path.join(cfg.save_dir, f"checkpoint_last{trainer.checkpoint_suffix}.pt")):
+            _check_continued(cfg)
+        return load(cfg, trainer, **kwargs)
+
+    options.parse_args_and_arch = parse_what_works
+    checkpoint_utils.load_checkpoint = load_what_works
+
+
+def _check_components(known: argparse.Namespace) -> None:
+    """Raise `UserError` where the flags put the plugin's task, criterion or model together with others.
+
+    `fairseq-validate` parses a second time, without defaults: what is not there then was not given.
+    """
+    from fairseq.models import ARCH_MODEL_NAME_REGISTRY
+
+    criterion, arch = getattr(known, "criterion", None), getattr(known, "arch", None)
+    ours = arch is not None and ARCH_MODEL_NAME_REGISTRY.get(arch) == MODEL
+    if getattr(known, "task", None) != NAME:
+        flag = f"--criterion {NAME}" if criterion == NAME else f"--arch {arch}" if ours else None
+        if flag and hasattr(known, "task"):
+            raise UserError(f"{flag} goes with --task {NAME} alone, not with --task {known.task}")
+        return
+    # flags of fairseq-generate and fairseq-interactive, and of fairseq-eval-lm
+    if hasattr(known, "beam") or hasattr(known, "output_word_probs"):
+        raise UserError(
+            f"--task {NAME} trains a masked language model, which writes no text and scores none from left to right; "
+            "use fairseq-validate for its losses, or ppa-convert to-hf and ppa-evaluate"
+        )
+    if criterion not in (None, NAME):
+        raise UserError(f"--task {NAME} needs --criterion {NAME}, not {criterion}")
+    if arch is not None and not ours:
+        names = ", ".join(name for name, model in ARCH_MODEL_NAME_REGISTRY.items() if model == MODEL != name)
+        raise UserError(f"--task {NAME} needs one of the architectures {names}, not {arch}")
+
+
+def _check_start(cfg, everything) -> None:
+    """Raise `UserError` where a run cannot start as its flags say: `cfg` is the section `checkpoint`."""
+    if everything.ema.store_ema:
+        raise UserError(
+            "--store-ema: fairseq's moving average moves an embedding that is the output projection too twice, so "
+            "that it is none; leave it out, and select among checkpoints with --retrieval-data or ppa-evaluate select"
+        )
+    start = "--finetune-from-model" if cfg.finetune_from_model else None
+    resets = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
+    if start and (given := [name for name in resets if cfg[name]]):
+        flag = f"--{given[0].replace('_', '-')}"
+        raise UserError(f"{flag} beside {start}, which resets all of these by itself: leave {flag} out")
+    if start and cfg.restore_file != "checkpoint_last.pt":
+        raise UserError(
+            f"{start} and --restore-file name two files to start from; keep {start} to start a new run from a model, "
+            "--restore-file to go on with a run"
+        )
+    validates = not everything.dataset.disable_validation
+    metric = cfg.best_checkpoint_metric
+    if validates and metric == "retrieval_top10" and not everything.task.get("retrieval_data"):
+        raise UserError(f"--best-checkpoint-metric {metric} needs --retrieval-data, which measures it")
+
+
+def _check_continued(cfg) -> None:
+    """Raise `UserError` where a first launch would pass over a file to start from."""
+    if cfg.continue_once is not None and not os.path.isfile(cfg.continue_once):
+        raise UserError(f"--continue-once {cfg.continue_once} does not exist")
+    if cfg.continue_once is not None and cfg.finetune_from_model:
+        raise UserError("--continue-once and --finetune-from-model name two files to start from; leave one of them out")
 
 
 def broadcast_plain_configurations() -> None:

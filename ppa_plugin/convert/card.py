@@ -3,29 +3,14 @@
 import json
 from typing import Any
 
-from ppa_plugin.convert import names
+from ppa_plugin.convert import names, sentence_vectors
 from ppa_plugin.convert.checkpoint import data_directories, settings
-from ppa_plugin.layers import default_layer
+from ppa_plugin.convert.recipe import recipe_flags
 
 MANIFEST = "manifest.json"
 _NEW_HEAD = """
 
 The masked-LM head is not the base model's, which has none: training began with one drawn at random (seed {seed})."""
-# the sections of a checkpoint's cfg and what of them makes the recipe
-_RECIPE = {
-    "task": "_name data mask_prob mask_keep mask_random max_positions sampling_alpha batch_order tlm_truncation",
-    "criterion": "_name mlm_weight mlm_sides seq_weight tlm_weight seq_layer seq_temperature seq_negatives "
-    "seq_ignore_duplicates seq_pooling seq_similarity seq_gather",
-    "model": "_name encoder_layers encoder_embed_dim encoder_ffn_embed_dim encoder_attention_heads dropout "
-    "attention_dropout activation_dropout",
-    "optimizer": "_name adam_betas adam_eps weight_decay",
-    "lr_scheduler": "_name warmup_updates total_num_update end_learning_rate",
-    "optimization": "lr clip_norm max_update max_epoch update_freq",
-    "dataset": "batch_size max_tokens",
-    "distributed_training": "distributed_world_size",
-    "common": "seed fp16 memory_efficient_fp16 bf16",
-}
-
 _CARD = """\
 ---
 license: other
@@ -55,15 +40,14 @@ tokenizer = AutoTokenizer.from_pretrained("DIRECTORY")
 model = {auto_class}.from_pretrained("DIRECTORY")
 ```
 
-Text goes in in its own script: romanizations were used in training only. Sentence vectors are means over the tokens of
-layer {layer}, which is where the contrastive term was applied:
+Text goes in in its own script: romanizations were used in training only.
+
+{vectors}:
 
 ```python
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.models import Pooling, Transformer
 
-body = Transformer("DIRECTORY", config_args={{"num_hidden_layers": {layer}}})
-encoder = SentenceTransformer(modules=[body, Pooling(body.get_word_embedding_dimension(), "mean")])
+vectors = SentenceTransformer("DIRECTORY").encode(["Αθήνα", "Athens"])
 ```
 
 ## Data
@@ -97,16 +81,27 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
         title=title,
         languages=_language_codes(manifest),
         size=size,
+        vectors=_sentence_vectors(settings(checkpoint, "criterion"), config["num_hidden_layers"]),
         task="- fill-mask\n" if has_head else "",
         auto_class="AutoModelForMaskedLM" if has_head else "AutoModel",
         head=_NEW_HEAD.format(seed=origin["new_head"]) if origin.get("new_head") is not None else "",
-        layer=settings(checkpoint, "criterion").get("seq_layer") or default_layer(config["num_hidden_layers"]),
         data=_data(manifest),
         base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")
         + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else ""),
         updates=history[-1].get("num_updates", "unknown"),
         recipe=_recipe(checkpoint),
     )
+
+
+def _sentence_vectors(criterion: dict[str, Any], depth: int) -> str:
+    """What sentence-transformers gives, in a sentence without its end."""
+    layer, pooling = sentence_vectors.chosen(criterion, depth)
+    of = "the vectors of `<s>` in" if pooling == "cls" else "means over the tokens of"
+    vectors = f"Sentence vectors are {of} " + (f"layer {layer}" if layer else "layer 0 (the embeddings)")
+    if criterion.get("seq_weight"):
+        return f"{vectors}, which is where the contrastive term was applied"
+    without = "The model was trained without the contrastive term.\n" if "seq_weight" in criterion else ""
+    return f"{without}{vectors}, as `ppa-evaluate` takes them by default"
 
 
 def _manifest(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -140,21 +135,8 @@ def _data(manifest: dict[str, Any]) -> str:
 
 
 def _recipe(checkpoint: dict[str, Any]) -> str:
-    """The flags of `fairseq-train` as a code block; what was switched off is left out."""
-    flags = []
-    for section, keys in _RECIPE.items():
-        found = settings(checkpoint, section)
-        flags += [_flag(section, key, found[key]) for key in keys.split() if found.get(key) not in (None, "", False)]
+    """The flags of `fairseq-train` as a code block."""
+    flags = recipe_flags(checkpoint)
     if not flags:
         return "The checkpoint does not say how it was trained."
-    return "\n".join(["```", *flags, "```"])
-
-
-def _flag(section: str, key: str, value: Any) -> str:
-    chosen = "arch" if section == "model" else section
-    flag = "--" + (chosen if key == "_name" else key).replace("_", "-")
-    if value is True:
-        return flag
-    if key == "adam_betas":
-        return f"{flag} '({', '.join(map(str, value))})'" if isinstance(value, list | tuple) else f"{flag} '{value}'"
-    return f"{flag} {','.join(map(str, value)) if isinstance(value, list) else value}"
+    return "\n".join(["Flags of `fairseq-train`; what is not among them had its default.", "", "```", *flags, "```"])

@@ -83,6 +83,7 @@ def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
     hugging_face.check_config(config, source)
     pieces = find_sentencepiece(source, sentencepiece)
     found = hugging_face.read_weights(source)
+    names.check_finite(found, str(source))
     prefixed = any(name.startswith(names.PREFIX) for name in found)
     weights = names.as_transformers(found, str(source))
     state = names.to_fairseq(weights, str(source))

@@ -6,7 +6,7 @@ was saved without a head has none under either kind of names.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 
@@ -176,6 +176,13 @@ def to_hugging_face(state: dict[str, torch.Tensor], where: str) -> dict[str, tor
     table = name_table(_depth(kept, _FAIRSEQ_LAYER), head)
     _check_names(set(kept), set(table.values()), where, head)
     return {hf: kept[fairseq] for hf, fairseq in table.items()}
+
+
+def check_finite(state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Raise `UserError`, naming `where` and the parameter, where a weight is NaN or infinite."""
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            raise UserError(f"{where} holds NaN or infinite weights in {name}; start from an earlier one")
 
 
 def _first_match(pattern: re.Pattern, state: Iterable[str]) -> re.Match | None:

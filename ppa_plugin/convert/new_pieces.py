@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import sentencepiece
-from sentencepiece.sentencepiece_model_pb2 import ModelProto, NormalizerSpec, TrainerSpec
+from sentencepiece.sentencepiece_model_pb2 import ModelProto, NormalizerSpec
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data import vocabulary
@@ -37,8 +37,6 @@ class Pieces:
     def __init__(self, path: str | Path):
         self.processor = vocabulary.load_sentencepiece(path)  # says what is wrong with a file
         self.proto = ModelProto.FromString(Path(path).read_bytes())
-        if self.proto.trainer_spec.model_type != TrainerSpec.UNIGRAM:
-            raise UserError(f"{path} is not a unigram model; the pieces of others have no log-probabilities to compare")
         self.proto.DiscardUnknownFields()  # samples for a self-test, which more pieces would make fail
         self.scores = {piece.piece: piece.score for piece in self.proto.pieces if piece.type == piece.NORMAL}
         self.lowest = min(self.scores.values())

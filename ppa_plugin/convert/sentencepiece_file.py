@@ -71,7 +71,7 @@ def find_sentencepiece(source: Path, given: str | None) -> Path:
 
 
 def check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> None:
-    """Raise `UserError` unless both make the same ids, shown piece by piece and by encoding `composed_lines`."""
+    """Raise `UserError` unless both make the same ids, shown piece by piece and by encoding `plain_lines`."""
     content = _read(tokenizer_json)
     model = content.get("model")
     rows = model.get("vocab") if isinstance(model, dict) and model.get("type") == "Unigram" else None
@@ -104,17 +104,13 @@ def _check_encodings(tokenizer_json: Path, processor: sentencepiece.SentencePiec
         tokenizer = Tokenizer.from_file(str(tokenizer_json))
     except Exception as error:  # the library raises plain Exceptions
         raise UserError(f"{tokenizer_json} cannot be read by the tokenizers library ({error})") from None
-    line = first_difference(tokenizer, processor, composed_lines(processor))
-    if line is not None:
-        raise UserError(f"{differs}: they encode {line!r} otherwise")
+    differing = first_difference(tokenizer, processor, plain_lines(processor))
+    if differing is not None:
+        raise UserError(f"{differs}: they encode {differing!r} otherwise")
 
 
-def composed_lines(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
-    """Lines that tell tokenizers apart: every piece of the model once, in NFC, and plain text in many scripts.
-
-    What Transformers saves encodes decomposed text otherwise than SentencePiece, whose tokenizer it is all the same:
-    `ppa_plugin.convert.tokenizer.probe_lines` asks for more.
-    """
+def plain_lines(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
+    """Every piece of the model once and text in many scripts, composed: as Transformers' own files read it right."""
     return [*_LINES.split("\n"), *_lines_of_pieces(vocabulary.pieces(processor))]
 
 
@@ -132,10 +128,19 @@ def _stands_alone(word: str) -> bool:
 
 
 def added_tokens(source: Path) -> dict[str, int]:
-    """{token: id} of what was added to a directory's tokenizer, its specials included."""
+    """{token: id} of what was added to a directory's tokenizer, its specials included.
+
+    Transformers has written them in three places. Raises `UserError` where one of these files is no JSON object.
+    """
     found: dict[str, int] = {}
     if (source / _TOKENIZER_JSON).is_file():
         found |= _added(_read(source / _TOKENIZER_JSON))
+    if (source / "tokenizer_config.json").is_file():
+        numbered = _read(source / "tokenizer_config.json").get("added_tokens_decoder")
+        entries = numbered.items() if isinstance(numbered, dict) else ()
+        found |= _added(
+            {"added_tokens": [{**e, "id": int(i)} for i, e in entries if isinstance(e, dict) and i.isdecimal()]}
+        )
     if (source / "added_tokens.json").is_file():
         content = _read(source / "added_tokens.json")
         found |= {token: index for token, index in content.items() if isinstance(index, int)}
@@ -145,7 +150,8 @@ def added_tokens(source: Path) -> dict[str, int]:
 def _added(content: dict[str, Any]) -> dict[str, int]:
     tokens = content.get("added_tokens")
     tokens = [token for token in tokens if isinstance(token, dict)] if isinstance(tokens, list) else []
-    return {token["content"]: token["id"] for token in tokens if {"content", "id"} <= token.keys()}
+    listed = [(token.get("content"), token.get("id")) for token in tokens]
+    return {content: index for content, index in listed if isinstance(content, str) and isinstance(index, int)}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import card, checkpoint, hugging_face, names, sentence_vectors, tokenizer
-from ppa_plugin.layers import default_layer
 
 HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
 HF_FILES += ("README.md", *sentence_vectors.FILES)
@@ -29,18 +28,14 @@ class Converted:
     trained: dict[str, Any]
     origin: dict[str, Any]
 
-    @property
-    def sentence_layer(self) -> int:
-        """The layer whose mean stands for a sentence: that of SEQ, or the default of the depth."""
-        chosen = checkpoint.settings(self.trained, "criterion").get("seq_layer")
-        return default_layer(self.config["num_hidden_layers"]) if chosen is None else chosen
-
     def write(self, directory: Path, title: str) -> None:
         """Write `HF_FILES` into a directory that exists; `title` heads the model card."""
         hugging_face.write_model(directory, self.state, self.config)
         tokenizer.write_tokenizer(directory, self.pieces)
+        criterion = checkpoint.settings(self.trained, "criterion")
+        layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])
         width, longest = self.config["hidden_size"], self.config["max_position_embeddings"] - 2
-        sentence_vectors.write_modules(directory, self.sentence_layer, width, longest)
+        sentence_vectors.write_modules(directory, layer, pooling, width, longest)
         text = card.model_card(title, self.config, self.trained, self.origin)
         (directory / "README.md").write_text(text, encoding="utf-8")
 
@@ -51,6 +46,7 @@ def convert(path: Path, sentencepiece: str | None = None) -> Converted:
     Raises `UserError` where the file is damaged or no checkpoint of ours, or its tokenizer is not to be found.
     """
     trained = checkpoint.load_fairseq(path)
+    names.check_finite(trained["model"], str(path))
     state = names.to_hugging_face(trained["model"], str(path))
     pieces = tokenizer.find_sentencepiece(sentencepiece, trained, path)
     rows = state["roberta.embeddings.word_embeddings.weight"].shape[0]

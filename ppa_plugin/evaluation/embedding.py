@@ -8,10 +8,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS, cut_batches
-from ppa_plugin.evaluation.loading import MAX_LENGTH, available_device, load, load_tokenizer, positions
+from ppa_plugin.evaluation.loading import available_device, check_ids, load, load_network, load_tokenizer, positions
 from ppa_plugin.hugging_face import import_transformers
 from ppa_plugin.layers import default_layer
 
+# The paper's; a longer sentence is cut, in a model that takes more tokens too.
+MAX_LENGTH = 512
 # Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
 _POST_NORM = ("bert", "roberta", "xlm-roberta")
 
@@ -23,8 +25,9 @@ class SentenceEncoder:
     and blocks above the highest of them are not computed. `pool` is `all`, every token with `<s>` and `</s>`, as the
     paper's evaluation does, or `content`, without the tokens that the tokenizer adds. `precision` is that of the
     model's weights and products, on CUDA; the means over tokens are FP32 in any case.
-    Raises `UserError` where the directory holds no encoder or tokenizer that Transformers loads, the model has no such
-    layer, or half precision is asked for elsewhere than on CUDA.
+    Raises `UserError` where the directory holds no encoder or tokenizer that Transformers loads, the encoder is not
+    whole and finite in all its layers, the tokenizer has more ids than it, the model has no such layer, or half
+    precision is asked for elsewhere than on CUDA.
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class SentenceEncoder:
             )
         self.layers = self._chosen(layer)
         self.tokenizer = load_tokenizer(self.directory)
-        options = {}
-        if config.model_type in _POST_NORM:
-            config.num_hidden_layers = max(*self.layers, 1)
-            options = {"add_pooling_layer": False}
-        model = load(transformers.AutoModel, self.directory, "encoder", config=config, **options)
+        cut = config.model_type in _POST_NORM
+        options = {"add_pooling_layer": False} if cut else {}
+        model, _ = load_network("AutoModel", self.directory, config, **options)
+        check_ids(self.tokenizer, model.get_input_embeddings().num_embeddings, self.directory)
+        if cut:
+            model.config.num_hidden_layers = blocks = max(*self.layers, 1)
+            model.encoder.layer = model.encoder.layer[:blocks]
         self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
         self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, positions(config))
 
@@ -100,7 +105,7 @@ class SentenceEncoder:
         Batches hold sentences of like length, so that little is spent on padding, and at most `batch_size` sentences or
         `max_tokens` tokens with padding, so that they cost alike. A sentence that occurs twice is embedded once, so
         that its vectors are the same to the last bit. Longer sentences are cut to `max_length` tokens.
-        Raises `UserError` where half precision gives a value that is not finite.
+        Raises `UserError` where a vector is not finite.
         """
         unique = list(dict.fromkeys(sentences))
         token_ids = self.tokenizer(unique, truncation=True, max_length=self.max_length)["input_ids"]
@@ -109,10 +114,18 @@ class SentenceEncoder:
         for batch in progress(batches, description, total=len(batches), unit="batch"):
             rows = torch.tensor(batch, device=self.device)
             vectors[:, rows] = self._vectors([token_ids[i] for i in batch])
-        if self.precision != "fp32" and not torch.isfinite(vectors).all():
-            raise UserError(f"{self.directory}: {self.precision} is too narrow for its layers; pass --precision fp32")
+        self._check_finite(vectors)
         place = {sentence: i for i, sentence in enumerate(unique)}
         return vectors[:, torch.tensor([place[sentence] for sentence in sentences], device=self.device)]
+
+    def _check_finite(self, vectors: torch.Tensor) -> None:
+        finite = torch.isfinite(vectors).flatten(1).all(dim=1).tolist()
+        if all(finite):
+            return
+        if self.precision != "fp32":
+            raise UserError(f"{self.directory}: {self.precision} is too narrow for its layers; pass --precision fp32")
+        layer = self.layers[finite.index(False)]
+        raise UserError(f"{self.directory}: vectors of layer {layer} are not finite, though its weights are")
 
     def _vectors(self, token_ids: list[list[int]]) -> torch.Tensor:
         """B sentences as lists of ids -> L x B x C. `content` of a sentence with no tokens of its own is zeros."""

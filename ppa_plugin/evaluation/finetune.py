@@ -12,13 +12,11 @@ import torch
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.evaluation.batches import PRECISIONS
-from ppa_plugin.evaluation.loading import TOKENIZER_FILES, load
+from ppa_plugin.evaluation.loading import TOKENIZER_FILES, load, load_network
 from ppa_plugin.hugging_face import import_transformers
 
 IGNORED = -100  # what cross-entropy leaves out, as in Transformers
 _EVALUATION_BATCH = 64
-# What need not be in a checkpoint of the encoder: a pooler, which a masked LM has none of, and tables without weights.
-_NOT_SAVED = ("pooler", "position_ids", "token_type_ids")
 _NOT_DECAYED = ("bias", "LayerNorm.weight", "layer_norm.weight", "norm.weight")
 
 
@@ -85,27 +83,26 @@ def drawn_from(seed: int, device: torch.device) -> Iterator[None]:
 def load_with_head(directory: Path, auto_class: str, labels: Sequence[str]) -> torch.nn.Module:
     """The encoder of a Hugging Face directory under a head for `labels`, drawn from torch's generator, in FP32.
 
-    Raises `UserError` where the directory has a trained head already, or weights that are not those of its encoder,
-    which Transformers would replace by random ones without a word.
+    Raises `UserError` where the directory has a trained head already, for other labels or in another shape too, or
+    weights that are not those of its encoder, see `load_network`. A head under another name, a masked LM's or one for
+    question answering, is left out.
     """
-    network, info = load(
-        getattr(import_transformers(), auto_class),
+    config = load(
+        import_transformers().AutoConfig,
         directory,
-        "encoder",
-        output_loading_info=True,
+        "config.json",
         num_labels=len(labels),
         id2label=dict(enumerate(labels)),
         label2id={label: i for i, label in enumerate(labels)},
         problem_type="single_label_classification",
     )
-    missing = set(info["missing_keys"])
+    network, info = load_network(auto_class, directory, config)
     base = network.base_model_prefix + "."
-    head = [name for name, _ in network.named_parameters() if not name.startswith(base)]
-    if any(name not in missing for name in head):
+    head = {name for name, _ in network.named_parameters() if not name.startswith(base)}
+    places = {name.split(".")[0] for name in head}
+    found = (head - set(info["missing_keys"])) | {n for n in info["unexpected_keys"] if n.split(".")[0] in places}
+    if found:
         raise UserError(f"{directory} has a trained head already; pass the encoder that it was made from")
-    lost = sorted(n for n in missing if n.startswith(base) and not any(part in n for part in _NOT_SAVED))
-    if lost:
-        raise UserError(f"{directory}: its weights do not have {lost[0]}, which config.json calls for")
     return network.float()
 
 
@@ -147,7 +144,7 @@ def fine_tune(
 def predict(network: torch.nn.Module, examples: Sequence[Example], pad_id: int, precision: str) -> list:
     """The label of the highest logit of each example, or of each of its tokens, in the examples' order.
 
-    Batches are sorted by length, so that little is spent on padding.
+    Batches are sorted by length, so that little is spent on padding. Raises `UserError` where a logit is not finite.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -158,6 +155,8 @@ def predict(network: torch.nn.Module, examples: Sequence[Example], pad_id: int, 
         chosen = [examples[i] for i in batch]
         with autocast(device, precision):
             logits = network(**_inputs(chosen, pad_id, device)).logits
+        if not torch.isfinite(logits).all():
+            raise UserError(f"logits of the fine-tuned model are not finite in {precision}; pass another --precision")
         for i, best in zip(batch, logits.argmax(dim=-1).tolist(), strict=True):
             predicted[i] = best if isinstance(best, int) else best[: len(examples[i].token_ids)]
     return predicted

@@ -1,18 +1,29 @@
-"""Loading a Hugging Face directory: its parts, on a device, without running code from it."""
+"""Loading a Hugging Face directory: its parts, whole, on a device, without running code from it."""
 
 import logging
+import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.convert.hugging_face import read_weights
+from ppa_plugin.convert.names import check_finite
 from ppa_plugin.evaluation import sentencepiece_tokenizer
 from ppa_plugin.hugging_face import import_transformers
 
-MAX_LENGTH = 512
-# RoBERTa's position table starts after the padding index, so that two of its rows are no positions.
+# RoBERTa's position table starts after the padding index, so that two of its rows are no positions ...
 ROBERTA = ("roberta", "xlm-roberta")
+# ... and so do those of its descendants.
+_OFFSET_POSITIONS = (
+    *ROBERTA,
+    *("camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet", "roberta-prelayernorm"),
+    *("xlm-roberta-xl", "xmod"),
+)
+# What need not be in a checkpoint of the encoder: a pooler, which a masked LM has none of, and tables without weights.
+_NOT_SAVED = ("pooler", "position_ids", "token_type_ids")
 # one of these is in every directory with a tokenizer
 _TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "spiece.model")
 TOKENIZER_FILES = (
@@ -27,6 +38,8 @@ TOKENIZER_FILES = (
 def load(auto_class, directory: Path, what: str, **options):
     """`auto_class.from_pretrained(directory)`, local and without running code from it; remarks are kept to errors.
 
+    A `state_dict` among the options takes the place of the directory's weights.
+
     Raises `UserError`, which calls the part `what`, where Transformers cannot load it.
     """
     logger = logging.getLogger("transformers")
@@ -35,7 +48,8 @@ def load(auto_class, directory: Path, what: str, **options):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return auto_class.from_pretrained(directory, local_files_only=True, trust_remote_code=False, **options)
+            place = None if "state_dict" in options else directory
+            return auto_class.from_pretrained(place, local_files_only=True, trust_remote_code=False, **options)
     except Exception as error:  # Transformers raises whatever its many parsers raise
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{directory}: its {what} cannot be loaded ({type(error).__name__}: {reason})") from None
@@ -55,10 +69,88 @@ def load_tokenizer(directory: Path):
     return load(import_transformers().AutoTokenizer, directory, "tokenizer", use_fast=True)
 
 
+def load_network(auto_class: str, directory: Path, config, **options) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The network of that class whose encoder is the directory's, and what Transformers says of the loading.
+
+    A head that the directory does not have in this shape is drawn from torch's generator, for the caller to judge. So
+    is whatever of the encoder is not found, and what has no place is passed over, both without a word: here either is
+    an error. Raises `UserError`, naming the parameter, where one of the encoder is missing, of another shape, left over
+    or not finite.
+    """
+    network, info = _load_drawn(auto_class, directory, config, options)
+    for mismatch in sorted(info["mismatched_keys"]):
+        # Transformers 4 gives the name alone
+        name, *shapes = [mismatch] if isinstance(mismatch, str) else mismatch
+        if _is_encoders(network, name):
+            which = f": {tuple(shapes[0])} and not {tuple(shapes[1])}" if shapes else ""
+            raise UserError(f"{directory}: {name} has another shape in its weights than config.json calls for{which}")
+    missing, left_over = (
+        sorted(n for n in info[keys] if _is_encoders(network, n) and not any(part in n for part in _NOT_SAVED))
+        for keys in ("missing_keys", "unexpected_keys")
+    )
+    if missing:
+        parallel = any(name.startswith("module.") for name in info["unexpected_keys"])
+        hint = ": they are DistributedDataParallel's, named module.*; save what is in its .module" if parallel else ""
+        raise UserError(f"{directory}: its weights do not have {missing[0]}, which config.json calls for{hint}")
+    if left_over:
+        raise UserError(f"{directory}: its weights have {left_over[0]}, for which config.json leaves no place")
+    check_finite(dict(network.named_parameters()), str(directory))
+    return network, info
+
+
+def _load_drawn(auto_class: str, directory: Path, config, options: dict) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """As Transformers loads it, but with word embeddings that are stored as the output projection tied to them.
+
+    `safetensors.torch.save_model` keeps one of the two names, and the masked-LM classes alone know that it serves both.
+    """
+    options = options | {"config": config, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    before = torch.get_rng_state()
+    network, info = load(getattr(import_transformers(), auto_class), directory, "encoder", **options)
+    words = next(n for n, p in network.named_parameters() if p is network.get_input_embeddings().weight)
+    if words not in info["missing_keys"]:
+        return network, info
+    state = read_weights(directory)
+    names = _tied_words(config)
+    stored = next((name for name in names if name in state), None)
+    if stored is None:
+        return network, info
+    torch.set_rng_state(before)  # the head is drawn as it would have been
+    state |= dict.fromkeys(names, state[stored])
+    return load(type(network), directory, "encoder", state_dict=state, **options)
+
+
+def _tied_words(config) -> list[str]:
+    """Every name of the word embeddings in a masked LM of that config; none where Transformers has no such class."""
+    try:
+        with torch.device("meta"):
+            network = import_transformers().AutoModelForMaskedLM.from_config(config)
+    except ValueError:
+        return []
+    words = network.get_input_embeddings().weight
+    return [name for name, parameter in network.named_parameters(remove_duplicate=False) if parameter is words]
+
+
+def _is_encoders(network: torch.nn.Module, name: str) -> bool:
+    """Whether a parameter of that name is, or would be, one of the network's encoder, with its prefix or without."""
+    prefix = network.base_model_prefix + "."
+    if network.base_model is not network:
+        return name.startswith(prefix)
+    return name.startswith(prefix) or name.split(".")[0] in dict(network.named_children())
+
+
+def check_ids(tokenizer, rows: int, directory: Path) -> None:
+    """Raise `UserError` where the tokenizer has more ids than the word embeddings rows; more rows are padding."""
+    if len(tokenizer) > rows:
+        raise UserError(
+            f"{directory}: its tokenizer has {len(tokenizer):,} ids, its embedding {rows:,} rows; take the tokenizer "
+            "that it was trained with, or train it after resize_token_embeddings"
+        )
+
+
 def positions(config) -> int:
     """How many tokens a model's position table takes; a model without one takes any number."""
-    rows = getattr(config, "max_position_embeddings", None) or MAX_LENGTH
-    return rows - config.pad_token_id - 1 if config.model_type in ROBERTA else rows
+    rows = getattr(config, "max_position_embeddings", None) or sys.maxsize
+    return rows - config.pad_token_id - 1 if config.model_type in _OFFSET_POSITIONS else rows
 
 
 def available_device(name: str) -> torch.device:

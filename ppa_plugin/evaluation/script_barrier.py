@@ -14,16 +14,9 @@ MOST_POINTS = 100  # of a language in a projection, so that a report stays small
 
 
 def embed(encoder: SentenceEncoder, samples: list[Sample], batch_size: int) -> np.ndarray:
-    """The vectors of all samples, one sample after the other, at each of the encoder's layers: L x N x C float32.
-
-    Raises `UserError` where a layer's vectors are not finite.
-    """
+    """The vectors of all samples, one sample after the other, at each of the encoder's layers: L x N x C float32."""
     sentences = [sentence for sample in samples for sentence in sample.sentences]
-    vectors = encoder.encode_layers(sentences, batch_size).cpu().numpy()
-    for layer, of_layer in zip(encoder.layers, vectors, strict=True):
-        if not np.isfinite(of_layer).all():
-            raise UserError(f"{encoder.directory}: vectors of layer {layer} are not finite; its weights are damaged")
-    return vectors
+    return encoder.encode_layers(sentences, batch_size).cpu().numpy()
 
 
 def chosen_layers(encoder: SentenceEncoder, asked: list[int] | str | None) -> list[int]:

@@ -2,11 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE, read_config
+from ppa_plugin.convert.sentencepiece_file import added_tokens
 from ppa_plugin.data.masking import BOS, EOS, PAD, UNK
 from ppa_plugin.data.vocabulary import MASK, SPECIALS, load_sentencepiece, to_indices
 
@@ -62,7 +63,7 @@ def find(directory: Path) -> SentencePieceTokenizer | None:
         return None
     tokenizer = SentencePieceTokenizer(path, _stated_length(directory))
     own = {*SPECIALS, MASK}
-    added = sorted({token for index, token in _added_tokens(directory) if index >= len(tokenizer) and token not in own})
+    added = sorted(t for t, index in added_tokens(directory).items() if index >= len(tokenizer) and t not in own)
     if added:
         sys.stderr.write(
             f"note: {directory}: {len(added)} tokens ({added[0]!r}, ...) were added to the tokenizer, which "
@@ -75,21 +76,6 @@ def find(directory: Path) -> SentencePieceTokenizer | None:
 def _stated_length(directory: Path) -> int:
     length = _read(directory / "tokenizer_config.json").get("model_max_length")
     return int(length) if isinstance(length, int | float) and 0 < length < _UNLIMITED else _UNLIMITED
-
-
-def _added_tokens(directory: Path) -> Iterator[tuple[int, str]]:
-    """(id, token) of what Transformers' files list beside the vocabulary, in the three forms that it has used."""
-    listed = _read(directory / "tokenizer.json").get("added_tokens")
-    numbered = _read(directory / "tokenizer_config.json").get("added_tokens_decoder")
-    entries = [(e.get("id"), e.get("content")) for e in _mappings(listed)]
-    if isinstance(numbered, dict):
-        entries += [(int(i), e.get("content")) for i, e in numbered.items() if i.isdecimal() and isinstance(e, dict)]
-    entries += [(index, token) for token, index in _read(directory / "added_tokens.json").items()]
-    return ((index, token) for index, token in entries if isinstance(index, int) and isinstance(token, str))
-
-
-def _mappings(entries: Any) -> list[dict[str, Any]]:
-    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def _read(path: Path) -> dict[str, Any]:

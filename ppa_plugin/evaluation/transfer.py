@@ -20,7 +20,7 @@ from ppa_plugin.evaluation.finetune import (
     save,
 )
 from ppa_plugin.evaluation.labelled import LabelledSet, Split
-from ppa_plugin.evaluation.loading import available_device, load_tokenizer, positions
+from ppa_plugin.evaluation.loading import available_device, check_ids, load_tokenizer, positions
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 
@@ -32,7 +32,7 @@ class Form:
     metric: str  # the one of `scores` that selects on the dev set
 
     def __init__(self, task: str, labels: list[str], tokenizer, config, max_length: int):
-        """Of a model's tokenizer and config. Raises `UserError` where the model takes no `max_length` tokens."""
+        """Of a model's tokenizer and config. Raises `UserError` where either takes no `max_length` tokens."""
         self.task, self.labels, self.tokenizer, self.config, self.max_length = (
             task,
             labels,
@@ -40,9 +40,14 @@ class Form:
             config,
             max_length,
         )
-        longest = min(tokenizer.model_max_length, positions(config))
-        if max_length > longest:
-            raise UserError(f"--max-length {max_length} is more than the {longest} tokens that the model takes")
+        taken = positions(config)
+        if max_length > taken:
+            raise UserError(f"--max-length {max_length} is more than the {taken} tokens that the model takes")
+        if max_length > tokenizer.model_max_length:
+            raise UserError(
+                f"--max-length {max_length} is more than the {tokenizer.model_max_length} tokens that its tokenizer is "
+                "set to (model_max_length in tokenizer_config.json)"
+            )
 
     def gold(self, split: Split) -> list:
         """The labels of a split's sentences, each as `labels_of` gives them for predictions."""
@@ -94,6 +99,7 @@ def measure(
     tokenizer = load_tokenizer(directory)
     with drawn_from(seed, place):
         network = load_with_head(directory, form_class.AUTO_CLASS, data.labels(source)).to(place)
+        check_ids(tokenizer, network.get_input_embeddings().num_embeddings, directory)
         form = form_class(task, data.labels(source), tokenizer, network.config, recipe.max_length)
         cell = f"{model.name} {task} {source} seed {seed}"
         best = _train(network, form, data, source, seed, recipe, precision, cell)

@@ -3,10 +3,13 @@
 import argparse
 import io
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 import torch
 from fairseq import checkpoint_utils, options
+from fairseq.dataclass.configs import FairseqConfig
+from omegaconf import OmegaConf
 
 from ppa_plugin import compat
 from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
@@ -77,3 +80,69 @@ def test_flags_without_defaults_are_read_as_fairseq_validate_does():
     arguments = ["data", "--path", "model.pt", "--task", "translit_alignment", "--criterion", "translit_alignment"]
     parser = options.get_validation_parser()
     assert options.parse_args_and_arch(parser, input_args=arguments, suppress_defaults=True).tpu is False
+
+
+OURS = ("--task", "translit_alignment", "--criterion", "translit_alignment")
+TRAIN, VALIDATE = options.get_training_parser, options.get_validation_parser
+
+
+@pytest.mark.parametrize(
+    ("parser", "flags", "says"),
+    [
+        (options.get_generation_parser, ("--path", "m.pt", *OURS[:2]), "writes no text and scores none from left"),
+        (lambda: options.get_generation_parser(interactive=True), ("--path", "m.pt", *OURS), "writes no text"),
+        (options.get_eval_lm_parser, ("--path", "m.pt", *OURS[:2]), "use fairseq-validate for its losses"),
+        (TRAIN, OURS[:2], "--task translit_alignment needs --criterion translit_alignment, not cross_entropy"),
+        (TRAIN, (*OURS, "--criterion", "masked_lm", "--arch", "translit_tiny"), "translit_alignment, not masked_lm"),
+        (TRAIN, (*OURS, "--arch", "roberta_base"), "glot500_base, xlmr_base, xlmr_large, translit_tiny, not roberta"),
+        (TRAIN, (*OURS, "--task", "masked_lm"), "--criterion translit_alignment goes with --task translit_alignment"),
+        (TRAIN, ("--task", "masked_lm", "--arch", "xlmr_base"), "--arch xlmr_base goes with --task translit_alignmen"),
+        (VALIDATE, ("--path", "m.pt", *OURS[:2]), "needs --criterion translit_alignment, not cross_entropy"),
+    ],
+)
+def test_components_that_cannot_work_together_are_one_sentence(parser, flags, says, capsys):
+    arch = parser == TRAIN and "--arch" not in flags
+    arguments = ["data", *flags, *(("--arch", "translit_tiny") if arch else ())]
+    with pytest.raises(SystemExit) as ended:
+        options.parse_args_and_arch(parser(), input_args=arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+def test_stock_components_are_left_alone():
+    stock = ["data", "--task", "masked_lm", "--criterion", "masked_lm", "--arch", "roberta_base"]
+    assert options.parse_args_and_arch(TRAIN(), input_args=stock).arch == "roberta_base"
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "others", "says"),
+    [
+        ({}, {"ema": {"store_ema": True}}, "--store-ema: fairseq's moving average"),
+        (
+            {"finetune_from_model": "m.pt", "reset_optimizer": True},
+            {},
+            "--reset-optimizer beside --finetune-from-model, which resets all of these by itself",
+        ),
+        ({"finetune_from_model": "m.pt", "reset_dataloader": True}, {}, "leave --reset-dataloader out"),
+        ({"finetune_from_model": "m.pt", "restore_file": "n.pt"}, {}, "name two files to start from"),
+        ({"continue_once": "nowhere.pt"}, {}, "--continue-once nowhere.pt does not exist"),
+        ({"continue_once": __file__, "finetune_from_model": "m.pt"}, {}, "leave one of them out"),
+        (
+            {"best_checkpoint_metric": "retrieval_top10"},
+            {},
+            "--best-checkpoint-metric retrieval_top10 needs --retrieval-data, which measures it",
+        ),
+    ],
+)
+def test_starts_that_cannot_work_are_one_sentence(checkpoint, others, says, tmp_path, capsys):
+    cfg = OmegaConf.structured(FairseqConfig)
+    cfg.task = {"retrieval_data": None}
+    cfg = OmegaConf.merge(cfg, others, {"checkpoint": {"save_dir": str(tmp_path), **checkpoint}})
+    trainer = SimpleNamespace(cfg=cfg, checkpoint_suffix="")
+    with pytest.raises(SystemExit) as ended:
+        checkpoint_utils.load_checkpoint(cfg.checkpoint, trainer)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err

@@ -43,10 +43,10 @@ def run(args: argparse.Namespace) -> None:
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_preprocess.parallel import default_workers
 
-    from ppa_plugin.convert.hugging_face import locate
+    from ppa_plugin.convert.hugging_face import locate, read_config
     from ppa_plugin.evaluation import texts, vocabulary
     from ppa_plugin.evaluation.analysis import append_analysis
-    from ppa_plugin.evaluation.loading import load_tokenizer
+    from ppa_plugin.evaluation.loading import check_ids, load_tokenizer
     from ppa_plugin.evaluation.model import Model
 
     if args.pairs:
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> None:
     # The processes that romanize are forked after threads of the tokenizer have run, and never tokenize.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     tokenizer = load_tokenizer(directory)
+    check_ids(tokenizer, read_config(directory).get("vocab_size", len(tokenizer)), directory)
     coverages = []
     for language in languages:
         pairs = progress(source.pairs(language, args.lines), f"vocabulary {language}")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from running import exit_code
 
-from ppa_plugin.convert import card, cli
+from ppa_plugin.convert import card, cli, sentence_vectors
 from ppa_plugin.evaluation.embedding import SentenceEncoder
 
 CONFIG = {"num_hidden_layers": 12, "hidden_size": 768, "vocab_size": 401145}
@@ -42,9 +42,24 @@ def test_without_a_manifest_the_card_says_so(tmp_path, content):
     assert "language:" not in text
 
 
-@pytest.mark.parametrize(("criterion", "layer"), [({}, 8), ({"seq_layer": 5}, 5), ({"seq_layer": None}, 8)])
-def test_sentence_vectors_are_those_of_the_layer_that_was_trained(tmp_path, criterion, layer):
-    assert f'"num_hidden_layers": {layer}' in made_card(tmp_path, criterion=criterion)
+@pytest.mark.parametrize(
+    ("criterion", "layer", "says"),
+    [
+        ({"seq_weight": 1.0}, 8, "means over the tokens of layer 8, which is where the contrastive term was applied"),
+        ({"seq_weight": 0.5, "seq_layer": 5}, 5, "means over the tokens of layer 5, which is where the contrastive"),
+        ({"seq_weight": 1.0, "seq_layer": None}, 8, "of layer 8, which is where the contrastive term was applied"),
+        ({"seq_weight": 1.0, "seq_layer": 0}, 0, "of layer 0 (the embeddings), which is where the contrastive term"),
+        ({"seq_weight": 1.0, "seq_pooling": "cls"}, 8, "the vectors of `<s>` in layer 8, which is where the contras"),
+        ({"seq_weight": 0.0, "seq_layer": 5}, 8, "trained without the contrastive term. Sentence vectors are means"),
+        ({"seq_weight": 0.0}, 8, "over the tokens of layer 8, as `ppa-evaluate` takes them by default:"),
+        ({}, 8, "training only. Sentence vectors are means over the tokens of layer 8, as `ppa-evaluate` takes them"),
+    ],
+)
+def test_sentence_vectors_are_those_of_the_layer_that_was_trained(tmp_path, criterion, layer, says):
+    text = made_card(tmp_path, criterion=criterion)
+    assert sentence_vectors.chosen(criterion, 12) == (layer, criterion.get("seq_pooling", "mean"))
+    assert says in " ".join(text.split())
+    assert ("contrastive term was applied" in text) == bool(criterion.get("seq_weight"))
 
 
 def test_the_cards_sentence_transformers_code_gives_our_vectors(tiny_hf_directory, sentences, tmp_path):
@@ -56,9 +71,10 @@ def test_the_cards_sentence_transformers_code_gives_our_vectors(tiny_hf_director
         assert exit_code(cli.main, *arguments) == 0
     blocks = re.findall(r"```python\n(.*?)```", (tmp_path / "hf" / "README.md").read_text(), re.DOTALL)
     names: dict = {}
+    assert "SentenceTransformer" in blocks[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(blocks[1].replace("DIRECTORY", str(tmp_path / "hf")), names)
-    ours = SentenceEncoder(tmp_path / "hf").encode(sentences)
-    theirs = torch.tensor(names["encoder"].encode(sentences))
+    ours = SentenceEncoder(tmp_path / "hf").encode(["Αθήνα", "Athens"])
+    theirs = torch.tensor(names["vectors"])
     torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)

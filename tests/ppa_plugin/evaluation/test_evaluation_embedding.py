@@ -122,14 +122,16 @@ def test_means_of_half_precision_layers_are_fp32(directory, sentences):
     torch.testing.assert_close(vectors, expected, rtol=0.05, atol=0.1)
 
 
-def test_half_precision_that_overflows_is_one_sentence(directory, sentences):
-    encoder = SentenceEncoder(directory)
+def test_vectors_that_overflow_are_one_sentence_in_every_precision(directory, sentences):
+    encoder = SentenceEncoder(directory, layer=[1, 0])
     with torch.no_grad():
-        encoder.model.embeddings.word_embeddings.weight[5:] = torch.inf
-    assert not encoder.encode(sentences).isfinite().all()  # in FP32 such vectors are misses
+        encoder.model.encoder.layer[0].output.dense.bias.fill_(3e38)
+        encoder.model.encoder.layer[0].attention.output.LayerNorm.bias.fill_(3e38)
+    with pytest.raises(UserError, match="vectors of layer 1 are not finite, though its weights are"):
+        encoder.encode_layers(sentences)
     encoder.precision = "fp16"
     with pytest.raises(UserError, match="fp16 is too narrow for its layers; pass --precision fp32"):
-        encoder.encode(sentences)
+        encoder.encode_layers(sentences)
 
 
 @pytest.mark.gpu

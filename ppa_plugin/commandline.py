@@ -1,17 +1,23 @@
 """What every command shares: how bad input ends a run, whole numbers, what it did said, and progress shown."""
 
 import argparse
+import errno
 import functools
 import logging
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
+_LONGEST_SHOWN = 80
+# what fails though the command and its input are right
+_DISK_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.ESTALE, errno.ENOMEM, errno.EMFILE)
 
 
 class UserError(Exception):
@@ -22,13 +28,31 @@ class UserError(Exception):
 def exit_on_user_error() -> Iterator[None]:
     """Turn a `UserError` into its sentence on stderr and exit code 2, without a traceback.
 
+    So is an `OSError` that names its file, as for a path that is too long or may not be written to; where a disk has
+    failed or is full the exit code is 1. With `PPA_DEBUG=1` in the environment the traceback comes before the sentence.
     Also usable as a decorator, `@exit_on_user_error()`, on the hooks that stock fairseq calls.
     """
     try:
         yield
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(2) from None
+        _end(error, str(error), 2)
+    except OSError as error:
+        if error.filename is None or error.errno is None:
+            raise
+        _end(error, f"{error.filename}: {error.strerror}", 1 if disk_failed(error) else 2)
+
+
+def disk_failed(error: OSError) -> bool:
+    """Whether an `OSError` is the machine's and not the user's: a disk that is full or fails, in place of a path."""
+    return error.errno in _DISK_FAILURES
+
+
+def _end(error: Exception, sentence: str, code: int) -> NoReturn:
+    if os.environ.get("PPA_DEBUG") == "1":
+        error.__suppress_context__ = False  # what `from None` left out is what is looked for
+        traceback.print_exception(error)
+    sys.stderr.write(f"error: {sentence}\n")
+    raise SystemExit(code) from None
 
 
 def run(command: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> None:
@@ -56,6 +80,12 @@ def natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
     return int(text)
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: its `repr`, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def say(text: str) -> None:

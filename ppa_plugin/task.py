@@ -1,6 +1,7 @@
 """The task `translit_alignment`: binarized pairs of originals and romanizations, shard by shard."""
 
 import logging
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import SIDES, find_beside, language_directories, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.failure import end_run_on_failure
+from ppa_plugin.files import check_file
 from ppa_plugin.flops import measure_peak
 from ppa_plugin.model.starting_point import first_checkpoint, read_shape
 from ppa_plugin.retrieval_metric import RetrievalMetric
@@ -289,8 +291,10 @@ def _check_flags(cfg: TranslitAlignmentConfig) -> None:
         raise UserError(f"--max-positions {cfg.max_positions} leaves no room for a pair and its three specials")
     # fairseq would end in a traceback for the first and train from random weights for the second
     for flag, path in (("--finetune-from-model", cfg.finetune_from_model), ("--restore-file", cfg.restore_file)):
-        if path and path != "checkpoint_last.pt" and not Path(path).is_file():
-            raise UserError(f"{flag} {path} does not exist")
+        if path and path != "checkpoint_last.pt":
+            if not os.path.lexists(path):
+                raise UserError(f"{flag} {path} does not exist")
+            check_file(path, flag)
     if str(cfg.ddp_backend) == "fully_sharded":
         raise UserError(
             "--ddp-backend fully_sharded has not been shown to work with this plugin; use --zero-sharding os to share "

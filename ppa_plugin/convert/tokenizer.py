@@ -1,6 +1,7 @@
 """Hugging Face's tokenizer files for a SentencePiece model, and the SentencePiece model of a checkpoint."""
 
 import json
+import os
 import random
 import shutil
 import unicodedata
@@ -17,6 +18,7 @@ from ppa_plugin.convert import normalizer
 from ppa_plugin.convert.checkpoint import data_directories
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE, read_config
 from ppa_plugin.data import vocabulary
+from ppa_plugin.files import check_file, is_file
 
 # Not XLMRobertaTokenizer: of Transformers 5 it takes nothing but the pieces out of tokenizer.json, and normalises
 # otherwise. The slow class of Transformers 4, which reads the SentencePiece model, can be asked for by its name.
@@ -203,7 +205,9 @@ def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkp
         directories = [*data_directories(checkpoint), beside, beside.parent]
         places = [directory / SENTENCEPIECE for directory in directories]
     for place in places:
-        if place.is_file():
+        if is_file(place):
             return place
+    if tokenizer is not None and os.path.lexists(places[0]):
+        check_file(places[0], "--tokenizer")
     hint = "" if tokenizer is not None else "; pass --tokenizer DIR|FILE"
     raise UserError(f"no SentencePiece model at {', '.join(map(str, places))}{hint}")

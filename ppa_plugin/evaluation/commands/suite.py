@@ -46,7 +46,12 @@ examples:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate suite`."""
     parser.add_argument("--config", required=True, metavar="FILE", help="the YAML file of the suite")
-    parser.add_argument("--output", metavar="results.jsonl", help="file to append results to (default: the suite's)")
+    parser.add_argument(
+        "--output",
+        metavar="results.jsonl",
+        type=flags.output_file,
+        help="file to append results to (default: the suite's)",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the suite's, else cuda where there is one)")
     parser.add_argument(
         "--jobs",

@@ -131,10 +131,7 @@ def weight_files(directory: Path) -> list[Path]:
         return []
     if found.suffix != ".json":
         return [found]
-    try:
-        index = read_json(found)
-    except UserError as error:
-        raise UserError(f"{found} is not an index of shards: {error}") from error
+    index = read_json(found)
     shards = index.get("weight_map") if isinstance(index, dict) else None
     named = list(shards.values()) if isinstance(shards, dict) else []
     if not named or not all(isinstance(name, str) and Path(name).name for name in named):

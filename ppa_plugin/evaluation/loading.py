@@ -64,7 +64,7 @@ def load(auto_class, directory: Path, what: str, **options):
 
 
 def _check_files(directory: Path) -> None:
-    """Raise `UserError` for what has a file's name in a model's directory and is none: Transformers would wait for it."""
+    """Raise `UserError` for what has a file's name in a model's directory and is none: reading a pipe never ends."""
     for name in ("config.json", *WEIGHTS, *TOKENIZER_FILES):
         if os.path.lexists(directory / name):
             check_file(directory / name)

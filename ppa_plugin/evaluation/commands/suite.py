@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ppa_plugin.commandline import UserError, natural, say
+from ppa_plugin.evaluation.commands import flags
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.results import Result
@@ -46,12 +47,7 @@ examples:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate suite`."""
     parser.add_argument("--config", required=True, metavar="FILE", help="the YAML file of the suite")
-    parser.add_argument(
-        "--output",
-        metavar="results.jsonl",
-        type=flags.output_file,
-        help="file to append results to (default: the suite's)",
-    )
+    parser.add_argument("--output", metavar="results.jsonl", help="file to append results to (default: the suite's)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the suite's, else cuda where there is one)")
     parser.add_argument(
         "--jobs",
@@ -80,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or suite.output
     if output is None:
         raise UserError(f"{args.config} names no output; add the key 'output' or pass --output results.jsonl")
-    if not args.dry_run and drop_torn_line(output):
+    if not args.dry_run and drop_torn_line(flags.output_file(output)):
         _warn(f"the last line of {output} was cut off; it is dropped and measured again")
     finished = Finished(output)
     planner = Planner(finished)

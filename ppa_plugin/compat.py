@@ -15,10 +15,10 @@ from importlib import metadata
 import torch
 from omegaconf import OmegaConf
 
-from ppa_plugin.commandline import UserError, exit_on_user_error, shown
+from ppa_plugin.commandline import UserError, disk_failed, exit_on_user_error, shown
 from ppa_plugin.convert.checkpoint import check_content, load_safely
 from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
-from ppa_plugin.files import check_file, reading, reason, write_beside
+from ppa_plugin.files import check_file, naming_file, reading, reason, write_beside
 
 # what task and criterion, and the model behind every architecture, are registered as
 NAME = "translit_alignment"
@@ -160,15 +160,16 @@ def refuse_unsafe_checkpoints() -> None:
         check_file(path)
         _check_before_upgrade(path)
         try:
-            state = load(path, *args, **kwargs)
+            with naming_file(path):
+                state = load(path, *args, **kwargs)
         except pickle.UnpicklingError as error:
             raise UserError(
                 f"{path} was not loaded: it is torn, or holds Python objects that could run code; only tensors "
                 "and plain values are read"
             ) from error
-        except (OSError, MemoryError):
-            raise
         except Exception as error:  # fairseq's upgrade of older checkpoints takes every part for what it should be
+            if isinstance(error, OSError) and disk_failed(error):
+                raise
             raise UserError(f"{path} is not a whole checkpoint of fairseq ({reason(error)})") from error
         _check_progress(state, path)
         return state

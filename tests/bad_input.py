@@ -75,7 +75,7 @@ def check(row: Row, directory: Path) -> None:
     assert "Traceback" not in error
     assert _is_one_sentence(error), error
     for words in (row.says,) if isinstance(row.says, str) else row.says:
-        assert words in error
+        assert words in error, error
     assert _snapshot(directory) == before
 
 

@@ -76,7 +76,7 @@ def check_content(checkpoint: Any, path: str | Path) -> None:
     check_tensors(model, path)
     rows = padding_rows(checkpoint)
     embedding = model.get(names.EMBED_TOKENS)
-    if rows < 0 or (embedding is not None and rows >= max(1, *embedding.shape)):
+    if rows < 0 or (embedding is not None and rows >= max((1, *embedding.shape))):
         raise UserError(f"{path}: cfg.model.padding_rows is {rows}, which its embedding does not have")
     note = checkpoint.get(ORIGIN)
     if isinstance(note, dict):

@@ -123,7 +123,8 @@ def load_dictionary(path: str | Path) -> Dictionary:
     try:
         dictionary = Dictionary.load(str(path))
     except Exception as error:  # fairseq raises a plain Exception for what is not UTF-8
-        raise UserError(f"{path} is not a readable fairseq dictionary: {error}") from error
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is not a readable fairseq dictionary: {said}") from error
     mask_index = dictionary.add_symbol(MASK)
     if mask_index != len(dictionary) - 1:
         raise UserError(f"{path}: {MASK} is entry {mask_index}, it has to be the last of {len(dictionary)}")

@@ -239,11 +239,11 @@ def test_any_shard_weights_and_checkpoint_are_a_value_or_a_sentence():
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", TEXTS)
 def test_very_many_texts(reader):
-    run_texts(reader, 2000)
+    run_texts(reader, 800)
 
 
 @pytest.mark.slow
 def test_very_many_shards_weights_and_checkpoints():
-    run_shards(1000)
-    run_weights(1500)
-    run_checkpoints(800)
+    run_shards(250)
+    run_weights(500)
+    run_checkpoints(250)

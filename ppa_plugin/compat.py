@@ -15,7 +15,8 @@ from importlib import metadata
 import torch
 from omegaconf import OmegaConf
 
-from ppa_plugin.commandline import UserError, exit_on_user_error
+from ppa_plugin import flag_ranges
+from ppa_plugin.commandline import UserError, exit_on_user_error, shown
 from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
 from ppa_plugin.files import write_beside
 
@@ -178,7 +179,10 @@ def refuse_what_cannot_work() -> None:
     @exit_on_user_error()
     def parse_what_works(*args, **kwargs):
         parsed = parse(*args, **kwargs)
-        _check_components(parsed[0] if isinstance(parsed, tuple) else parsed)
+        known = parsed[0] if isinstance(parsed, tuple) else parsed
+        _check_components(known)
+        if getattr(known, "task", None) == NAME:
+            flag_ranges.check_command_line(known)
         return parsed
 
     @exit_on_user_error()
@@ -190,6 +194,39 @@ def refuse_what_cannot_work() -> None:
 
     options.parse_args_and_arch = parse_what_works
     checkpoint_utils.load_checkpoint = load_what_works
+
+
+def refuse_numbers_that_cannot_be() -> None:
+    """Check every number of a configuration in `fairseq-hydra-train`, which has no parser that would.
+
+    Training asks who the master is before it seeds, writes or loads anything, and it is the first that it asks of a
+    module once the plugin is imported. Lists of numbers, which fairseq's parsers evaluate, end in one sentence too.
+    """
+    from fairseq.dataclass import utils as dataclass_utils
+    from fairseq.distributed import utils
+
+    is_master, eval_str_list = utils.is_master, dataclass_utils.eval_str_list
+
+    @exit_on_user_error()
+    def is_master_of_what_can_be(cfg):
+        utils.is_master = is_master
+        everything = cfg._get_root() if OmegaConf.is_config(cfg) else {}
+        if "task" in everything and getattr(everything.task, "_name", None) == NAME:
+            flag_ranges.check_configuration(OmegaConf.to_container(everything, enum_to_str=True))
+        return is_master(cfg)
+
+    def eval_list(x, x_type=float):
+        try:
+            numbers = eval_str_list(x, x_type)
+            if x_type is not int or numbers == eval_str_list(x, float):
+                return numbers
+        except Exception:  # whatever a text ends in that is evaluated as Python
+            numbers = None
+        kind = "whole number" if x_type is int else "number"
+        raise argparse.ArgumentTypeError(f"{shown(x)} is neither a {kind} nor several, such as 1,2")
+
+    utils.is_master = is_master_of_what_can_be
+    dataclass_utils.eval_str_list = eval_list
 
 
 def _check_components(known: argparse.Namespace) -> None:

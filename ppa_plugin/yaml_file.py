@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import Range, UserError, shown
 from ppa_plugin.files import decode_text
 
 
@@ -44,11 +44,7 @@ def known_keys(known: Collection[str], content: Any, where: str) -> dict[str, An
     return dict(content)
 
 
-def check_number(name: str, value: Any, kinds: tuple[type, ...], least: float, most: float | None = None) -> None:
-    """`UserError` unless `value` is a number of one of `kinds` within the bounds."""
-    # bool is a kind of int in Python, and `yes` a bool in YAML
-    right_kind = isinstance(value, kinds) and not isinstance(value, bool)
-    if not right_kind or value < least or (most is not None and value > most):
-        kind = "a number" if float in kinds else "a whole number"
-        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise UserError(f"{name} is {value!r}, expected {kind} {bounds}")
+def check_number(name: str, value: Any, allowed: Range) -> None:
+    """`UserError` unless `value` is one of the numbers `allowed`."""
+    if value not in allowed:
+        raise UserError(f"{name} is {shown(value)}, expected {allowed.asked_of(value)}")

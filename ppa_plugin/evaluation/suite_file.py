@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ppa_plugin import commandline
 from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.cells import KINDS, Cell
@@ -105,7 +106,7 @@ def _seeds(options: dict[str, Any], default: tuple, where: str) -> tuple:
     if not isinstance(seeds, list) or not seeds:
         raise UserError(f"{where}: seeds is {seeds!r}, expected a list such as [42, 43]")
     for seed in seeds:
-        check_number(f"{where}: a seed", seed, (int,), 0, 2**32 - 1)  # as --seeds
+        check_number(f"{where}: a seed", seed, commandline.seed)
     return tuple(dict.fromkeys(seeds))
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, natural, shown
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +54,12 @@ def layers(text: str) -> list[int] | str:
     parts = [part.strip() for part in text.split(",")]
     if parts == ["all"]:
         return "all"
-    if not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
-    return list(dict.fromkeys(map(int, parts)))
+    try:
+        return list(dict.fromkeys(map(natural, parts)))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is neither a layer, nor layers such as 0,4,8, nor all"
+        ) from None
 
 
 def device_or_default(name: str | None) -> str:

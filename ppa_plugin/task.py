@@ -297,6 +297,7 @@ def load_one_dictionary(shards: list[Path], checkpoint: str | None) -> Dictionar
 def _check_flags(cfg: TranslitAlignmentConfig) -> None:
     values = {name: getattr(cfg, name) for name in TranslitAlignmentConfig.__dataclass_fields__ if hasattr(cfg, name)}
     flag_ranges.check(values, flag_ranges.as_flag)
+    needed_streams(cfg.mlm_weight, cfg.mlm_sides, cfg.seq_weight, cfg.tlm_weight)
     if cfg.mask_keep + cfg.mask_random > 1:
         raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")
 

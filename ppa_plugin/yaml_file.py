@@ -47,4 +47,6 @@ def known_keys(known: Collection[str], content: Any, where: str) -> dict[str, An
 def check_number(name: str, value: Any, allowed: Range) -> None:
     """`UserError` unless `value` is one of the numbers `allowed`."""
     if value not in allowed:
-        raise UserError(f"{name} is {shown(value)}, expected {allowed.asked_of(value)}")
+        raise UserError(
+            f"{name} is {shown(repr(value) if isinstance(value, str) else value)}, expected {allowed.asked_of(value)}"
+        )

@@ -15,7 +15,8 @@ from importlib import metadata
 import torch
 from omegaconf import OmegaConf
 
-from ppa_plugin.commandline import UserError, disk_failed, exit_on_user_error, shown
+from ppa_plugin import flag_ranges
+from ppa_plugin.commandline import UserError, disk_failed, exit_on_user_error, quoted, shown
 from ppa_plugin.convert.checkpoint import check_content, load_safely
 from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
 from ppa_plugin.files import check_file, naming_file, reading, reason, write_beside
@@ -192,7 +193,7 @@ def _check_before_upgrade(path: str) -> None:
     check_content(content, path)
     for key, kinds in (("cfg", dict), ("args", argparse.Namespace)):
         if not isinstance(content.get(key), (kinds, type(None))):
-            raise UserError(f"{path} is not a whole checkpoint of fairseq: its {key} is {shown(content[key])}")
+            raise UserError(f"{path} is not a whole checkpoint of fairseq: its {key} is {quoted(content[key])}")
 
 
 def _check_progress(state: dict, path: str) -> None:
@@ -204,7 +205,7 @@ def _check_progress(state: dict, path: str) -> None:
     for part, found, keys in wanted:
         counts = [found.get(key, 0) for key in keys] if isinstance(found, dict) else [None]
         if not all(isinstance(count, int) and count >= 0 for count in counts):
-            raise UserError(f"{path} is not a whole checkpoint of fairseq: its {part} is {shown(state.get(part))}")
+            raise UserError(f"{path} is not a whole checkpoint of fairseq: its {part} is {quoted(state.get(part))}")
 
 
 def refuse_what_cannot_work() -> None:
@@ -220,7 +221,10 @@ def refuse_what_cannot_work() -> None:
     @exit_on_user_error()
     def parse_what_works(*args, **kwargs):
         parsed = parse(*args, **kwargs)
-        _check_components(parsed[0] if isinstance(parsed, tuple) else parsed)
+        known = parsed[0] if isinstance(parsed, tuple) else parsed
+        _check_components(known)
+        if getattr(known, "task", None) == NAME:
+            flag_ranges.check_command_line(known)
         return parsed
 
     @exit_on_user_error()
@@ -232,6 +236,39 @@ def refuse_what_cannot_work() -> None:
 
     options.parse_args_and_arch = parse_what_works
     checkpoint_utils.load_checkpoint = load_what_works
+
+
+def refuse_numbers_that_cannot_be() -> None:
+    """Check every number of a configuration in `fairseq-hydra-train`, which has no parser that would.
+
+    Training asks who the master is before it seeds, writes or loads anything, and it is the first that it asks of a
+    module once the plugin is imported. Lists of numbers, which fairseq's parsers evaluate, end in one sentence too.
+    """
+    from fairseq.dataclass import utils as dataclass_utils
+    from fairseq.distributed import utils
+
+    is_master, eval_str_list = utils.is_master, dataclass_utils.eval_str_list
+
+    @exit_on_user_error()
+    def is_master_of_what_can_be(cfg):
+        utils.is_master = is_master
+        everything = cfg._get_root() if OmegaConf.is_config(cfg) else {}
+        if "task" in everything and getattr(everything.task, "_name", None) == NAME:
+            flag_ranges.check_configuration(OmegaConf.to_container(everything, enum_to_str=True))
+        return is_master(cfg)
+
+    def eval_list(x, x_type=float):
+        try:
+            numbers = eval_str_list(x, x_type)
+            if x_type is not int or numbers == eval_str_list(x, float):
+                return numbers
+        except Exception:  # whatever a text ends in that is evaluated as Python
+            numbers = None
+        kind = "whole number" if x_type is int else "number"
+        raise argparse.ArgumentTypeError(f"{shown(x)} is neither a {kind} nor several, such as 1,2")
+
+    utils.is_master = is_master_of_what_can_be
+    dataclass_utils.eval_str_list = eval_list
 
 
 def _check_components(known: argparse.Namespace) -> None:

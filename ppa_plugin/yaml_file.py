@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ppa_plugin.commandline import UserError, shown
+from ppa_plugin.commandline import Range, UserError, quoted
 from ppa_plugin.files import decode_text, read_bytes, reading
 
 # Bytes and values of a file of settings: a thousand times what the largest group needs.
@@ -71,19 +71,15 @@ def known_fields(section: type, content: Any, where: str) -> dict[str, Any]:
 def known_keys(known: Collection[str], content: Any, where: str) -> dict[str, Any]:
     """A copy of the mapping `content`; `UserError` where it is none or has a key that is not `known`."""
     if not isinstance(content, dict):
-        raise UserError(f"{where} is {shown(content)}, expected a mapping of keys to values")
+        raise UserError(f"{where} is {quoted(content)}, expected a mapping of keys to values")
     for key in content:
         if key not in known:
             nearest = difflib.get_close_matches(str(key)[:80], known, n=1, cutoff=0)[0]
-            raise UserError(f"{where} has an unknown key {shown(key)}; the nearest known key is {nearest!r}")
+            raise UserError(f"{where} has an unknown key {quoted(key)}; the nearest known key is {nearest!r}")
     return dict(content)
 
 
-def check_number(name: str, value: Any, kinds: tuple[type, ...], least: float, most: float | None = None) -> None:
-    """`UserError` unless `value` is a number of one of `kinds` within the bounds."""
-    # bool is a kind of int in Python, and `yes` a bool in YAML
-    right_kind = isinstance(value, kinds) and not isinstance(value, bool)
-    if not right_kind or value < least or (most is not None and value > most):
-        kind = "a number" if float in kinds else "a whole number"
-        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise UserError(f"{name} is {shown(value)}, expected {kind} {bounds}")
+def check_number(name: str, value: Any, allowed: Range) -> None:
+    """`UserError` unless `value` is one of the numbers `allowed`."""
+    if value not in allowed:
+        raise UserError(f"{name} is {quoted(value)}, expected {allowed.asked_of(value)}")

@@ -30,14 +30,17 @@ class Row:
     line: as typed in a shell, in a directory of the row's own, which is empty but for what `make` puts there.
     says: what standard error has to contain, all of it where there are several: the file, flag or line, what to do.
     make: is given the directory and writes the files that the line names.
+    name: what the row is called; without, its line.
     """
 
     line: str
     says: str | tuple[str, ...]
     make: Callable[[Path], object] | None = None
+    name: str | None = None
 
     def __str__(self) -> str:
-        return self.line if len(self.line) < 90 else f"{self.line[:60]}...{self.line[-20:]}"
+        name = self.name or self.line
+        return name if len(name) < 90 else f"{name[:30]}...{name[-55:]}"
 
 
 def fairseq_train(arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ppa_plugin.commandline import UserError, shown
+from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.convert import names
 from ppa_plugin.files import check_file, is_file, reading
 
@@ -90,7 +90,7 @@ def check_tensors(state: dict[Any, torch.Tensor], path: str | Path) -> None:
     """
     for name, tensor in state.items():
         if not isinstance(name, str):
-            raise UserError(f"{path}: its state dict has {shown(name)} for a parameter's name")
+            raise UserError(f"{path}: its state dict has {quoted(name)} for a parameter's name")
         dense = tensor.layout == torch.strided and not (tensor.is_nested or tensor.is_quantized or tensor.is_meta)
         if not dense or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise UserError(f"{path}: {name} is not a dense tensor that the file holds as a whole")
@@ -103,7 +103,7 @@ def _check_note(note: dict[str, Any], path: str | Path) -> None:
         value = note[key]
         # bool is a kind of int in Python
         if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
-            raise UserError(f"{path}: {ORIGIN}.{key} is {shown(value)}, expected {kind}")
+            raise UserError(f"{path}: {ORIGIN}.{key} is {quoted(value)}, expected {kind}")
     pooler = note.get("pooler", {})
     if not all(isinstance(tensor, torch.Tensor) for tensor in pooler.values()):
         raise UserError(f"{path}: {ORIGIN}.pooler holds something else than tensors")

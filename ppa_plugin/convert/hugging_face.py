@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from ppa_plugin.commandline import UserError, shown
+from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.convert.checkpoint import check_tensors, load_safely
 from ppa_plugin.convert.names import has_head
 from ppa_plugin.files import check_file, read_json, reading
@@ -79,11 +79,11 @@ def check_config(config: dict[str, Any], directory: str | Path) -> None:
         # a config may leave out what equals its class's default; of these only type_vocab_size's is another (2)
         found = config.get(key, 2 if key == "type_vocab_size" else value)
         if found != value:
-            raise UserError(f"{directory}/config.json: {key} is {shown(found)}; only {value!r} can be converted")
+            raise UserError(f"{directory}/config.json: {key} is {quoted(found)}; only {value!r} can be converted")
     for key in _SIZES:
         # bool is a kind of int in Python
         if not isinstance(config.get(key), int) or isinstance(config[key], bool) or config[key] < 1:
-            raise UserError(f"{directory}/config.json: {key} is {shown(config.get(key))}, not a size")
+            raise UserError(f"{directory}/config.json: {key} is {quoted(config.get(key))}, not a size")
     if config["hidden_size"] % config["num_attention_heads"]:
         raise UserError(
             f"{directory}/config.json: hidden_size {config['hidden_size']} is not a multiple of num_attention_heads "

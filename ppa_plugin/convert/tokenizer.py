@@ -92,7 +92,8 @@ def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:
             "kind than XLM-R's cannot be converted"
         )
     shutil.copyfile(sentencepiece_path, directory / SENTENCEPIECE)
-    tokenizer.save(str(directory / "tokenizer.json"))
+    text = json.dumps(_for_older_readers(json.loads(tokenizer.to_str())), indent=2, ensure_ascii=False)
+    (directory / "tokenizer.json").write_text(text, encoding="utf-8")
     # RoBERTa's table of positions begins with two that are none
     longest = read_config(directory)["max_position_embeddings"] - 2
     text = json.dumps({**_TOKENIZER_CONFIG, "model_max_length": longest}, indent=2, sort_keys=True) + "\n"
@@ -140,6 +141,14 @@ def build(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
         "model": {"type": "Unigram", "unk_id": 3, "vocab": pieces, "byte_fallback": False},
     }
     return Tokenizer.from_str(json.dumps(described))
+
+
+def _for_older_readers(described: dict[str, Any]) -> dict[str, Any]:
+    """A `tokenizer.json` with what releases of the library before 0.19, as of Transformers 4.30, ask of Metaspace."""
+    for part in ("pre_tokenizer", "decoder"):
+        space = described[part]
+        space |= {"str_rep": space["replacement"], "add_prefix_space": space["prepend_scheme"] != "never"}
+    return described
 
 
 def _scored_pieces(model: ModelProto) -> list[tuple[str, float]]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppa_plugin.commandline import UserError, shown
+from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.convert import to_hf
 from ppa_plugin.convert.checkpoint import load_fairseq, updates
 from ppa_plugin.convert.hugging_face import read_config
@@ -84,7 +84,7 @@ def read(path: Path) -> Checkpoint:
         number = _LAST_NUMBER.search(path.name)
         depth = read_config(path).get("num_hidden_layers", 0)
         if not isinstance(depth, int) or isinstance(depth, bool):
-            raise UserError(f"{path}/config.json: num_hidden_layers is {shown(depth)}, expected a whole number")
+            raise UserError(f"{path}/config.json: num_hidden_layers is {quoted(depth)}, expected a whole number")
         return Checkpoint(path, int(number.group()) if number else None, depth, hash_weights(path))
     trained = load_fairseq(path)
     blocks = {match.group() for match in map(_BLOCK.search, trained["model"]) if match}

@@ -4,7 +4,7 @@ import argparse
 import os
 
 from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, natural, shown
 from ppa_plugin.files import check_output
 
 
@@ -68,9 +68,12 @@ def layers(text: str) -> list[int] | str:
     parts = [part.strip() for part in text.split(",")]
     if parts == ["all"]:
         return "all"
-    if not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
-    return list(dict.fromkeys(map(int, parts)))
+    try:
+        return list(dict.fromkeys(map(natural, parts)))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is neither a layer, nor layers such as 0,4,8, nor all"
+        ) from None
 
 
 def device_or_default(name: str | None) -> str:

@@ -11,6 +11,7 @@ compat.save_checkpoints_whole()
 compat.save_tied_weights_once()
 compat.refuse_unsafe_checkpoints()
 compat.refuse_what_cannot_work()
+compat.refuse_numbers_that_cannot_be()
 compat.broadcast_plain_configurations()
 
 # fairseq registers on import; --user-dir finds tasks/ and models/ by itself, but not these modules.

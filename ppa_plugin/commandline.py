@@ -1,17 +1,25 @@
-"""What every command shares: how bad input ends a run, whole numbers, what it did said, and progress shown."""
+"""What every command shares: how bad input ends a run, numbers in their ranges, what it did said, progress shown."""
 
 import argparse
+import contextlib
+import errno
 import functools
 import logging
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
+_SHOWN = 60  # characters of a value in a message
+# what fails though the command and its input are right
+_DISK_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.ESTALE, errno.ENOMEM, errno.EMFILE)
 
 
 class UserError(Exception):
@@ -22,13 +30,31 @@ class UserError(Exception):
 def exit_on_user_error() -> Iterator[None]:
     """Turn a `UserError` into its sentence on stderr and exit code 2, without a traceback.
 
+    So is an `OSError` that names its file, as for a path that is too long or may not be written to; where a disk has
+    failed or is full the exit code is 1. With `PPA_DEBUG=1` in the environment the traceback comes before the sentence.
     Also usable as a decorator, `@exit_on_user_error()`, on the hooks that stock fairseq calls.
     """
     try:
         yield
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(2) from None
+        _end(error, str(error), 2)
+    except OSError as error:
+        if error.filename is None or error.errno is None:
+            raise
+        _end(error, f"{error.filename}: {error.strerror}", 1 if disk_failed(error) else 2)
+
+
+def disk_failed(error: OSError) -> bool:
+    """Whether an `OSError` is the machine's and not the user's: a disk that is full or fails, in place of a path."""
+    return error.errno in _DISK_FAILURES
+
+
+def _end(error: Exception, sentence: str, code: int) -> NoReturn:
+    if os.environ.get("PPA_DEBUG") == "1":
+        error.__suppress_context__ = False  # what `from None` left out is what is looked for
+        traceback.print_exception(error)
+    sys.stderr.write(f"error: {sentence}\n")
+    raise SystemExit(code) from None
 
 
 def run(command: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> None:
@@ -44,18 +70,73 @@ def run(command: Callable[[list[str] | None], int | None], argv: list[str] | Non
     raise SystemExit(code)
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return int(text)
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a flag or a setting may have; as a type of argparse, it reads one of them.
+
+    least, most: the bounds, which are in it unless `above` (the least is not) or `below` (the most is not) says so.
+    Without a `most`, what 32 bits hold, or a thousand millions, is far too large to be meant.
+    """
+
+    least: float
+    most: float | None = None
+    whole: bool = False
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        # bool is a kind of int in Python, and `yes` a bool in YAML; NaN is not at least, nor at most, anything
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return False
+        over_least = value > self.least if self.above else value >= self.least
+        return over_least and (value < self._most if self.below else value <= self._most)
+
+    def __call__(self, text: str) -> float:
+        """The number that a text of a command line stands for; raises `argparse.ArgumentTypeError` for any other."""
+        value = None
+        with contextlib.suppress(ValueError):  # int() also raises it for thousands of digits
+            value = int(text) if self.whole else float(text)
+        if value not in self:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not {self.asked_of(value)}")
+        return value
+
+    def asked_of(self, value: object) -> str:
+        """What a value, which is not it, should have been: `a whole number of at least 1`."""
+        kind = "a whole number" if self.whole else "a number"
+        # the bound that nobody stated is named to those who passed it
+        if self.most is None and not (isinstance(value, int | float) and value > self._most):
+            if self == positive:
+                return "a positive whole number"
+            return f"{kind} above {self.least}" if self.above else f"{kind} of at least {self.least}"
+        start = f"above {self.least} and" if self.above else f"from {self.least} to"
+        end = f"below {self._most}" if self.below else f"at most {self._most}" if self.above else f"{self._most}"
+        return f"{kind} {start} {end}"
+
+    @property
+    def _most(self) -> float:
+        if self.most is not None:
+            return self.most
+        return 2**31 - 1 if self.whole else 1_000_000_000
 
 
-def natural(text: str) -> int:
-    """A whole number of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 0")
-    return int(text)
+positive = Range(1, whole=True)
+natural = Range(0, whole=True)
+seed = Range(0, 2**32 - 1, whole=True)  # what numpy takes
+workers = Range(1, 1024, whole=True)  # processes of one machine
+
+
+def shown(value: object) -> str:
+    """A value for a message, as typed or as Python writes it; of a long one the beginning."""
+    try:
+        text = value if isinstance(value, str) else f"{value:.15g}" if isinstance(value, float) else repr(value)
+    except ValueError:  # Python writes no number of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def quoted(value: object) -> str:
+    """A value of a file for a message: as `shown`, but a text in quotation marks."""
+    return shown(repr(value) if isinstance(value, str) else value)
 
 
 def say(text: str) -> None:

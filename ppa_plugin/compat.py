@@ -15,9 +15,11 @@ from importlib import metadata
 import torch
 from omegaconf import OmegaConf
 
-from ppa_plugin.commandline import UserError, exit_on_user_error
+from ppa_plugin import flag_ranges
+from ppa_plugin.commandline import UserError, disk_failed, exit_on_user_error, quoted, shown
+from ppa_plugin.convert.checkpoint import check_content, load_safely
 from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
-from ppa_plugin.files import write_beside
+from ppa_plugin.files import check_file, naming_file, reading, reason, write_beside
 
 # what task and criterion, and the model behind every architecture, are registered as
 NAME = "translit_alignment"
@@ -145,24 +147,65 @@ def save_tied_weights_once() -> None:
 
 
 def refuse_unsafe_checkpoints() -> None:
-    """Say in one sentence why a checkpoint is not loaded: torn, or holding objects that could run code."""
-    from fairseq import checkpoint_utils
+    """Say in one sentence why a checkpoint is not loaded: torn, of other parts, or holding objects that could run code.
 
-    load = checkpoint_utils.load_checkpoint_to_cpu
+    So is what the trainer then finds wrong with it, such as the optimizer state of another model.
+    """
+    from fairseq import checkpoint_utils
+    from fairseq.trainer import Trainer
+
+    load, load_into_trainer = checkpoint_utils.load_checkpoint_to_cpu, Trainer.load_checkpoint
 
     @exit_on_user_error()
     def load_or_say_why(path, *args, **kwargs):
+        check_file(path)
+        _check_before_upgrade(path)
         try:
-            return load(path, *args, **kwargs)
-        except pickle.UnpicklingError:
+            with naming_file(path):
+                state = load(path, *args, **kwargs)
+        except pickle.UnpicklingError as error:
             raise UserError(
                 f"{path} was not loaded: it is torn, or holds Python objects that could run code; only tensors "
                 "and plain values are read"
-            ) from None
-        except (EOFError, RuntimeError, KeyError) as error:
-            raise UserError(f"{path} is not a whole checkpoint of fairseq ({type(error).__name__}: {error})") from None
+            ) from error
+        except Exception as error:  # fairseq's upgrade of older checkpoints takes every part for what it should be
+            if isinstance(error, OSError) and disk_failed(error):
+                raise
+            raise UserError(f"{path} is not a whole checkpoint of fairseq ({reason(error)})") from error
+        _check_progress(state, path)
+        return state
+
+    @exit_on_user_error()
+    def load_or_say_what_differs(trainer, filename, *args, **kwargs):
+        with reading(filename, "a checkpoint of this model and its optimizer"):
+            return load_into_trainer(trainer, filename, *args, **kwargs)
 
     checkpoint_utils.load_checkpoint_to_cpu = load_or_say_why
+    Trainer.load_checkpoint = load_or_say_what_differs
+
+
+def _check_before_upgrade(path: str) -> None:
+    """Raise `UserError` where a part is of another type than fairseq's loading takes it for."""
+    try:
+        content = load_safely(path, allowed=(argparse.Namespace,))
+    except UserError:
+        return  # which loading explains
+    check_content(content, path)
+    for key, kinds in (("cfg", dict), ("args", argparse.Namespace)):
+        if not isinstance(content.get(key), (kinds, type(None))):
+            raise UserError(f"{path} is not a whole checkpoint of fairseq: its {key} is {quoted(content[key])}")
+
+
+def _check_progress(state: dict, path: str) -> None:
+    """Raise `UserError` where a checkpoint, upgraded, does not say how far its run has come."""
+    history, extra = state.get("optimizer_history"), state.get("extra_state")
+    last = history[-1] if isinstance(history, list) and history else None
+    place = extra.get("train_iterator") if isinstance(extra, dict) else None
+    wanted = (("optimizer_history", last, ("num_updates",)), ("extra_state", place, ("epoch", "iterations_in_epoch")))
+    for part, found, keys in wanted:
+        counts = [found.get(key, 0) for key in keys] if isinstance(found, dict) else [None]
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            raise UserError(f"{path} is not a whole checkpoint of fairseq: its {part} is {quoted(state.get(part))}")
 
 
 def refuse_what_cannot_work() -> None:
@@ -178,7 +221,10 @@ def refuse_what_cannot_work() -> None:
     @exit_on_user_error()
     def parse_what_works(*args, **kwargs):
         parsed = parse(*args, **kwargs)
-        _check_components(parsed[0] if isinstance(parsed, tuple) else parsed)
+        known = parsed[0] if isinstance(parsed, tuple) else parsed
+        _check_components(known)
+        if getattr(known, "task", None) == NAME:
+            flag_ranges.check_command_line(known)
         return parsed
 
     @exit_on_user_error()
@@ -190,6 +236,39 @@ def refuse_what_cannot_work() -> None:
 
     options.parse_args_and_arch = parse_what_works
     checkpoint_utils.load_checkpoint = load_what_works
+
+
+def refuse_numbers_that_cannot_be() -> None:
+    """Check every number of a configuration in `fairseq-hydra-train`, which has no parser that would.
+
+    Training asks who the master is before it seeds, writes or loads anything, and it is the first that it asks of a
+    module once the plugin is imported. Lists of numbers, which fairseq's parsers evaluate, end in one sentence too.
+    """
+    from fairseq.dataclass import utils as dataclass_utils
+    from fairseq.distributed import utils
+
+    is_master, eval_str_list = utils.is_master, dataclass_utils.eval_str_list
+
+    @exit_on_user_error()
+    def is_master_of_what_can_be(cfg):
+        utils.is_master = is_master
+        everything = cfg._get_root() if OmegaConf.is_config(cfg) else {}
+        if "task" in everything and getattr(everything.task, "_name", None) == NAME:
+            flag_ranges.check_configuration(OmegaConf.to_container(everything, enum_to_str=True))
+        return is_master(cfg)
+
+    def eval_list(x, x_type=float):
+        try:
+            numbers = eval_str_list(x, x_type)
+            if x_type is not int or numbers == eval_str_list(x, float):
+                return numbers
+        except Exception:  # whatever a text ends in that is evaluated as Python
+            numbers = None
+        kind = "whole number" if x_type is int else "number"
+        raise argparse.ArgumentTypeError(f"{shown(x)} is neither a {kind} nor several, such as 1,2")
+
+    utils.is_master = is_master_of_what_can_be
+    dataclass_utils.eval_str_list = eval_list
 
 
 def _check_components(known: argparse.Namespace) -> None:

@@ -1,15 +1,18 @@
-"""Reading text so that lines never shift, and writing files so that none is ever half there."""
+"""The one boundary of all reading, text whose lines never shift, and writing so that no file is ever half there."""
 
 import codecs
 import hashlib
 import itertools
+import json
 import os
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, disk_failed
 
 # The marks of other encodings; that of UTF-32 begins with that of UTF-16.
 _OTHER_MARKS = {
@@ -18,6 +21,145 @@ _OTHER_MARKS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
+# what is in a directory and no file, by how `stat` tells
+_NO_FILES = {
+    stat.S_ISDIR: "a directory",
+    stat.S_ISFIFO: "a pipe, which may never end; write what it gives to a file",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+# A file that is read whole: far more than any that is meant, and what a machine has room for.
+_LARGEST = 1 << 32
+_LONGEST_REASON = 300
+# what the name of a temporary file beside another one is longer by
+_OF_A_TEMPORARY = 24
+
+
+@contextmanager
+def reading(path: str | Path, what: str) -> Iterator[None]:
+    """The boundary around whatever reads a user's file: what the block raises becomes a `UserError` that names it.
+
+    `what` says what the file is read as, with its article. A `UserError` of the block stays as it is, and so does what
+    is meant to end a program. With `PPA_DEBUG=1` the command shows the traceback too (`commandline`).
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except RecursionError as error:
+        raise UserError(f"{path} cannot be read as {what}: it is nested too deeply") from error
+    except MemoryError as error:
+        raise UserError(f"{path} cannot be read as {what}: it, or what it asks for, is larger than memory") from error
+    except BaseException as error:
+        # the panics of libraries in Rust are no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UserError(f"cannot read {error.filename or path}: {error.strerror}") from error
+        raise UserError(f"{path} cannot be read as {what} ({reason(error)})") from error
+
+
+def reason(error: BaseException) -> str:
+    """An error in one line of a bounded length, its type first."""
+    text = " ".join(str(error).split())
+    shown = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."
+    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there; False too where the system will not say, as for a name that is too long."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def check_file(path: str | Path, named: str = "") -> int:
+    """The size of a file. Raises `UserError` with the true cause where there is none that can be read to its end.
+
+    A pipe without a writer is waited for for ever, and a device has no end; neither is opened. `named` goes before the
+    path, as the flag that gave it.
+    """
+    where = f"{named} {path}".lstrip()
+    try:
+        found = os.stat(path)
+    except FileNotFoundError as error:
+        if os.path.islink(path):
+            raise UserError(f"cannot read {where}: it is a link to {os.readlink(path)}, which does not exist") from None
+        raise UserError(f"cannot read {where}: {error.strerror}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {where}: {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"cannot read {where!r}: its name holds a NUL character") from None
+    for is_kind, kind in _NO_FILES.items():
+        if is_kind(found.st_mode):
+            raise UserError(f"cannot read {where}: it is {kind}")
+    return found.st_size
+
+
+def read_bytes(path: str | Path, largest: int = _LARGEST, named: str = "") -> bytes:
+    """A whole file. Raises `UserError` as `check_file` does, and where it is larger than `largest` bytes."""
+    size = check_file(path, named)
+    where = f"{named} {path}".lstrip()
+    try:
+        with open(path, "rb") as handle:
+            content = handle.read() if size <= largest else None
+    except OSError as error:
+        raise UserError(f"cannot read {where}: {error.strerror}") from None
+    if content is None:
+        raise UserError(f"cannot read {where}: it is larger than the {largest:,} bytes that such a file may have")
+    return content
+
+
+def read_json(path: str | Path, largest: int = _LARGEST) -> Any:
+    """The JSON value that a file holds. Raises `UserError` where it cannot be read or is not JSON."""
+    text = decode_text(read_bytes(path, largest), path)
+    with reading(path, "JSON"):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise UserError(f"{path} is not valid JSON ({error})") from error
+
+
+def check_output(path: str | Path) -> None:
+    """Raise `UserError` where neither a file nor a directory could be written at `path`; nothing is left there.
+
+    Asked before the work, which may take hours. Directories above it may be missing: they are made when it is written.
+    """
+    if str(path) in ("", "-") or "\0" in str(path):
+        raise UserError(f"cannot write {str(path)!r}: name a file or directory, as in ./output")
+    place = Path(path).absolute()
+    try:
+        above, found = next(
+            (above, found) for above in (place, *place.parents) if (found := _stat_of_output(above)) is not None
+        )
+        longest = os.pathconf(above if stat.S_ISDIR(found.st_mode) else above.parent, "PC_NAME_MAX") - _OF_A_TEMPORARY
+        for part in place.parts:
+            if len(os.fsencode(part)) > longest:
+                raise UserError(f"cannot write {path}: a name of more than {longest} bytes is too long")
+        if above != place and not stat.S_ISDIR(found.st_mode):
+            raise UserError(f"cannot write {path}: {above} is not a directory")
+        if above == place:
+            for is_kind, kind in _NO_FILES.items():
+                if is_kind(found.st_mode) and is_kind is not stat.S_ISDIR:
+                    raise UserError(f"cannot write {path}: it is {kind.partition(',')[0]}")
+            above = place.parent
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        if disk_failed(error):
+            raise
+        raise UserError(f"cannot write {path}: nothing can be made there ({error.strerror})") from error
+
+
+def _stat_of_output(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            raise UserError(f"cannot write {path}: it is a link to {os.readlink(path)}, which does not exist") from None
+        return None
 
 
 @contextmanager
@@ -58,6 +200,7 @@ def read_lines(path: str | Path) -> Iterator[str]:
     A byte-order mark at its start is no part of the text. Raises `UserError` where the file cannot be read or, naming
     the line, is not UTF-8.
     """
+    check_file(path)
     try:
         with open(path, "rb") as handle:
             yield from decode_lines(handle, path)
@@ -103,6 +246,7 @@ def skip_mark(handle: IO[bytes]) -> int:
 
 
 def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """The SHA-256 of a file's bytes, in hexadecimal. Raises `UserError` where it is no file."""
+    check_file(path)
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

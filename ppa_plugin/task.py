@@ -1,6 +1,7 @@
 """The task `translit_alignment`: binarized pairs of originals and romanizations, shard by shard."""
 
 import logging
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from fairseq.logging.meters import safe_round
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING, OmegaConf, open_dict
 
+from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, exit_on_user_error
 from ppa_plugin.criterion import needed_streams
 from ppa_plugin.data.masking import Masking
@@ -22,6 +24,7 @@ from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import SIDES, find_beside, language_directories, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.failure import end_run_on_failure
+from ppa_plugin.files import check_file
 from ppa_plugin.flops import measure_peak
 from ppa_plugin.model.starting_point import first_checkpoint, read_shape
 from ppa_plugin.retrieval_metric import RetrievalMetric
@@ -81,10 +84,17 @@ class TranslitAlignmentConfig(FairseqDataclass):
 class TranslitAlignmentTask(FairseqTask):
     """Post-training alignment on pairs of a sentence and its romanization."""
 
-    def __init__(self, cfg: TranslitAlignmentConfig, dictionary: Dictionary, retrieval: RetrievalMetric | None = None):
+    def __init__(
+        self,
+        cfg: TranslitAlignmentConfig,
+        dictionary: Dictionary,
+        retrieval: RetrievalMetric | None = None,
+        trains: bool = True,
+    ):
         super().__init__(cfg)
         self.dictionary = dictionary
         self.retrieval = retrieval
+        self.trains = trains
         self.retrieval_top10 = None
         self.peak_flops = None
         self.streams = needed_streams(cfg.mlm_weight, cfg.mlm_sides, cfg.seq_weight, cfg.tlm_weight)
@@ -93,18 +103,25 @@ class TranslitAlignmentTask(FairseqTask):
     @classmethod
     @exit_on_user_error()
     def setup_task(cls, cfg: TranslitAlignmentConfig, **kwargs) -> "TranslitAlignmentTask":
-        """Check the flags, load the one dictionary of all shards and the retrieval data."""
+        """Check the flags, load the one dictionary of all shards and the retrieval data.
+
+        What `fairseq-validate` loads, `from_checkpoint`, has the flags of the run that wrote it: those that say how it
+        started and what selected its checkpoints mean nothing then, and their files may be elsewhere.
+        """
         _check_flags(cfg)
+        trains = not kwargs.get("from_checkpoint", False)
+        if trains:
+            _check_training_flags(cfg)
         shards = [Path(shard) for shard in utils.split_paths(cfg.data)]
-        dictionary = load_one_dictionary(shards, cfg.finetune_from_model)
+        dictionary = load_one_dictionary(shards, cfg.finetune_from_model if trains else None)
         logger.info("dictionary: %d entries", len(dictionary))
         retrieval = None
-        if cfg.retrieval_data:
+        if cfg.retrieval_data and trains:
             model = find_beside(shards[0], "sentencepiece.bpe.model")
             if model is None:
                 raise UserError(f"--retrieval-data needs a sentencepiece.bpe.model in {shards[0]} or above it")
             retrieval = RetrievalMetric(Path(cfg.retrieval_data), model, cfg.max_positions)
-        return cls(cfg, dictionary, retrieval)
+        return cls(cfg, dictionary, retrieval, trains)
 
     @property
     def model_depth(self) -> int:
@@ -176,7 +193,7 @@ class TranslitAlignmentTask(FairseqTask):
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs) -> None:
         """Load a split: training data from the epoch's shard, validation data from the first, which alone has it."""
         shards = utils.split_paths(self.cfg.data)
-        training = split == self.cfg.train_subset
+        training = self.trains and split == self.cfg.train_subset
         shard = Path(shards[(epoch - 1) % len(shards)] if training else shards[0])
         self.datasets.pop(split, None)  # its memory is freed before the next shard's is taken
         pairs = [load_pair(directory, split, self.dictionary) for directory in language_directories(shard, split)]
@@ -280,17 +297,20 @@ def load_one_dictionary(shards: list[Path], checkpoint: str | None) -> Dictionar
 
 
 def _check_flags(cfg: TranslitAlignmentConfig) -> None:
-    for name in ("mask_prob", "mask_keep", "mask_random"):
-        if not 0 <= getattr(cfg, name) <= 1:
-            raise UserError(f"--{name.replace('_', '-')} {getattr(cfg, name)} is not between 0 and 1")
+    values = {name: getattr(cfg, name) for name in TranslitAlignmentConfig.__dataclass_fields__ if hasattr(cfg, name)}
+    flag_ranges.check(values, flag_ranges.as_flag)
+    needed_streams(cfg.mlm_weight, cfg.mlm_sides, cfg.seq_weight, cfg.tlm_weight)
     if cfg.mask_keep + cfg.mask_random > 1:
         raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")
-    if cfg.max_positions < 5:
-        raise UserError(f"--max-positions {cfg.max_positions} leaves no room for a pair and its three specials")
+
+
+def _check_training_flags(cfg: TranslitAlignmentConfig) -> None:
     # fairseq would end in a traceback for the first and train from random weights for the second
     for flag, path in (("--finetune-from-model", cfg.finetune_from_model), ("--restore-file", cfg.restore_file)):
-        if path and path != "checkpoint_last.pt" and not Path(path).is_file():
-            raise UserError(f"{flag} {path} does not exist")
+        if path and path != "checkpoint_last.pt":
+            if not os.path.lexists(path):
+                raise UserError(f"{flag} {path} does not exist")
+            check_file(path, flag)
     if str(cfg.ddp_backend) == "fully_sharded":
         raise UserError(
             "--ddp-backend fully_sharded has not been shown to work with this plugin; use --zero-sharding os to share "

@@ -8,18 +8,53 @@ from typing import Any
 
 import yaml
 
-from ppa_plugin.commandline import UserError
-from ppa_plugin.files import decode_text
+from ppa_plugin.commandline import Range, UserError, quoted
+from ppa_plugin.files import decode_text, read_bytes, reading
+
+# Bytes and values of a file of settings: a thousand times what the largest group needs.
+_LARGEST = 1 << 22
+_MOST_VALUES = 1_000_000
 
 
 def load_yaml(path: str | Path, flag: str = "--config") -> Any:
-    """The content of a YAML file; `UserError`, naming `flag` or the place, where it cannot be read or is not YAML."""
-    try:
-        return yaml.safe_load(decode_text(Path(path).read_bytes(), path))
-    except OSError as error:
-        raise UserError(f"cannot read {flag} {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    """The content of a YAML file; `UserError`, naming `flag` or the place, where it cannot be read or is not YAML.
+
+    A value that aliases would repeat without end, or a million times, is refused before it is built.
+    """
+    text = decode_text(read_bytes(path, _LARGEST, flag), path)
+    with reading(path, "YAML"):
+        try:
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
+            if node is None:
+                return None
+            _check_size(node, path)
+            return loader.construct_document(node)
+        except (yaml.YAMLError, ValueError) as error:  # the latter for a date or number that there is none of
+            raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _check_size(root: yaml.Node, path: str | Path) -> None:
+    """Count a document's values as if every alias were written out; `UserError` where there is no end to them."""
+    sizes: dict[int, int | None] = {}  # None while a node is being counted
+
+    def count(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = None
+            children = node.value if isinstance(node, yaml.CollectionNode) else ()
+            pairs = (child if isinstance(child, tuple) else (child,) for child in children)
+            sizes[id(node)] = 1 + sum(count(each) for pair in pairs for each in pair)
+        size = sizes[id(node)]
+        if size is None:
+            raise UserError(f"{path}, line {node.start_mark.line + 1}: a value holds itself through its alias")
+        if size > _MOST_VALUES:
+            raise UserError(
+                f"{path}, line {node.start_mark.line + 1}: its aliases written out are more than {_MOST_VALUES:,} "
+                "values; write down what is meant"
+            )
+        return size
+
+    count(root)
 
 
 def known_fields(section: type, content: Any, where: str) -> dict[str, Any]:
@@ -36,19 +71,15 @@ def known_fields(section: type, content: Any, where: str) -> dict[str, Any]:
 def known_keys(known: Collection[str], content: Any, where: str) -> dict[str, Any]:
     """A copy of the mapping `content`; `UserError` where it is none or has a key that is not `known`."""
     if not isinstance(content, dict):
-        raise UserError(f"{where} is {content!r}, expected a mapping of keys to values")
+        raise UserError(f"{where} is {quoted(content)}, expected a mapping of keys to values")
     for key in content:
         if key not in known:
-            nearest = difflib.get_close_matches(str(key), known, n=1, cutoff=0)[0]
-            raise UserError(f"{where} has an unknown key {key!r}; the nearest known key is {nearest!r}")
+            nearest = difflib.get_close_matches(str(key)[:80], known, n=1, cutoff=0)[0]
+            raise UserError(f"{where} has an unknown key {quoted(key)}; the nearest known key is {nearest!r}")
     return dict(content)
 
 
-def check_number(name: str, value: Any, kinds: tuple[type, ...], least: float, most: float | None = None) -> None:
-    """`UserError` unless `value` is a number of one of `kinds` within the bounds."""
-    # bool is a kind of int in Python, and `yes` a bool in YAML
-    right_kind = isinstance(value, kinds) and not isinstance(value, bool)
-    if not right_kind or value < least or (most is not None and value > most):
-        kind = "a number" if float in kinds else "a whole number"
-        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise UserError(f"{name} is {value!r}, expected {kind} {bounds}")
+def check_number(name: str, value: Any, allowed: Range) -> None:
+    """`UserError` unless `value` is one of the numbers `allowed`."""
+    if value not in allowed:
+        raise UserError(f"{name} is {quoted(value)}, expected {allowed.asked_of(value)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from ppa_preprocess import binarize, dry_run, encode, plan_report, romanize, sample, verify
 from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.cluster import connect
-from ppa_preprocess.group import Group, check_language_code, load_group
+from ppa_preprocess.group import NUMBERS, Group, check_language_code, load_group
 from ppa_preprocess.lines import write_json_lines
 from ppa_preprocess.parallel import Workers, default_workers
 from ppa_preprocess.partwise import Romanization
@@ -20,7 +20,7 @@ from ppa_preprocess.sources import Source, find_sources
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin import commandline
-from ppa_plugin.commandline import UserError, natural, positive, say
+from ppa_plugin.commandline import UserError, natural, positive, say, workers
 from ppa_plugin.data.vocabulary import dictionary_entries
 
 _STEPS = {
@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_workers(parser: argparse.ArgumentParser, step: str) -> None:
     either = parser.add_mutually_exclusive_group()
-    either.add_argument("--workers", type=positive, default=default_workers(), help="processes (default: all cores)")
+    either.add_argument("--workers", type=workers, default=default_workers(), help="processes (default: all cores)")
     if step in _ON_A_CLUSTER:
         either.add_argument(
             "--scheduler",
@@ -256,7 +256,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     defaults = {f.name: f.default for f in dataclasses.fields(Group)}
     for name, meaning in _SETTINGS.items():
         default = defaults[name]
-        flag, kind = f"--{name.replace('_', '-')}", type(default)
+        flag, kind = f"--{name.replace('_', '-')}", NUMBERS.get(name, str)
         parser.add_argument(flag, type=kind, help=f"{meaning} (default: that of the group file, else {default})")
 
 

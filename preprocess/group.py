@@ -10,11 +10,18 @@ from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.romanizers import find_romanizer
 from ppa_preprocess.scripts import check_script
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import Range, UserError, natural, seed
 from ppa_plugin.yaml_file import check_number, known_fields, load_yaml
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _ISO_639_3 = re.compile(r"[a-z]{3}")
+# the numbers of a group, of its file and of the flags in place of it
+NUMBERS = {
+    "seed": seed,
+    "shards": Range(1, 10_000, whole=True),
+    "valid_size": natural,
+    "max_tokens": Range(3, 1_000_000, whole=True),  # <s>, one piece, </s>
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,8 @@ class Sampling:
     min_lines: int = 10_000
 
     def __post_init__(self) -> None:
-        check_number("sampling.share", self.share, (int, float), 0, 1)
-        check_number("sampling.min_lines", self.min_lines, (int,), 0)
+        check_number("sampling.share", self.share, Range(0, 1))
+        check_number("sampling.min_lines", self.min_lines, natural)
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,10 @@ class Filters:
     def __post_init__(self) -> None:
         if not isinstance(self.deduplicate, bool):
             raise UserError(f"filters.deduplicate is {self.deduplicate!r}, expected true or false")
-        check_number("filters.min_chars", self.min_chars, (int,), 0)
+        check_number("filters.min_chars", self.min_chars, natural)
         if self.max_chars is not None:
-            check_number("filters.max_chars", self.max_chars, (int,), max(1, self.min_chars))
-        check_number("filters.script_share", self.script_share, (int, float), 0, 1)
+            check_number("filters.max_chars", self.max_chars, Range(max(1, self.min_chars), whole=True))
+        check_number("filters.script_share", self.script_share, Range(0, 1))
 
 
 @dataclass(frozen=True)
@@ -105,10 +112,8 @@ class Group:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise UserError(f"name is {self.name!r}, expected a text")
-        check_number("seed", self.seed, (int,), 0)
-        check_number("shards", self.shards, (int,), 1)
-        check_number("valid_size", self.valid_size, (int,), 0)
-        check_number("max_tokens", self.max_tokens, (int,), 3)  # <s>, one piece, </s>
+        for key, allowed in NUMBERS.items():
+            check_number(key, getattr(self, key), allowed)
         if self.filters.script_share:
             for lang in self.languages:
                 check_script(lang)

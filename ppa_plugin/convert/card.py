@@ -1,11 +1,13 @@
 """The model card of a converted checkpoint: where it comes from, how it was trained, whom to acknowledge."""
 
-import json
 from typing import Any
 
+from ppa_plugin.commandline import UserError
+from ppa_plugin.convert import checkpoint as checkpoints
 from ppa_plugin.convert import names, sentence_vectors
 from ppa_plugin.convert.checkpoint import data_directories, settings
 from ppa_plugin.convert.recipe import recipe_flags
+from ppa_plugin.files import read_json
 
 MANIFEST = "manifest.json"
 _NEW_HEAD = """
@@ -74,7 +76,7 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     size = "{num_hidden_layers} layers, {hidden_size} wide, vocabulary {vocab_size}".format_map(config)
     started_from = settings(checkpoint, "checkpoint").get("finetune_from_model")
     added = origin.get("added_pieces")
-    history = checkpoint.get("optimizer_history") or [{}]
+    updates = checkpoints.updates(checkpoint)
     manifest = _manifest(checkpoint)
     has_head = names.has_head(checkpoint.get("model", {names.HEAD}))
     return _CARD.format(
@@ -88,7 +90,7 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
         data=_data(manifest),
         base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")
         + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else ""),
-        updates=history[-1].get("num_updates", "unknown"),
+        updates="unknown" if updates is None else updates,
         recipe=_recipe(checkpoint),
     )
 
@@ -108,12 +110,21 @@ def _manifest(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """The manifest of the shards that were trained on; empty where they are no longer there."""
     for directory in data_directories(checkpoint):
         try:
-            manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            manifest = read_json(directory / MANIFEST)
+        except UserError:
             continue
-        if isinstance(manifest, dict) and isinstance(manifest.get("languages"), dict):
+        languages = manifest.get("languages") if isinstance(manifest, dict) else None
+        if isinstance(languages, dict) and all(map(_is_counted, languages.values())):
             return manifest
     return {}
+
+
+def _is_counted(counts: Any) -> bool:
+    """Whether a manifest's language says what the card tells of it."""
+    if not isinstance(counts, dict) or not isinstance(counts.get("train"), int):
+        return False
+    romanizer = counts.get("romanizer") or {}
+    return not romanizer or (isinstance(romanizer, dict) and {"name", "version"} <= set(romanizer))
 
 
 def _language_codes(manifest: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ppa_plugin import commandline
-from ppa_plugin.commandline import say
+from ppa_plugin.commandline import say, seed
 from ppa_plugin.convert import extend
 from ppa_plugin.convert.encoder import FAIRSEQ_FILES, read_hugging_face, with_new_head, write_fairseq
 from ppa_plugin.convert.output import check_free, directory_beside
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="give an encoder that was saved without a masked-LM head a new one, drawn at random as BERT's",
     )
-    to_fairseq.add_argument("--seed", type=int, default=1, help="of --new-head (default: 1)")
+    to_fairseq.add_argument("--seed", type=seed, default=1, help="of --new-head (default: 1)")
     to_fairseq.add_argument(
         "--tokenizer",
         metavar="DIR|FILE",

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import torch
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import checkpoint, hugging_face, names, tokenizer
 from ppa_plugin.convert.sentencepiece_file import added_tokens, find_sentencepiece
-from ppa_plugin.convert.to_hf import convert
+from ppa_plugin.convert.to_hf import Converted, convert
 from ppa_plugin.data import vocabulary
+from ppa_plugin.files import reading
 
 FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
 
@@ -21,6 +22,8 @@ FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
 # What a vocabulary is rounded up to, and fewer rows than anyone rounds up by: more of them are another vocabulary's.
 _PADDED_TO = 8
 _MOST_PADDING = 1024
+# what model.pt keeps of an encoder for the way back, beside its config
+_NOTED = ("source", "added_pieces", "new_head", "prefixed", "pooler")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,7 @@ class Encoder:
     @property
     def note(self) -> dict[str, Any]:
         """What `model.pt` keeps for the way back and the model card, beside the config."""
-        keys = ("source", "added_pieces", "new_head", "prefixed", "pooler")
-        return {key: getattr(self, key) for key in keys}
+        return {key: getattr(self, key) for key in _NOTED}
 
 
 def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
@@ -79,6 +81,11 @@ def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
     Raises `UserError` where something is missing or is not what fairseq's encoder computes alike.
     """
     source = hugging_face.locate(model)
+    with reading(source, "an XLM-R of Hugging Face"):
+        return _read_hugging_face(model, source, sentencepiece)
+
+
+def _read_hugging_face(model: str, source: Path, sentencepiece: str | None) -> Encoder:
     config = hugging_face.read_config(source)
     hugging_face.check_config(config, source)
     pieces = find_sentencepiece(source, sentencepiece)
@@ -100,9 +107,14 @@ def read_fairseq(directory: Path) -> Encoder:
     """Read the directory that `write_fairseq` writes. Raises `UserError` where something is missing or torn."""
     path = directory / "model.pt"
     converted = convert(path, str(directory))
+    with reading(path, "a checkpoint"):
+        return _from_converted(converted, directory, path)
+
+
+def _from_converted(converted: Converted, directory: Path, path: Path) -> Encoder:
     state = names.to_fairseq(converted.state, str(path))
     padding = state[names.EMBED_TOKENS].shape[0] - tokenizer.vocabulary_size(converted.pieces)
-    note = {f.name: converted.origin[f.name] for f in fields(Encoder) if f.name in converted.origin}
+    note = {key: converted.origin[key] for key in _NOTED if key in converted.origin}
     note |= {"source": note.get("source") or str(directory), "config": converted.config}
     return Encoder(state=state, sentencepiece=converted.pieces, padding_rows=padding, **note)
 

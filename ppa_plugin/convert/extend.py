@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from ppa_plugin.commandline import UserError, say
+from ppa_plugin.commandline import UserError, positive, say
 from ppa_plugin.convert import names, new_pieces, new_rows
 from ppa_plugin.convert.encoder import FAIRSEQ_FILES, Encoder, read_fairseq, read_hugging_face, write_fairseq
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser.add_argument(
         "--text", nargs="+", required=True, metavar="FILE|DIR", help="romanized text; of a folder its *.latn files"
     )
-    parser.add_argument("--pieces", type=int, required=True, metavar="N", help="how many sub-words to add")
+    parser.add_argument("--pieces", type=positive, required=True, metavar="N", help="how many sub-words to add")
     parser.add_argument(
         "--init",
         choices=("merge", "romanized"),
@@ -38,7 +38,10 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
         "romanization it is, where there are any",
     )
     parser.add_argument(
-        "--lines", type=int, default=1_000_000, help="lines of the text to look at, drawn at random (default: 1000000)"
+        "--lines",
+        type=positive,
+        default=1_000_000,
+        help="lines of the text to look at, drawn at random (default: 1000000)",
     )
     parser.set_defaults(command=_extend)
     return parser
@@ -46,9 +49,6 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
 
 def _extend(args: argparse.Namespace) -> None:
     check_free(args.output, FAIRSEQ_FILES, args.overwrite)
-    for flag, value in (("--pieces", args.pieces), ("--lines", args.lines)):
-        if value < 1:
-            raise UserError(f"{flag} {value}: at least 1 is needed")
     files = new_pieces.find_files(args.text)
     directory = Path(args.model)
     encoder = read_fairseq(directory) if (directory / "model.pt").is_file() else read_hugging_face(args.model)

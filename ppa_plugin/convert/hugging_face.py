@@ -1,23 +1,25 @@
 """Reading and writing Hugging Face directories of XLM-R models, weights and config."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.checkpoint import load_safely
+from ppa_plugin.commandline import UserError, quoted
+from ppa_plugin.convert.checkpoint import check_tensors, load_safely
 from ppa_plugin.convert.names import has_head
-from ppa_plugin.files import decode_text
+from ppa_plugin.files import check_file, read_json, reading
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
 _SIZES += ("max_position_embeddings", "type_vocab_size")
+_LARGEST_CONFIG = 1 << 26  # bytes
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # fairseq's LayerNorm has this and no flag for another
 LAYER_NORM_EPS = 1e-5
@@ -51,12 +53,9 @@ def locate(name: str, weights: bool = True) -> Path:
 def read_config(directory: Path) -> dict[str, Any]:
     """The `config.json` of a Hugging Face directory. Raises `UserError` where it is missing or not JSON."""
     path = directory / "config.json"
-    try:
-        config = json.loads(decode_text(path.read_bytes(), path))
-    except OSError:
-        raise UserError(f"{directory} holds no config.json: it is not a Hugging Face directory") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error})") from None
+    if not os.path.lexists(path):
+        raise UserError(f"{directory} holds no config.json: it is not a Hugging Face directory")
+    config = read_json(path, _LARGEST_CONFIG)
     if not isinstance(config, dict):
         raise UserError(f"{path} is not a JSON object")
     return config
@@ -65,7 +64,9 @@ def read_config(directory: Path) -> dict[str, Any]:
 def check_config(config: dict[str, Any], directory: str | Path) -> None:
     """Raise `UserError` unless the config describes an XLM-R that fairseq's encoder computes alike."""
     if config.get("model_type") != "xlm-roberta":
-        raise UserError(f"{directory} is a {config.get('model_type')} model; only xlm-roberta can be converted")
+        raise UserError(
+            f"{directory} is a {str(config.get('model_type'))[:40]} model; only xlm-roberta can be converted"
+        )
     required = {
         "hidden_act": "gelu",
         "type_vocab_size": 1,
@@ -78,10 +79,16 @@ def check_config(config: dict[str, Any], directory: str | Path) -> None:
         # a config may leave out what equals its class's default; of these only type_vocab_size's is another (2)
         found = config.get(key, 2 if key == "type_vocab_size" else value)
         if found != value:
-            raise UserError(f"{directory}/config.json: {key} is {found!r}; only {value!r} can be converted")
+            raise UserError(f"{directory}/config.json: {key} is {quoted(found)}; only {value!r} can be converted")
     for key in _SIZES:
-        if not isinstance(config.get(key), int) or config[key] < 1:
-            raise UserError(f"{directory}/config.json: {key} is {config.get(key)!r}, not a size")
+        # bool is a kind of int in Python
+        if not isinstance(config.get(key), int) or isinstance(config[key], bool) or config[key] < 1:
+            raise UserError(f"{directory}/config.json: {key} is {quoted(config.get(key))}, not a size")
+    if config["hidden_size"] % config["num_attention_heads"]:
+        raise UserError(
+            f"{directory}/config.json: hidden_size {config['hidden_size']} is not a multiple of num_attention_heads "
+            f"{config['num_attention_heads']}"
+        )
 
 
 def read_weights(directory: Path) -> dict[str, torch.Tensor]:
@@ -95,10 +102,23 @@ def read_weights(directory: Path) -> dict[str, torch.Tensor]:
     files = weight_files(directory)
     state: dict[str, torch.Tensor] = {}
     for file in files:
-        if not file.is_file():
+        if not os.path.lexists(file):
             raise UserError(f"{file} is missing, {found.name} lists it")
         state.update(_read_file(file))
     return state
+
+
+def weight_shapes(directory: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the weights in a Hugging Face directory, without reading these; raises as `read_weights` does."""
+    shapes = {}
+    for file in weight_files(directory):
+        if file.suffix == ".safetensors":
+            check_file(file)
+            with reading(file, "a safetensors file"), safe_open(file, "pt") as handle:
+                shapes |= {name: tuple(handle.get_slice(name).get_shape()) for name in handle.keys()}  # noqa: SIM118
+        else:
+            shapes |= {name: tuple(tensor.shape) for name, tensor in _read_file(file).items()}
+    return shapes
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -111,12 +131,13 @@ def weight_files(directory: Path) -> list[Path]:
         return []
     if found.suffix != ".json":
         return [found]
-    try:
-        shards = set(json.loads(decode_text(found.read_bytes(), found))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError, TypeError):
-        raise UserError(f"{found} is not an index of shards") from None
+    index = read_json(found)
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    named = list(shards.values()) if isinstance(shards, dict) else []
+    if not named or not all(isinstance(name, str) and Path(name).name for name in named):
+        raise UserError(f"{found} is not an index of shards")
     # a shard's name is a file's beside the index, never a path out of the directory
-    return [directory / Path(shard).name for shard in sorted(shards)]
+    return [directory / Path(name).name for name in sorted(set(named))]
 
 
 def _read_file(file: Path) -> dict[str, torch.Tensor]:
@@ -124,26 +145,30 @@ def _read_file(file: Path) -> dict[str, torch.Tensor]:
         state = load_safely(file)
         if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
             raise UserError(f"{file} is not a state dict")
+        check_tensors(state, file)
         return state
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{file} is truncated or not a safetensors file ({error})") from None
+    check_file(file)
+    with reading(file, "a safetensors file"):
+        try:
+            return load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{file} is truncated or not a safetensors file ({error})") from error
 
 
 def check_shapes(state: dict[str, torch.Tensor], config: dict[str, Any], where: str) -> None:
     """Raise `UserError` where the weights (Hugging Face names) are not those of the config's model."""
-    hidden = config["hidden_size"]
+    hidden, depth = config["hidden_size"], config["num_hidden_layers"]
+    if depth > len(state):
+        raise UserError(f"{where} holds {len(state)} parameters, the config says {depth} layers")
     expected = {
         "roberta.embeddings.word_embeddings.weight": (config["vocab_size"], hidden),
         "roberta.embeddings.position_embeddings.weight": (config["max_position_embeddings"], hidden),
         "roberta.embeddings.token_type_embeddings.weight": (config["type_vocab_size"], hidden),
     }
-    for layer in range(config["num_hidden_layers"]):
+    for layer in range(depth):
         expected[f"roberta.encoder.layer.{layer}.intermediate.dense.weight"] = (config["intermediate_size"], hidden)
-    above = f"roberta.encoder.layer.{config['num_hidden_layers']}."
-    if any(name.startswith(above) for name in state):
-        raise UserError(f"{where} has more layers than the {config['num_hidden_layers']} that the config says")
+    if any(name.startswith(f"roberta.encoder.layer.{depth}.") for name in state):
+        raise UserError(f"{where} has more layers than the {depth} that the config says")
     for name, shape in expected.items():
         found = tuple(state[name].shape) if name in state else None
         if found != shape:

@@ -58,6 +58,7 @@ _FAIRSEQ_IGNORED = re.compile(
 # A parameter of every model of either kind; the first group is what names begin with where another module holds it.
 _HF_POSITIONS = re.compile(r"(|.*?\.)(?:roberta\.)?embeddings\.position_embeddings\.weight")
 _FAIRSEQ_POSITIONS = re.compile(r"(|.*?\.)(?:encoder|decoder)\.sentence_encoder\.embed_positions\.weight")
+_LAYER_NORM = re.compile(r"layer_?norm", re.IGNORECASE)
 _WRAPPERS = {
     "module.": "saved from DataParallel or DistributedDataParallel; save model.module in its place",
     "_orig_mod.": "saved from a model that torch.compile wraps; save model._orig_mod in its place",
@@ -129,6 +130,7 @@ def to_fairseq(state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Te
     head = has_head(kept)
     table = name_table(_depth(kept, _HF_LAYER), head)
     _check_names(set(kept), set(table), where, head)
+    _check_dimensions(kept, where)
     renamed = {fairseq: kept[hf] for hf, fairseq in table.items()}
     if head:
         renamed[TIED_OUTPUT] = renamed[EMBED_TOKENS]
@@ -149,6 +151,8 @@ def as_fairseq(state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Te
         if _FAIRSEQ_IGNORED.fullmatch(new):
             continue
         if ".self_attn.in_proj_" in new:
+            if not tensor.dim() or len(tensor) % 3:
+                raise UserError(f"{where}: {name} of shape {tuple(tensor.shape)} is not three matrices of one size")
             for part, third in zip("qkv", tensor.chunk(3), strict=True):
                 renamed[new.replace("in_proj_", f"{part}_proj.")] = third
         else:
@@ -170,11 +174,12 @@ def to_hugging_face(state: dict[str, torch.Tensor], where: str) -> dict[str, tor
         raise UserError(
             f"{where}: {TIED_OUTPUT} differs from {EMBED_TOKENS}; only models with a tied output layer can be converted"
         )
-    if tokens is not None and EMBED_TOKEN_TYPES not in kept:
+    if tokens is not None and tokens.dim() == 2 and EMBED_TOKEN_TYPES not in kept:
         kept[EMBED_TOKEN_TYPES] = torch.zeros(1, tokens.shape[1], dtype=tokens.dtype)
     head = has_head(kept)
     table = name_table(_depth(kept, _FAIRSEQ_LAYER), head)
     _check_names(set(kept), set(table.values()), where, head)
+    _check_dimensions(kept, where)
     return {hf: kept[fairseq] for hf, fairseq in table.items()}
 
 
@@ -198,9 +203,12 @@ def _check_not_wrapped(outer: str, state: Iterable[str], where: str) -> None:
 
 
 def _depth(state: dict[str, torch.Tensor], prefix: str) -> int:
-    """The number of layers, one more than the highest number after `prefix`; 1 without any, to be reported missing."""
+    """How many different layers `prefix` begins the names of; 1 without any, to be reported missing.
+
+    Not their highest number, which a name may claim: what is in between is missing, and said so by the first of it.
+    """
     found = [re.match(rf"{re.escape(prefix)}\.(\d+)\.", name) for name in state]
-    return max((int(match.group(1)) for match in found if match), default=0) + 1
+    return len({match.group(1) for match in found if match}) or 1
 
 
 def _check_names(found: set[str], expected: set[str], where: str, head: bool) -> None:
@@ -214,6 +222,15 @@ def _check_names(found: set[str], expected: set[str], where: str, head: bool) ->
         )
     if unknown:
         raise UserError(f"{where}: unknown {_listed(unknown)}; leaving it out would change what the model computes")
+
+
+def _check_dimensions(state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Raise `UserError` unless biases and LayerNorms are vectors and all other parameters matrices."""
+    for name, tensor in state.items():
+        vector = name.endswith(".bias") or _LAYER_NORM.search(name)
+        if tensor.dim() != (1 if vector else 2) or not tensor.numel():
+            kind = "a vector" if vector else "a matrix"
+            raise UserError(f"{where}: {name} is of shape {tuple(tensor.shape)}, expected {kind}")
 
 
 def _listed(names: list[str]) -> str:

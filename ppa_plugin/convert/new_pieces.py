@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto, NormalizerSpec
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data import vocabulary
-from ppa_plugin.files import read_lines
+from ppa_plugin.files import check_file, read_bytes, read_lines
 
 # What the piece has to score above the old pieces that it replaces: more than the rounding of 32-bit sums.
 _MARGIN = 0.1
@@ -36,7 +37,7 @@ class Pieces:
 
     def __init__(self, path: str | Path):
         self.processor = vocabulary.load_sentencepiece(path)  # says what is wrong with a file
-        self.proto = ModelProto.FromString(Path(path).read_bytes())
+        self.proto = ModelProto.FromString(read_bytes(path))
         self.proto.DiscardUnknownFields()  # samples for a self-test, which more pieces would make fail
         self.scores = {piece.piece: piece.score for piece in self.proto.pieces if piece.type == piece.NORMAL}
         self.lowest = min(self.scores.values())
@@ -86,10 +87,11 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
             if not inside:
                 raise UserError(f"--text {path} holds no *.latn and no *.txt file; pass text/ or pairs/, or files")
             found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
+        elif not os.path.lexists(path):
             raise UserError(f"--text {path} does not exist")
+        else:
+            check_file(path, "--text")
+            found.append(path)
     return found
 
 

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.files import check_output
 
 
 def check_free(path: str | Path, own: Collection[str], overwrite: bool) -> None:
-    """Raise `UserError` unless a directory may be written at `path`.
+    """Raise `UserError` unless a directory may, and can, be written at `path`.
 
     It may where nothing or an empty directory is, and with `overwrite` where a directory holds only names in `own`,
     those that the command writes itself: nobody else's files are ever removed.
     """
+    check_output(path)
     path = Path(path)
     if not path.exists():
         return

@@ -26,7 +26,8 @@ def chosen(criterion: dict[str, Any], depth: int) -> tuple[int, str]:
     contrasted = bool(criterion.get("seq_weight"))
     layer = criterion.get("seq_layer") if contrasted else None
     pooling = "cls" if contrasted and criterion.get("seq_pooling") == "cls" else "mean"
-    return default_layer(depth) if layer is None else layer, pooling
+    known = isinstance(layer, int) and not isinstance(layer, bool) and 0 <= layer <= depth
+    return layer if known else default_layer(depth), pooling
 
 
 def write_modules(directory: Path, layer: int, pooling: str, width: int, longest: int) -> None:

@@ -4,7 +4,8 @@ A directory that Transformers 5 saved holds `tokenizer.json` alone. Training enc
 that the ids come from has to be found, beside it under another name or where the user says.
 """
 
-import json
+import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,11 @@ from ppa_plugin.convert import normalizer
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
 from ppa_plugin.convert.tokenizer import first_difference
 from ppa_plugin.data import vocabulary
+from ppa_plugin.files import check_file, is_file, read_json, reading
 
 _TOKENIZER_JSON = "tokenizer.json"
 _PIECES_A_LINE = 8
+_INDEX = re.compile(r"[0-9]{1,9}")
 # a line in each of many scripts, with what normalization changes: widths, ligatures, spaces of other kinds
 _LINES = """\
 Peace and quiet return to the city.
@@ -48,7 +51,9 @@ def find_sentencepiece(source: Path, given: str | None) -> Path:
     tokenizer_json = source / _TOKENIZER_JSON
     if given is not None:
         path = Path(given) / SENTENCEPIECE if Path(given).is_dir() else Path(given)
-        if not path.is_file():
+        if not is_file(path):
+            if os.path.lexists(path):
+                check_file(path, "--tokenizer")
             raise UserError(f"--tokenizer: no SentencePiece model at {path}")
         if tokenizer_json.is_file():
             check_tokenizer_agrees(tokenizer_json, path)
@@ -72,6 +77,11 @@ def find_sentencepiece(source: Path, given: str | None) -> Path:
 
 def check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> None:
     """Raise `UserError` unless both make the same ids, shown piece by piece and by encoding `plain_lines`."""
+    with reading(tokenizer_json, "a tokenizer.json"):
+        _check_tokenizer_agrees(tokenizer_json, sentencepiece_path)
+
+
+def _check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> None:
     content = _read(tokenizer_json)
     model = content.get("model")
     rows = model.get("vocab") if isinstance(model, dict) and model.get("type") == "Unigram" else None
@@ -139,7 +149,7 @@ def added_tokens(source: Path) -> dict[str, int]:
         numbered = _read(source / "tokenizer_config.json").get("added_tokens_decoder")
         entries = numbered.items() if isinstance(numbered, dict) else ()
         found |= _added(
-            {"added_tokens": [{**e, "id": int(i)} for i, e in entries if isinstance(e, dict) and i.isdecimal()]}
+            {"added_tokens": [{**e, "id": int(i)} for i, e in entries if isinstance(e, dict) and _INDEX.fullmatch(i)]}
         )
     if (source / "added_tokens.json").is_file():
         content = _read(source / "added_tokens.json")
@@ -155,10 +165,7 @@ def _added(content: dict[str, Any]) -> dict[str, int]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error})") from None
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a JSON object")
     return content

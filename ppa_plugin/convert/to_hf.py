@@ -1,5 +1,6 @@
 """A fairseq checkpoint as a Hugging Face directory: what `ppa-convert to-hf` and `ppa-evaluate select` share."""
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import card, checkpoint, hugging_face, names, sentence_vectors, tokenizer
+from ppa_plugin.files import reading
 
 HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
 HF_FILES += ("README.md", *sentence_vectors.FILES)
@@ -27,16 +29,18 @@ class Converted:
     pieces: Path
     trained: dict[str, Any]
     origin: dict[str, Any]
+    path: Path
 
     def write(self, directory: Path, title: str) -> None:
-        """Write `HF_FILES` into a directory that exists; `title` heads the model card."""
+        """Write `HF_FILES` into a directory that exists; `title` heads the model card. Raises `UserError`."""
+        with reading(self.path, "a checkpoint"):
+            criterion = checkpoint.settings(self.trained, "criterion")
+            layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])
+            text = card.model_card(title, self.config, self.trained, self.origin)
         hugging_face.write_model(directory, self.state, self.config)
         tokenizer.write_tokenizer(directory, self.pieces)
-        criterion = checkpoint.settings(self.trained, "criterion")
-        layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])
         width, longest = self.config["hidden_size"], self.config["max_position_embeddings"] - 2
         sentence_vectors.write_modules(directory, layer, pooling, width, longest)
-        text = card.model_card(title, self.config, self.trained, self.origin)
         (directory / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -45,6 +49,11 @@ def convert(path: Path, sentencepiece: str | None = None) -> Converted:
 
     Raises `UserError` where the file is damaged or no checkpoint of ours, or its tokenizer is not to be found.
     """
+    with reading(path, "a checkpoint"):
+        return _convert(path, sentencepiece)
+
+
+def _convert(path: Path, sentencepiece: str | None) -> Converted:
     trained = checkpoint.load_fairseq(path)
     names.check_finite(trained["model"], str(path))
     state = names.to_hugging_face(trained["model"], str(path))
@@ -60,7 +69,7 @@ def convert(path: Path, sentencepiece: str | None = None) -> Converted:
             )
         state |= origin.get("pooler", {})
     state, config = _with_config(state, trained, origin, path)
-    return Converted(state, config, pieces, trained, origin)
+    return Converted(state, config, pieces, trained, origin, path)
 
 
 def _with_config(
@@ -71,11 +80,12 @@ def _with_config(
     config = dict(origin.get("config") or {})
     if not config:
         heads = model.get("encoder_attention_heads")
-        if not isinstance(heads, int):
+        if not isinstance(heads, int) or isinstance(heads, bool):
             raise UserError(f"{path} does not say how many attention heads its model has (cfg.model)")
         config = hugging_face.derive_config(state, heads, model)
     hugging_face.check_config(config, path)
     hugging_face.check_shapes(state, config, str(path))
+    json.dumps(config)  # before anything is written: what is no JSON came with the checkpoint
     kind = _lossless_type(state, origin.get("dtype", "float32"))
     key = "dtype" if "dtype" in config else "torch_dtype"
     if config.get(key, "float32") != kind:

@@ -1,6 +1,7 @@
 """Hugging Face's tokenizer files for a SentencePiece model, and the SentencePiece model of a checkpoint."""
 
 import json
+import os
 import random
 import shutil
 import unicodedata
@@ -17,6 +18,7 @@ from ppa_plugin.convert import normalizer
 from ppa_plugin.convert.checkpoint import data_directories
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE, read_config
 from ppa_plugin.data import vocabulary
+from ppa_plugin.files import check_file, is_file
 
 # Not XLMRobertaTokenizer: of Transformers 5 it takes nothing but the pieces out of tokenizer.json, and normalises
 # otherwise. The slow class of Transformers 4, which reads the SentencePiece model, can be asked for by its name.
@@ -90,7 +92,8 @@ def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:
             "kind than XLM-R's cannot be converted"
         )
     shutil.copyfile(sentencepiece_path, directory / SENTENCEPIECE)
-    tokenizer.save(str(directory / "tokenizer.json"))
+    text = json.dumps(_for_older_readers(json.loads(tokenizer.to_str())), indent=2, ensure_ascii=False)
+    (directory / "tokenizer.json").write_text(text, encoding="utf-8")
     # RoBERTa's table of positions begins with two that are none
     longest = read_config(directory)["max_position_embeddings"] - 2
     text = json.dumps({**_TOKENIZER_CONFIG, "model_max_length": longest}, indent=2, sort_keys=True) + "\n"
@@ -138,6 +141,14 @@ def build(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
         "model": {"type": "Unigram", "unk_id": 3, "vocab": pieces, "byte_fallback": False},
     }
     return Tokenizer.from_str(json.dumps(described))
+
+
+def _for_older_readers(described: dict[str, Any]) -> dict[str, Any]:
+    """A `tokenizer.json` with what releases of the library before 0.19, as of Transformers 4.30, ask of Metaspace."""
+    for part in ("pre_tokenizer", "decoder"):
+        space = described[part]
+        space |= {"str_rep": space["replacement"], "add_prefix_space": space["prepend_scheme"] != "never"}
+    return described
 
 
 def _scored_pieces(model: ModelProto) -> list[tuple[str, float]]:
@@ -203,7 +214,9 @@ def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkp
         directories = [*data_directories(checkpoint), beside, beside.parent]
         places = [directory / SENTENCEPIECE for directory in directories]
     for place in places:
-        if place.is_file():
+        if is_file(place):
             return place
+    if tokenizer is not None and os.path.lexists(places[0]):
+        check_file(places[0], "--tokenizer")
     hint = "" if tokenizer is not None else "; pass --tokenizer DIR|FILE"
     raise UserError(f"no SentencePiece model at {', '.join(map(str, places))}{hint}")

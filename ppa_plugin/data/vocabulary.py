@@ -9,7 +9,7 @@ from fairseq.data import Dictionary
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.files import write_beside
+from ppa_plugin.files import check_file, reading, write_beside
 
 MASK = "<mask>"
 # XLM-R's four specials precede the pieces; SentencePiece's own three (<unk> <s> </s>) are left out.
@@ -23,11 +23,17 @@ def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor
     Raises `UserError` where the file is not a SentencePiece model, is laid out otherwise, or is of a kind for which no
     `tokenizer.json` encodes alike, so that a model trained with it would be measured on other tokens.
     """
+    check_file(path)
+    with reading(path, "a SentencePiece model"):
+        return _load_sentencepiece(path)
+
+
+def _load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
     try:
         processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is not a readable SentencePiece model ({reason})") from None
+        raise UserError(f"{path} is not a readable SentencePiece model ({reason})") from error
     first = [processor.id_to_piece(i) for i in range(min(3, processor.get_piece_size()))]
     if first != _SENTENCEPIECE_SPECIALS:
         raise UserError(f"{path}: the first pieces are {first}, expected {_SENTENCEPIECE_SPECIALS} as in XLM-R")
@@ -113,10 +119,12 @@ def load_dictionary(path: str | Path) -> Dictionary:
     The release lacks `<mask>`, which becomes the last entry, and spells pieces that are escaped here.
     Raises `UserError` where the file is not such a dictionary.
     """
+    check_file(path)
     try:
         dictionary = Dictionary.load(str(path))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path} is not a readable fairseq dictionary: {error}") from None
+    except Exception as error:  # fairseq raises a plain Exception for what is not UTF-8
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is not a readable fairseq dictionary: {said}") from error
     mask_index = dictionary.add_symbol(MASK)
     if mask_index != len(dictionary) - 1:
         raise UserError(f"{path}: {MASK} is entry {mask_index}, it has to be the last of {len(dictionary)}")

@@ -68,7 +68,7 @@ def read_analysis(path: str | Path) -> list[Record]:
             continue
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UserError(f"{path}, line {number}: not valid JSON") from None
         if reason := _fault(entry):
             raise UserError(f"{path}, line {number}: {reason}; ppa-evaluate vocabulary and scripts write such records")

@@ -1,5 +1,6 @@
 """The checkpoints of a training run in one directory: fairseq's files, or Hugging Face directories."""
 
+import os
 import re
 import shutil
 import tempfile
@@ -8,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.convert import to_hf
-from ppa_plugin.convert.checkpoint import load_fairseq
+from ppa_plugin.convert.checkpoint import load_fairseq, updates
 from ppa_plugin.convert.hugging_face import read_config
 from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.evaluation.model import hash_weights
@@ -23,7 +24,7 @@ _NAMES = (
     re.compile(r"checkpoint_best.*\.pt"),
 )
 _BLOCK = re.compile(r"\blayers\.\d+\.")
-_LAST_NUMBER = re.compile(r"(\d+)$")
+_LAST_NUMBER = re.compile(r"(\d{1,18})$")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def find(directory: str | Path) -> list[Path]:
     if not directory.is_dir():
         raise UserError(f"--checkpoints {directory} is not a directory")
     files = sorted(directory.glob("*.pt"), key=lambda path: (_rank(path.name), path.name))
-    found = files + sorted(path for path in directory.iterdir() if (path / "config.json").is_file())
+    found = files + sorted(path for path in directory.iterdir() if os.path.lexists(path / "config.json"))
     if not found:
         raise UserError(f"{directory} holds neither checkpoints (*.pt) nor Hugging Face directories")
     return found
@@ -82,11 +83,12 @@ def read(path: Path) -> Checkpoint:
     if path.is_dir():
         number = _LAST_NUMBER.search(path.name)
         depth = read_config(path).get("num_hidden_layers", 0)
+        if not isinstance(depth, int) or isinstance(depth, bool):
+            raise UserError(f"{path}/config.json: num_hidden_layers is {quoted(depth)}, expected a whole number")
         return Checkpoint(path, int(number.group()) if number else None, depth, hash_weights(path))
     trained = load_fairseq(path)
-    step = (trained.get("optimizer_history") or [{}])[-1].get("num_updates")
     blocks = {match.group() for match in map(_BLOCK.search, trained["model"]) if match}
-    return Checkpoint(path, step if isinstance(step, int) else None, len(blocks), sha256(path))
+    return Checkpoint(path, updates(trained), len(blocks), sha256(path))
 
 
 def _rank(name: str) -> int:

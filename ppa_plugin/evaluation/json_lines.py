@@ -67,6 +67,8 @@ def is_json(line: bytes) -> bool:
         json.loads(line)
     except ValueError:
         return False
+    except RecursionError:  # too deep to tell: kept, for its reader to refuse
+        return True
     return True
 
 

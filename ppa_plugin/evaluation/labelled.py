@@ -20,6 +20,7 @@ from ppa_plugin.evaluation.labelled_files import (
     say_without_words,
 )
 from ppa_plugin.evaluation.labelled_hub import PREFIX, HubFiles
+from ppa_plugin.files import read_bytes
 
 CLASSES = {
     "taxi1500": ("Description", "Faith", "Grace", "Recommendation", "Sin", "Violence"),
@@ -78,7 +79,7 @@ class LabelledSet:
         root = next((directory / name for name in _FOLDERS[self.task] if (directory / name).is_dir()), directory)
         patterns = [re.compile(pattern) for pattern in self.NAMES[self.task]]
         for path in sorted([*root.glob("*"), *root.glob("*/*")]):
-            if not path.is_file():
+            if path.is_dir():  # what is no file either is found by its name, and said when it is read
                 continue
             stem, _, ending = path.name.partition(".")
             split = _SYNONYMS.get(stem, stem)
@@ -158,7 +159,7 @@ class LabelledSet:
             places = {label: f"{path}, line {number}" for label, number in read.lines.items()} | places
         where = ", ".join(map(str, paths))
         say_without_words(where, without_words, len(sentences))
-        return where, sentences, places, b"".join(path.read_bytes() for path in paths)
+        return where, sentences, places, b"".join(map(read_bytes, paths))
 
     def _read_file(self, path: Path) -> Labelled:
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """Loading a Hugging Face directory: its parts, whole, on a device, without running code from it."""
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 import torch
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.hugging_face import read_weights
+from ppa_plugin.convert.hugging_face import WEIGHTS, read_weights, weight_shapes
 from ppa_plugin.convert.names import check_finite
 from ppa_plugin.evaluation import sentencepiece_tokenizer
+from ppa_plugin.files import check_file, reading
 from ppa_plugin.hugging_face import import_transformers
 
 # RoBERTa's position table starts after the padding index, so that two of its rows are no positions ...
@@ -24,6 +26,8 @@ _OFFSET_POSITIONS = (
 )
 # What need not be in a checkpoint of the encoder: a pooler, which a masked LM has none of, and tables without weights.
 _NOT_SAVED = ("pooler", "position_ids", "token_type_ids")
+# how much larger than anything in the weights a size in a config may be
+_BESIDE_THE_WEIGHTS = 4096
 # one of these is in every directory with a tokenizer
 _TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "spiece.model")
 TOKENIZER_FILES = (
@@ -42,19 +46,46 @@ def load(auto_class, directory: Path, what: str, **options):
 
     Raises `UserError`, which calls the part `what`, where Transformers cannot load it.
     """
+    _check_files(directory)
     logger = logging.getLogger("transformers")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with reading(directory, f"a model with its {what}"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             place = None if "state_dict" in options else directory
-            return auto_class.from_pretrained(place, local_files_only=True, trust_remote_code=False, **options)
-    except Exception as error:  # Transformers raises whatever its many parsers raise
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{directory}: its {what} cannot be loaded ({type(error).__name__}: {reason})") from None
+            try:
+                return auto_class.from_pretrained(place, local_files_only=True, trust_remote_code=False, **options)
+            except Exception as error:  # Transformers raises whatever its many parsers raise
+                said = " ".join(str(error).split())[:200]
+                raise UserError(f"{directory}: its {what} cannot be loaded ({type(error).__name__}: {said})") from error
     finally:
         logger.setLevel(level)
+
+
+def _check_files(directory: Path) -> None:
+    """Raise `UserError` for what has a file's name in a model's directory and is none: reading a pipe never ends."""
+    for name in ("config.json", *WEIGHTS, *TOKENIZER_FILES):
+        if os.path.lexists(directory / name):
+            check_file(directory / name)
+
+
+def _check_claims(config, directory: Path) -> None:
+    """Raise `UserError` where a config claims sizes that the weights are far from: Transformers would build the model.
+
+    Sizes that merely differ are for it to find; these are what would take hours or all memory before it does.
+    """
+    shapes = weight_shapes(directory)
+    widest = _BESIDE_THE_WEIGHTS + 2 * max((size for shape in shapes.values() for size in shape), default=0)
+    most = {
+        "num_hidden_layers": max(len(shapes), 64),
+        **dict.fromkeys(("vocab_size", "hidden_size", "intermediate_size"), widest),
+        **dict.fromkeys(("max_position_embeddings", "type_vocab_size"), max(widest, 1 << 20)),
+    }
+    for key, limit in most.items():
+        claimed = getattr(config, key, None)
+        if isinstance(claimed, int) and claimed > limit:
+            raise UserError(f"{directory}/config.json: {key} is {claimed}, which is not the size of its weights")
 
 
 def load_tokenizer(directory: Path):
@@ -62,6 +93,7 @@ def load_tokenizer(directory: Path):
 
     Raises `UserError` where it holds none: Transformers would make up an empty one.
     """
+    _check_files(directory)
     if (own := sentencepiece_tokenizer.find(directory)) is not None:
         return own
     if not any((directory / name).is_file() for name in _TOKENIZERS):
@@ -103,6 +135,7 @@ def _load_drawn(auto_class: str, directory: Path, config, options: dict) -> tupl
 
     `safetensors.torch.save_model` keeps one of the two names, and the masked-LM classes alone know that it serves both.
     """
+    _check_claims(config, directory)
     options = options | {"config": config, "output_loading_info": True, "ignore_mismatched_sizes": True}
     before = torch.get_rng_state()
     network, info = load(getattr(import_transformers(), auto_class), directory, "encoder", **options)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.hugging_face import weight_files
+from ppa_plugin.files import check_file
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ def hash_weights(directory: Path) -> str:
         raise UserError(f"{directory} holds no weights (model.safetensors or pytorch_model.bin)")
     digest = hashlib.sha256()
     for file in files:
+        check_file(file)
         try:
             with open(file, "rb") as handle:
                 while block := handle.read(1 << 20):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ppa_plugin.codes import ENGLISH, canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
-from ppa_plugin.files import decode_lines
+from ppa_plugin.files import decode_lines, read_bytes
 
 RETRIEVAL_TASKS = ("bible", "tatoeba", "sib")
 # Their sentences are the same in every language; Tatoeba's languages share no sentences but with English.
@@ -28,10 +28,7 @@ class Side:
     @classmethod
     def read(cls, path: Path) -> "Side":
         """Read a file of one sentence a line. Raises `UserError` where it cannot be read, is empty or not UTF-8."""
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from None
+        content = read_bytes(path)
         sentences = tuple(line.removesuffix("\r") for line in decode_lines(io.BytesIO(content), path))
         if not sentences:
             raise UserError(f"{path} is empty")

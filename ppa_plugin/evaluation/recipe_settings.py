@@ -1,11 +1,11 @@
 """The settings of a recipe as text, from flags and from the file of a suite: what each may be, and how it is read."""
 
 import argparse
-import math
 from dataclasses import replace
 from typing import Any
 
-from ppa_plugin.commandline import UserError, natural, positive
+from ppa_plugin import commandline
+from ppa_plugin.commandline import Range, UserError, natural, positive, shown
 from ppa_plugin.evaluation.batches import PRECISIONS
 from ppa_plugin.evaluation.finetune import Recipe
 
@@ -18,7 +18,8 @@ def changed(recipe: Recipe, settings: dict[str, Any], where: str) -> Recipe:
     for name, value in settings.items():
         try:
             # as text, because YAML takes 1e-5, without a point, for one
-            values[name] = None if value is None and name in NONE else SETTINGS[name][0](str(value))
+            text = value if isinstance(value, str) else shown(value)
+            values[name] = None if value is None and name in NONE else SETTINGS[name][0](text)
         except argparse.ArgumentTypeError as error:
             raise UserError(f"{where}: {name}: {error}") from None
         if name == "precision" and values[name] not in (None, *PRECISIONS):
@@ -30,44 +31,29 @@ def changed(recipe: Recipe, settings: dict[str, Any], where: str) -> Recipe:
 
 def seeds(text: str) -> list[int]:
     """`42,43` -> [42, 43]. Raises `UserError` for what is no list of different whole numbers."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdecimal() and int(part) < 1 << 32 for part in parts):
-        raise UserError(f"--seeds {text}: expected whole numbers from 0 to 2^32 - 1 between commas, such as 42,43")
-    numbers = [int(part) for part in parts]
+    try:
+        numbers = [commandline.seed(part) for part in text.split(",")]
+    except argparse.ArgumentTypeError:
+        raise UserError(
+            f"--seeds {shown(text)}: expected whole numbers from 0 to 2^32 - 1 between commas, such as 42,43"
+        ) from None
     if len(set(numbers)) < len(numbers):
         raise UserError(f"--seeds {text}: a seed stands twice, and would give the same results twice")
     return numbers
-
-
-def _positive_number(text: str) -> float:
-    value = _number(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
-    return value
 
 
 # What None means for each field that may be None.
 NONE = {"clip_norm": "none", "patience": "never", "precision": "fp16 on CUDA, else fp32"}
 # What reads each field's text, and its meaning.
 SETTINGS = {
-    "learning_rate": (_positive_number, "AdamW's learning rate at its highest; it falls linearly to 0"),
+    "learning_rate": (Range(0, 10, above=True), "AdamW's learning rate at its highest; it falls linearly to 0"),
     "epochs": (positive, "passes over the training set"),
     "batch_size": (positive, "sentences a batch"),
     "accumulation": (positive, "batches an update"),
     "max_length": (positive, "tokens a sentence with the special ones"),
-    "weight_decay": (_number, "of all parameters but biases and LayerNorms"),
-    "adam_eps": (_positive_number, "AdamW's epsilon"),
-    "clip_norm": (_number, "greatest norm of the gradient; 0 for none"),
+    "weight_decay": (Range(0, 100), "of all parameters but biases and LayerNorms"),
+    "adam_eps": (Range(0, 1, above=True), "AdamW's epsilon"),
+    "clip_norm": (Range(0), "greatest norm of the gradient; 0 for none"),
     "warmup": (natural, "updates over which the learning rate rises"),
     "patience": (positive, "epochs without a better dev score after which training stops"),
     "precision": (str, "mixed precision, or fp32"),

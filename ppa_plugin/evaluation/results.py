@@ -72,7 +72,7 @@ def numbered_results(path: str | Path, being_written: bool = False) -> list[tupl
             continue
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UserError(f"{path}, line {number}: not valid JSON") from None
         if not isinstance(record, dict) or set(record) != names:
             raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, natural, positive
 from ppa_plugin.evaluation.batches import POOLS, PRECISIONS
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS, RetrievalSet
 from ppa_plugin.layers import default_layer
@@ -33,12 +33,12 @@ def names(task: str) -> list[str]:
 def check(task: str, settings: dict[str, Any], where: str) -> None:
     """Raise `UserError`, naming the key, for a setting that cannot be."""
     for layer in _listed(settings.get("layer", 0)):
-        check_number(f"{where}: layer", layer, (int,), 0)
+        check_number(f"{where}: layer", layer, natural)
     for key, known in (("pool", POOLS), ("precision", PRECISIONS)):
         if key in settings and settings[key] not in known:
             raise UserError(f"{where}: {key} is {settings[key]!r}, expected {' or '.join(known)}")
     for key in _BATCHES:
-        check_number(f"{where}: {key}", settings.get(key, 1), (int,), 1)
+        check_number(f"{where}: {key}", settings.get(key, 1), positive)
 
 
 def resolved(cell: "Cell", directory: Path) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """XLM-R's tokenizer on SentencePiece itself, as training encodes text and as the paper's evaluation did."""
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE, read_config
 from ppa_plugin.convert.sentencepiece_file import added_tokens
 from ppa_plugin.data.masking import BOS, EOS, PAD, UNK
 from ppa_plugin.data.vocabulary import MASK, SPECIALS, load_sentencepiece, to_indices
+from ppa_plugin.files import read_json
 
 # Transformers' "no limit", where a directory states none
 _UNLIMITED = int(1e30)
@@ -75,13 +76,13 @@ def find(directory: Path) -> SentencePieceTokenizer | None:
 
 def _stated_length(directory: Path) -> int:
     length = _read(directory / "tokenizer_config.json").get("model_max_length")
-    return int(length) if isinstance(length, int | float) and 0 < length < _UNLIMITED else _UNLIMITED
+    return int(length) if type(length) in (int, float) and 0 < length < _UNLIMITED else _UNLIMITED
 
 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object; empty where the file is missing or holds something else, which Transformers will say."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path)
+    except UserError:
         return {}
     return content if isinstance(content, dict) else {}

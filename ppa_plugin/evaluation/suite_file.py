@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ppa_plugin import commandline
 from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.evaluation.cells import KINDS, Cell
 from ppa_plugin.yaml_file import check_number, known_keys, load_yaml
 
@@ -89,10 +90,10 @@ def _data(options: dict[str, Any], where: str, base: Path) -> str:
 def _languages(options: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
     codes = options.get(key)
     if not isinstance(codes, list) or not codes:
-        raise UserError(f"{where}: {key} is {codes!r}, expected a list of languages such as [eng_Latn, fas_Arab]")
+        raise UserError(f"{where}: {key} is {quoted(codes)}, expected a list of languages such as [eng_Latn, fas_Arab]")
     for code in codes:
         if not isinstance(code, str) or canonical(code) is None:
-            raise UserError(f"{where}: {key}: {code!r} is not a language code such as fas_Arab or eng_Latn")
+            raise UserError(f"{where}: {key}: {quoted(code)} is not a language code such as fas_Arab or eng_Latn")
     return tuple(dict.fromkeys(canonical(code) for code in codes))
 
 
@@ -103,13 +104,13 @@ def _seeds(options: dict[str, Any], default: tuple, where: str) -> tuple:
         raise UserError(f"{where} has seeds, but nothing is drawn in retrieval; take the key out")
     seeds = options["seeds"]
     if not isinstance(seeds, list) or not seeds:
-        raise UserError(f"{where}: seeds is {seeds!r}, expected a list such as [42, 43]")
+        raise UserError(f"{where}: seeds is {quoted(seeds)}, expected a list such as [42, 43]")
     for seed in seeds:
-        check_number(f"{where}: a seed", seed, (int,), 0, 2**32 - 1)  # as --seeds
+        check_number(f"{where}: a seed", seed, commandline.seed)
     return tuple(dict.fromkeys(seeds))
 
 
 def _text(key: str, value: Any) -> str | None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise UserError(f"{key} is {value!r}, expected a text")
+    if value is not None and (not isinstance(value, str) or not value or "\0" in value):
+        raise UserError(f"{key} is {quoted(value)}, expected a text")
     return value

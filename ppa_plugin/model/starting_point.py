@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.checkpoint import load_fairseq, padding_rows
 from ppa_plugin.convert.names import has_head
+from ppa_plugin.files import is_file
 
 _LAST = "checkpoint_last.pt"
 
@@ -22,7 +23,7 @@ def first_checkpoint(
 ) -> Path | None:
     """The file that fairseq will load the model from, by its own order; None where training starts from scratch."""
     places = [Path(save_dir) / _LAST, continue_once, finetune_from_model] if restore_file == _LAST else [restore_file]
-    return next((Path(place) for place in places if place and Path(place).is_file()), None)
+    return next((Path(place) for place in places if place and is_file(place)), None)
 
 
 def read_shape(path: Path) -> Shape | None:

@@ -77,7 +77,7 @@ def test_a_tied_embedding_is_saved_once(tmp_path):
 
 
 def test_flags_without_defaults_are_read_as_fairseq_validate_does():
-    arguments = ["data", "--path", "model.pt", "--task", "translit_alignment", "--criterion", "translit_alignment"]
+    arguments = ["data", "--path", "model.pt", "--batch-size", "8", *OURS]
     parser = options.get_validation_parser()
     assert options.parse_args_and_arch(parser, input_args=arguments, suppress_defaults=True).tpu is False
 

@@ -1,9 +1,11 @@
 """The flags that several commands of `ppa-evaluate` share, and how their values are read."""
 
 import argparse
+import os
 
 from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, natural, shown
+from ppa_plugin.files import check_output
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +30,24 @@ def add_data_flags(parser: argparse.ArgumentParser, tasks: tuple[str, ...], sour
 
 def add_output_flag(parser: argparse.ArgumentParser) -> None:
     """--output."""
-    parser.add_argument("--output", required=True, metavar="results.jsonl", help="file to append the results to")
+    parser.add_argument(
+        "--output", required=True, metavar="results.jsonl", type=output_file, help="file to append the results to"
+    )
 
 
 def add_analysis_flag(parser: argparse.ArgumentParser) -> None:
     """--output, of the commands that explain figures."""
-    parser.add_argument("--output", required=True, metavar="analysis.jsonl", help="file to append the records to")
+    parser.add_argument(
+        "--output", required=True, metavar="analysis.jsonl", type=output_file, help="file to append the records to"
+    )
+
+
+def output_file(text: str) -> str:
+    """A file that can be appended to. Raises `UserError` where it cannot: before the work, not after it."""
+    check_output(text)
+    if os.path.isdir(text):
+        raise UserError(f"cannot write {text}: it is a directory; name a file in it")
+    return text
 
 
 def languages(text: str) -> list[str]:
@@ -54,9 +68,12 @@ def layers(text: str) -> list[int] | str:
     parts = [part.strip() for part in text.split(",")]
     if parts == ["all"]:
         return "all"
-    if not all(part.isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(f"{text} is neither a layer, nor layers such as 0,4,8, nor all")
-    return list(dict.fromkeys(map(int, parts)))
+    try:
+        return list(dict.fromkeys(map(natural, parts)))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is neither a layer, nor layers such as 0,4,8, nor all"
+        ) from None
 
 
 def device_or_default(name: str | None) -> str:

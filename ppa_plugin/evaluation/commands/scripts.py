@@ -8,7 +8,7 @@ scripts are told apart easily keeps them apart: the script barrier, to be set be
 import argparse
 import sys
 
-from ppa_plugin.commandline import natural, positive, progress
+from ppa_plugin.commandline import positive, progress, seed
 from ppa_plugin.evaluation.batches import BATCH_SENTENCES, POOLS
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
@@ -52,7 +52,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sentences", metavar="N", type=positive, default=200, help="at most N a language (%(default)s)"
     )
-    parser.add_argument("--seed", metavar="N", type=natural, default=42, help="draws sentences and folds (%(default)s)")
+    parser.add_argument("--seed", metavar="N", type=seed, default=42, help="draws sentences and folds (%(default)s)")
     parser.add_argument(
         "--batch-size",
         metavar="N",

@@ -46,7 +46,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pool", default=POOLS[0], choices=POOLS, help="tokens to pool (%(default)s)")
     parser.add_argument("--tokenizer", metavar="DIR|FILE", help="as of ppa-convert to-hf (default: found as there)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
-    parser.add_argument("--output", metavar="results.jsonl", help="file to append results to (default: none)")
+    parser.add_argument(
+        "--output", metavar="results.jsonl", type=flags.output_file, help="file to append results to (default: none)"
+    )
     parser.add_argument("--best-to", metavar="HF_DIR", help="write the best one there, as a Hugging Face directory")
 
 

@@ -13,7 +13,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ppa_plugin.commandline import UserError, natural, say
+from ppa_plugin.commandline import Range, UserError, positive, say, shown
+from ppa_plugin.evaluation.commands import flags
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.results import Result
@@ -50,7 +51,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: the suite's, else cuda where there is one)")
     parser.add_argument(
         "--jobs",
-        type=natural,
+        type=Range(0, 1024, whole=True),
         metavar="N",
         help="processes, each on one of the visible GPUs or with a share of the cores; 0: in this process, which a "
         "crash then ends (default: one a visible GPU, else 1)",
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or suite.output
     if output is None:
         raise UserError(f"{args.config} names no output; add the key 'output' or pass --output results.jsonl")
-    if not args.dry_run and drop_torn_line(output):
+    if not args.dry_run and drop_torn_line(flags.output_file(output)):
         _warn(f"the last line of {output} was cut off; it is dropped and measured again")
     finished = Finished(output)
     planner = Planner(finished)
@@ -209,10 +210,15 @@ def _duration(seconds: float) -> str:
 
 
 def _share(text: str) -> tuple[int, int]:
-    index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal()) or not 1 <= int(index) <= int(count):
-        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 1 to N; with N tasks, sbatch --array=1-N")
-    return int(index), int(count)
+    try:
+        index, count = map(positive, text.split("/", 1))
+    except (ValueError, argparse.ArgumentTypeError):
+        index, count = 1, 0
+    if index > count:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is not I/N with I from 1 to N; with N tasks, sbatch --array=1-N"
+        )
+    return index, count
 
 
 def _warn(text: str) -> None:

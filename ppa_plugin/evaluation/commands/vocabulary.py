@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from ppa_plugin.commandline import UserError, positive, progress
+from ppa_plugin.commandline import UserError, positive, progress, workers
 from ppa_plugin.evaluation.commands import flags
 
 NAME = "vocabulary"
@@ -33,7 +33,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lines", metavar="N", type=positive, help="read the first N lines of a language (default: all)"
     )
-    parser.add_argument("--workers", metavar="N", type=positive, help="processes that romanize (default: all cores)")
+    parser.add_argument("--workers", metavar="N", type=workers, help="processes that romanize (default: all cores)")
     parser.add_argument("--cache", metavar="DIR", help="a folder to keep romanized words in (default: none are kept)")
     flags.add_analysis_flag(parser)
 

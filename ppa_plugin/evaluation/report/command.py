@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from ppa_plugin import commandline
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, natural
 from ppa_plugin.evaluation.report import latex, markdown
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section
 from ppa_plugin.evaluation.report.long_csv import to_csv
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--baseline", metavar="NAME", help="the model that gains and significance are measured against")
     parser.add_argument(
-        "--layer", type=int, help="layer of the tables where a model was measured at several (as trained)"
+        "--layer", type=natural, help="layer of the tables where a model was measured at several (as trained)"
     )
     parser.add_argument("--paper", metavar="FILE.csv", help="published figures to set beside the run's, cell by cell")
     parser.add_argument(

@@ -184,8 +184,6 @@ def test_romanized_pieces_begin_as_what_they_romanize(tiny_hf_directory, extende
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ({"--pieces": 0}, "--pieces 0: at least 1 is needed"),
-        ({"--lines": 0}, "--lines 0: at least 1 is needed"),
         ({"--pieces": 100_000}, "--pieces 100000: the text has .* ask for fewer or give more text"),
         ({"--text": "nowhere"}, "--text nowhere does not exist"),
         ({"--text": "empty.txt"}, "--text .*empty.txt: no line of text"),

@@ -1,13 +1,16 @@
 """Opening binarized files: what is whole, and what is refused with a sentence."""
 
 import shutil
+import struct
 
+import numpy as np
 import pytest
 import torch
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, best_fitting_int_dtype
 from made_up_shards import write_dictionary, write_shards, write_split
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data import shards
 from ppa_plugin.data.shards import find_beside, language_directories, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
 
@@ -65,6 +68,79 @@ def test_broken_shards_are_named(tmp_path, harm, sentence):
     harm(directory)
     with pytest.raises(UserError, match=sentence):
         load_pair(directory, "train", load_dictionary(tmp_path / "dict.txt"))
+
+
+HEADER = struct.Struct("<9sQBQ")
+
+
+def _rewritten(side, change):
+    """Change the header's fields, sizes and pointers of an index, its length staying what it was."""
+
+    def harm(directory):
+        path = directory / f"train.orig-latn.{side}.idx"
+        content = path.read_bytes()
+        magic, version, code, rows = HEADER.unpack_from(content)
+        sizes = np.frombuffer(content, np.int32, rows, HEADER.size).copy()
+        pointers = np.frombuffer(content, np.int64, rows, HEADER.size + sizes.nbytes).copy()
+        code = change(sizes, pointers) or code
+        path.write_bytes(HEADER.pack(magic, version, code, rows) + sizes.tobytes() + pointers.tobytes())
+
+    return harm
+
+
+def _assign(array, index, value):
+    array[index] = value
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda sizes, pointers: _assign(pointers, slice(None), pointers[::-1].copy()), "pointers are not where"),
+        (lambda sizes, pointers: _assign(pointers, 3, pointers[4]), "pointers are not where its sizes put the rows"),
+        (lambda sizes, pointers: _assign(pointers, -1, 1 << 60), "pointers are not where its sizes put the rows"),
+        (lambda sizes, pointers: _assign(pointers, 0, -2), "pointers are not where its sizes put the rows"),
+        (lambda sizes, pointers: _assign(sizes, slice(2), (sizes[0] + 1, sizes[1] - 1)), "pointers are not where"),
+        (lambda sizes, pointers: _assign(sizes, 2, -5), "row 2 has -5 tokens"),
+        (lambda sizes, pointers: _assign(sizes, 0, 0), "row 0 has 0 tokens"),
+        (lambda sizes, pointers: 77, "says that tokens are of type 77, which is none of whole numbers"),
+        (lambda sizes, pointers: 6, "says that tokens are of type 6"),  # float32
+        (lambda sizes, pointers: 4, "pointers are not where"),  # int32 in place of uint16
+    ],
+)
+def test_an_index_that_contradicts_itself_is_named(tmp_path, change, sentence):
+    """fairseq goes by the pointers alone: it would train on other rows than were written."""
+    write_shards(tmp_path, pairs=20)
+    directory = tmp_path / "shard00/aaa_Latn"
+    _rewritten("latn", change)(directory)
+    with pytest.raises(UserError, match=rf"train.orig-latn.latn.idx.*{sentence}"):
+        load_pair(directory, "train", load_dictionary(tmp_path / "dict.txt"))
+
+
+def test_pointers_are_checked_across_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "_ROWS_A_CHUNK", 3)
+    write_shards(tmp_path, pairs=20)
+    directory = tmp_path / "shard00/aaa_Latn"
+    dictionary = load_dictionary(tmp_path / "dict.txt")
+    assert len(load_pair(directory, "train", dictionary)["orig"]) == 10
+    for row in range(10):
+        _rewritten("orig", lambda sizes, pointers, row=row: _assign(pointers, row, pointers[row] + 2))(directory)
+        with pytest.raises(UserError, match="pointers are not where"):
+            load_pair(directory, "train", dictionary)
+        _rewritten("orig", lambda sizes, pointers, row=row: _assign(pointers, row, pointers[row] - 2))(directory)
+
+
+def test_negative_tokens_and_empty_splits_are_named(tmp_path):
+    write_shards(tmp_path, pairs=20)
+    dictionary = load_dictionary(tmp_path / "dict.txt")
+    for rows, sentence in (([[-5, 2]], "holds token -5, which no dictionary has"), ([], "has no sentences")):
+        for side in ("orig", "latn"):
+            path = tmp_path / f"train.orig-latn.{side}"
+            builder = MMapIndexedDatasetBuilder(f"{path}.bin", dtype=np.int32)
+            for row in rows:
+                builder.add_item(torch.tensor(row))
+            builder.finalize(f"{path}.idx")
+        with pytest.raises(UserError, match=sentence):
+            load_pair(tmp_path, "train", dictionary)
 
 
 def test_a_vocabulary_beyond_16_bits_is_read(tmp_path):

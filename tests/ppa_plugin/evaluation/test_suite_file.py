@@ -88,7 +88,7 @@ def test_jobs_that_cannot_be(place, capsys):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"learning_rate": "fast"}, "tasks.ner: learning_rate: fast is not a number of at least 0"),
+        ({"learning_rate": "fast"}, "tasks.ner: learning_rate: fast is not a number above 0"),
         ({"epochs": 0}, "tasks.ner: epochs: 0 is not a positive whole number"),
         ({"epochs": True}, "tasks.ner: epochs: True is not a positive whole number"),
         ({"epochs": None}, "tasks.ner: epochs: None is not a positive whole number"),

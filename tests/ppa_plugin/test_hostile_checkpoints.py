@@ -1,0 +1,97 @@
+"""What fairseq-train starts from: parts of another type than they have are one sentence, exit code 2."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from bad_input_files import EXPANDED, content
+from fairseq import checkpoint_utils
+from fairseq.trainer import Trainer
+
+from ppa_plugin.convert.checkpoint import padding_rows, updates
+from ppa_plugin.model.starting_point import read_shape
+
+HISTORY = {"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": 7}
+PARTS = {
+    "history a text": {"optimizer_history": "a text"},
+    "history None": {"optimizer_history": None},
+    "history empty": {"optimizer_history": []},
+    "history of numbers": {"optimizer_history": [1]},
+    "updates a text": {"optimizer_history": [{**HISTORY, "num_updates": "seven"}]},
+    "updates negative": {"optimizer_history": [{**HISTORY, "num_updates": -7}]},
+    "extra_state None": {"extra_state": None},
+    "extra_state a list": {"extra_state": [1]},
+    "place a number": {"extra_state": {"train_iterator": 3}},
+    "epoch a text": {"extra_state": {"train_iterator": {"epoch": "one", "iterations_in_epoch": 0}}},
+    "cfg a text": {"cfg": "a: &a [*a]"},
+    "cfg a list": {"cfg": [{"model": {}}]},
+    "args a list": {"args": [1]},
+    "model a list": {"model": [1]},
+    "model of numbers": {"model": {1: torch.ones(1)}},
+    "model of 16 TB": {"model": {"w": EXPANDED}},
+    "model of meta tensors": {"model": {"w": torch.ones(2, device="meta")}},
+    "model sparse": {"model": {"w": torch.ones(2, 2).to_sparse()}},
+}
+MISSING = ("optimizer_history", "extra_state", "model")
+
+
+def refusal(load, path, capsys):
+    """The sentence that loading ends in."""
+    with pytest.raises(SystemExit) as ended:
+        load(str(path))
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path}") or f" {path}" in error
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_parts_of_another_type(parts, tmp_path, capsys):
+    torch.save({**content(), **parts}, tmp_path / "start.pt")
+    refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
+
+
+@pytest.mark.parametrize("part", MISSING)
+def test_parts_that_are_not_there(part, tmp_path, capsys):
+    torch.save({key: value for key, value in content().items() if key != part}, tmp_path / "start.pt")
+    refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.6, 0.99])
+def test_half_a_checkpoint(share, tmp_path, capsys):
+    torch.save(content(), tmp_path / "whole.pt")
+    whole = (tmp_path / "whole.pt").read_bytes()
+    (tmp_path / "start.pt").write_bytes(whole[: int(share * len(whole))])
+    refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
+    assert read_shape(tmp_path / "start.pt") is None
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_whole_one_is_loaded(legacy, tmp_path):
+    torch.save(content(), tmp_path / "start.pt", _use_new_zipfile_serialization=not legacy)
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "start.pt"))
+    assert state["optimizer_history"][-1]["num_updates"] == 0
+
+
+def test_what_the_trainer_finds_wrong_is_one_sentence(tmp_path, capsys):
+    """As another criterion than that of the optimizer state; here it stops even earlier."""
+    refusal(lambda path: Trainer.load_checkpoint(object(), path), tmp_path / "start.pt", capsys)
+
+
+@pytest.mark.parametrize("history", [None, "a text", [], [1], [{}], [{"num_updates": "7"}], {"num_updates": 7}, [[7]]])
+def test_updates_that_are_not_said(history):
+    assert updates({"optimizer_history": history}) is None
+    assert updates({"optimizer_history": [{}, HISTORY]}) == 7
+    assert padding_rows({"cfg": {"model": {"padding_rows": history}}}) == 0
+
+
+def test_the_traceback_is_there_for_who_asks(tmp_path):
+    (tmp_path / "start.pt").write_bytes(b"no checkpoint")
+    command = [sys.executable, "-m", "ppa_plugin.convert.cli", "to-hf", "start.pt", "out"]
+    for debug in ("", "1"):
+        ended = subprocess.run(command, cwd=tmp_path, env={"PPA_DEBUG": debug}, capture_output=True, text=True)
+        assert ended.returncode == 2
+        assert ("Traceback" in ended.stderr) == bool(debug)
+        assert ended.stderr.splitlines()[-1] == "error: start.pt is truncated or not a torch checkpoint"

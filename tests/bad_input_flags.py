@@ -183,7 +183,7 @@ ROWS = [
     *refused(_RETRIEVAL, "step", "-5", "1.5", _NATURAL),
     *refused(_RETRIEVAL, "pool", "max", "invalid choice: 'max'"),
     *refused(_RETRIEVAL, "precision", "fp7", "invalid choice: 'fp7'"),
-    Row(_RETRIEVAL.replace("eng_Latn", "english"), "english is not a language code such as"),
+    Row(_RETRIEVAL.replace("eng_Latn", "english"), "'english' is not a language code such as"),
     Row(_RETRIEVAL.replace("eng_Latn", "eng_Latn,eng_Latn"), "eng_Latn is named twice in eng_Latn,eng_Latn"),
     Row(_RETRIEVAL.replace("eng_Latn", ","), "is not a language code"),
     *(

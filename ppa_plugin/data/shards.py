@@ -29,13 +29,14 @@ def language_directories(shard: Path, split: str) -> list[Path]:
         raise UserError(f"{shard} is not a directory; pass shards made by ppa-preprocess (data-bin/shard00:...)")
     candidates = [shard, *sorted(path for path in shard.iterdir() if path.is_dir())]
     found = [path for path in candidates if (path / f"{split}.orig-latn.orig.idx").is_file()]
-    if not found and split == "valid" and any((path / "train.orig-latn.orig.idx").is_file() for path in candidates):
-        raise UserError(
-            f"{shard} has no `valid`, which shard00 alone has, unless valid_size is 0; name "
-            "shard00 first, or pass --valid-subset train"
-        )
     if not found:
-        raise UserError(f"no {split}.orig-latn.orig.idx in {shard} or its language directories; run ppa-preprocess")
+        missing = f"no {split}.orig-latn.orig.idx in {shard} or its language directories"
+        if split == "valid" and any((path / "train.orig-latn.orig.idx").is_file() for path in candidates):
+            raise UserError(
+                f"{missing}: shard00 alone has `valid`, unless valid_size is 0; name shard00 first, or pass "
+                "--valid-subset train"
+            )
+        raise UserError(f"{missing}; run ppa-preprocess")
     return found
 
 

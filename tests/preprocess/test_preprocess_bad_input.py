@@ -108,7 +108,7 @@ CASES = {
     "another binarizer": (group(binarizer="fast"), "binarizer is 'fast', known are: fairseq-preprocess, direct"),
     "another --binarizer": (lambda s: s.options.update({"--binarizer": "fast"}), "binarizer is 'fast'"),
     "--shards 0": (lambda s: s.options.update({"--shards": 0}), "--shards: 0 is not a whole number from 1 to 10000"),
-    "--valid-size many": (lambda s: s.options.update({"--valid-size": "many"}), "--valid-size: many is not a whole number"),
+    "--valid-size many": (lambda s: s.options.update({"--valid-size": "many"}), "many is not a whole number"),
     "--sample -1": (a_negative_sample, "-1 is not a whole number of at least 0"),
     "another romanizer": (group(romanizer={"name": "icu"}), "romanizer.name is 'icu'"),
     "file missing": (lambda s: s.text.unlink(), "tur_Latn.txt is missing"),

@@ -74,10 +74,11 @@ def binarize_part(binarizer: str, dictionary: Path, part: Part) -> list[Path]:
 
 
 def _remove_empty_shards(workspace: Workspace) -> None:
-    """Remove what is left of shards that the group has no more: training would go through an empty directory."""
+    """Remove what is left of shards that the group has no more: training would make an epoch of an empty directory."""
     for shard in workspace.data_bin.glob("shard*"):
         if _SHARD.fullmatch(shard.name):
-            remove_if_empty(shard)
+            for directory in (*shard.glob("*"), shard):
+                remove_if_empty(directory)
 
 
 def _parts(group: Group, lang: str, spm: Path, workspace: Workspace) -> list[Part]:

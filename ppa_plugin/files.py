@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ppa_plugin.commandline import UserError, disk_failed
+from ppa_plugin.commandline import UserError, disk_failed, note_once
 
 # The marks of other encodings; that of UTF-32 begins with that of UTF-16.
 _OTHER_MARKS = {
@@ -243,6 +243,28 @@ def without_mark(start: bytes, path: str | Path) -> bytes:
 def skip_mark(handle: IO[bytes]) -> int:
     """Go from a file's start to where its text begins, behind the UTF-8 byte-order mark if it has one: that byte."""
     return handle.seek(len(codecs.BOM_UTF8) if handle.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0)
+
+
+def without_left_overs(files: Iterable[Path]) -> list[Path]:
+    """Of files `<lang>.*` of `text/` or `pairs/`, those of the group whose shards lie beside; a note names the others.
+
+    The shards' manifest says which languages the group has. A file of another one that was written since is none that
+    an earlier group left. Where there is no manifest nothing is known, and all are taken.
+    """
+    kept, left = [], []
+    for path in files:
+        place = path.resolve().parent
+        manifest = place.parent / "data-bin" / "manifest.json"
+        try:
+            old = path.stat().st_mtime_ns < manifest.stat().st_mtime_ns
+            old = old and path.stem not in json.loads(manifest.read_bytes())["languages"]
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            old = False
+        (left if old and place.name in ("text", "pairs") else kept).append(path)
+    if left:
+        names = ", ".join(map(str, left))
+        note_once(f"passed over {names}: of no language in data-bin/manifest.json, and older; an earlier group left it")
+    return kept
 
 
 def sha256(path: str | Path) -> str:

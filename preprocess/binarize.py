@@ -1,6 +1,7 @@
 """Step 4: shards as fairseq-preprocess writes them, a part of every language in each, and the one dictionary."""
 
 import functools
+import re
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -12,11 +13,13 @@ from ppa_preprocess.binarizers import BINARIZERS, Part, binarized_path, index_si
 from ppa_preprocess.group import Group
 from ppa_preprocess.manifest import write_manifest
 from ppa_preprocess.parallel import Workers, map_ordered
-from ppa_preprocess.workspace import Workspace, fresh_directory
+from ppa_preprocess.workspace import Workspace, fresh_directory, remove_if_empty
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.data.vocabulary import write_dictionary
 from ppa_plugin.files import write_beside
+
+_SHARD = re.compile(r"shard\d{2,}")
 
 
 def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None:
@@ -35,8 +38,11 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
         # half of it would describe files that are no more
         workspace.manifest.unlink(missing_ok=True)
     for task in stale:
-        shutil.rmtree(workspace.data_bin / task.removeprefix("binarize "), ignore_errors=True)
+        for name in workspace.recorded(task)["files"]:
+            (workspace.output / name).unlink(missing_ok=True)
+        remove_if_empty(workspace.data_bin / task.removeprefix("binarize "))
     workspace.forget(stale)
+    _remove_empty_shards(workspace)
     function = functools.partial(binarize_part, group.binarizer, workspace.dictionary)
     # closed at once if recording fails, so that no process writes on after this directory is given free
     with closing(map_ordered(function, made, workers)) as results:
@@ -65,6 +71,14 @@ def binarize_part(binarizer: str, dictionary: Path, part: Part) -> list[Path]:
             if not np.array_equal(index_sizes(binarized_path(directory, split, side)), expected):
                 raise RuntimeError(f"{binarizer} made other tokens of {part.lang} {split}.{side} than were encoded")
     return sorted(part.target.iterdir())
+
+
+def _remove_empty_shards(workspace: Workspace) -> None:
+    """Remove what is left of shards that the group has no more: training would make an epoch of an empty directory."""
+    for shard in workspace.data_bin.glob("shard*"):
+        if _SHARD.fullmatch(shard.name):
+            for directory in (*shard.glob("*"), shard):
+                remove_if_empty(directory)
 
 
 def _parts(group: Group, lang: str, spm: Path, workspace: Workspace) -> list[Part]:

@@ -40,7 +40,7 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, say: Callab
 
     Beside languages of the paper stands how many it took of them. Raises `UserError` as sampling does.
     """
-    rows, reasons, line_breaks = [], [], 0
+    rows, reasons, doubts, line_breaks, line_ends = [], [], [], 0, 0
     for lang in group.languages:
         found, filtered = Found(), Counter()
         passed = sum(1 for _ in wanted_lines(group, lang, sources[lang], column, found, filtered))
@@ -49,7 +49,9 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, say: Callab
         given = sample_size(passed, group.sampling)
         rows.append((f"{lang} <- {names}", passed + filtered.total(), filtered.total(), given, _PAPER.get(lang)))
         reasons += [f"{lang}: {count:,} lines {reason}" for reason, count in sorted(filtered.items())]
+        doubts += found.doubts.values()
         line_breaks += found.line_breaks
+        line_ends += found.line_ends
     rows.append(("all", *(sum(filter(None, column)) for column in list(zip(*rows, strict=True))[1:])))
     header = ("language <- source", "read", "filtered", "given", "paper")
     table = [header, *((row[0], *("-" if cell is None else f"{cell:,}" for cell in row[1:])) for row in rows)]
@@ -60,3 +62,7 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, say: Callab
         say(f"filtered  {reason}")
     if line_breaks:
         say(f"{line_breaks:,} values with line breaks, which become spaces")
+    if line_ends:
+        say(f"{line_ends:,} lines end in \\r, which is taken off")
+    for doubt in doubts:
+        say(f"warning   {doubt}")

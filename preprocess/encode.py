@@ -47,6 +47,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
     encoding = Encoding(spm, workspace.digest(spm), group.max_tokens)
     for lang in group.languages:
         inputs = task_inputs(group, lang, spm, workspace)
+        _check_romanized(lang, group, inputs, workspace)
         if workspace.is_done(f"encode {lang}", inputs):
             workspace.say(f"encode    {lang}  unchanged")
             _warn(lang, workspace)
@@ -62,7 +63,24 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
             f"validation pairs -> {target}, {sum(counts['dropped'].values()):,} dropped"
         )
         _warn(lang, workspace)
+    workspace.remove_others("encode", group.languages)
     workspace.gather_dropped(group.languages)
+
+
+def _check_romanized(lang: str, group: Group, inputs: dict[str, Any], workspace: Workspace) -> None:
+    """Raise `UserError` where a language's pairs were made here, of another text or with another romanizer."""
+    romanize, text = workspace.recorded(f"romanize {lang}"), workspace.text(lang)
+    if romanize is None or not {inputs["orig"], inputs["latn"]} <= set(romanize["files"].values()):
+        return
+    again = "run `ppa-preprocess romanize` first, or `all`"
+    if text.is_file() and workspace.digest(text) != romanize["inputs"]["text"]:
+        raise UserError(f"{workspace.pair(lang)[1]} was romanized from what {text} was before: {again}")
+    # not the punctuation, which a flag of `romanize` alone may decide
+    wanted = {"romanizer": group.romanizer.name, "code": group.languages[lang].uroman}
+    for key, value in wanted.items():
+        if romanize["inputs"][key] != value:
+            made = romanize["inputs"][key]
+            raise UserError(f"{workspace.pair(lang)[1]} was made with another {key} ({made}, now {value}): {again}")
 
 
 def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dict[str, Any]:

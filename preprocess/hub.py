@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.source_formats import Found, library, no_column, string_values
+from ppa_preprocess.source_formats import Found, check_column, library, string_values
 
 from ppa_plugin.commandline import UserError
 
@@ -52,8 +52,7 @@ class Configuration:
         with _naming_errors(self.name):
             stream = self._builder.as_streaming_dataset(split=_SPLIT)
             for table in stream.with_format("arrow").iter(_BATCH_ROWS):
-                if column not in table.column_names:
-                    raise no_column(self.name, column, table.column_names)
+                check_column(self.name, column, table.column_names)
                 for chunk in table.column(column).chunks:
                     yield from string_values(chunk, self.name, rows, column, found)
                     rows += len(chunk)

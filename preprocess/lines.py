@@ -44,6 +44,9 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield what `write_json_lines` wrote; raises `UserError`, naming the line, where it is something else."""
     for number, line in enumerate(read_lines(path), 1):
         try:
-            yield json.loads(line)
-        except ValueError:
-            raise UserError(f"{path}, line {number}: not a JSON object") from None
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            raise UserError(f"{path}, line {number}: not a JSON object")
+        yield record

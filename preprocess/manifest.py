@@ -58,6 +58,7 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
             "files": dict(sample["inputs"]["files"]),  # SHA-256, or the revision of a dataset
             "text_column": sample["inputs"]["text_column"],
             "line_breaks_to_spaces": before["line_breaks"],  # values of the column that had any inside
+            "line_ends_removed": before.get("line_ends", 0),  # \r at the end of a line; earlier versions left them
         }
         if sampled_here
         else None,
@@ -77,7 +78,7 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         "cut": counts["cut"],
         "unknown": counts["unknown"],
         "unknown_share": {side: round(share, 4) for side, share in unknown_shares(counts).items()},
-        "warnings": unknown_warnings(lang, counts),
+        "warnings": [*before.get("doubts", ()), *unknown_warnings(lang, counts)],
     }
 
 

@@ -16,6 +16,7 @@ from ppa_preprocess.lines import count_lines, write_json_lines
 from ppa_preprocess.parallel import Workers, map_ordered
 from ppa_preprocess.partwise import Chunk, PartwiseRomanizer, Romanization, load_romanizer
 from ppa_preprocess.romanization_cache import CacheWriter, prepare
+from ppa_preprocess.sample import settings_of
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.commandline import UserError, progress
@@ -84,6 +85,7 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
         text = workspace.text(lang)
         if not text.is_file():
             raise UserError(f"{text} is missing: run `ppa-preprocess sample` first, or `all`")
+        _check_sample(lang, group, workspace)
         settings = Romanization(
             choice.name, options.uroman, choice.normalize_punctuation, cache or workspace.romanizer_cache
         )
@@ -104,7 +106,21 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
         workspace.say(
             f"romanize  {lang}  {count_lines(latn):,} lines -> {latn}, the romanizer failed on {len(failures)}"
         )
+    workspace.remove_others("romanize", group.languages)
     workspace.gather_dropped(group.languages)
+
+
+def _check_sample(lang: str, group: Group, workspace: Workspace) -> None:
+    """Raise `UserError` where a language's sample was drawn here, with settings that the group has no more."""
+    text, sample = workspace.text(lang), workspace.recorded(f"sample {lang}")
+    if sample is None or workspace.digest(text) not in sample["files"].values():
+        return
+    for key, value in settings_of(group).items():
+        if sample["inputs"].get(key) != value:
+            raise UserError(
+                f"{text} was drawn with other settings ({key}: {sample['inputs'].get(key)}, now {value}): run "
+                "`ppa-preprocess sample` first, or `all`"
+            )
 
 
 def _chunks(lines: Iterable[str], away: deque[list[str]]) -> Iterator[list[str]]:

@@ -85,7 +85,7 @@ def _load_lines(lang: str, language: dict[str, Any], workspace: Workspace) -> np
         path = lines_path(workspace.encoded(lang), split)
         try:
             splits.append(np.load(path))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, MemoryError) as error:
             raise UserError(f"cannot read {path} ({error}), which says what line a row is; {_AGAIN}") from None
         if splits[-1].shape != (language[split],) or splits[-1].dtype != np.int64:
             raise UserError(f"{path} does not hold the {language[split]:,} rows of the manifest; {_AGAIN}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ppa_preprocess.filters import filter_lines
+from ppa_preprocess.filters import BLANK, RULE, filter_lines
 from ppa_preprocess.group import Group, Sampling
 from ppa_preprocess.source_formats import Found
 from ppa_preprocess.sources import Source
@@ -31,14 +31,10 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, workspace: 
     """
     for lang in group.languages:
         task = f"sample {lang}"
-        settings = {
-            "seed": group.seed,
-            **dataclasses.asdict(group.sampling),
-            "filters": dataclasses.asdict(group.filters),
-            "text_column": column,
-        }
+        settings = settings_of(group) | {"text_column": column}
         if _is_done(task, settings, sources[lang], workspace):
             workspace.say(f"sample    {lang}  unchanged")
+            _warn(task, workspace)
             continue
         target = workspace.text(lang)
         counts, found = sample_language(group, lang, sources[lang], column, target)
@@ -49,6 +45,18 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, workspace: 
             + (f"{filtered:,} filtered out, " if filtered else "")
             + f"{counts['read'] - filtered - counts['not_sampled']:,} taken"
         )
+        _warn(task, workspace)
+    workspace.remove_others("sample", group.languages)
+
+
+def settings_of(group: Group) -> dict[str, Any]:
+    """What the samples of a group depend on, beside their text and the name of its column."""
+    return {
+        "seed": group.seed,
+        **dataclasses.asdict(group.sampling),
+        "filters": dataclasses.asdict(group.filters),
+        "lines": RULE,
+    }
 
 
 def sample_language(
@@ -81,6 +89,8 @@ def sample_language(
         "filtered": dict(sorted(filtered.items())),
         "not_sampled": passed - sample_size(passed, group.sampling),
         "line_breaks": found.line_breaks,
+        "line_ends": found.line_ends,
+        "doubts": list(found.doubts.values()),
         "sources": [source.name for source in sources],
     }
     return counts, found
@@ -89,7 +99,7 @@ def sample_language(
 def wanted_lines(
     group: Group, lang: str, sources: list[Source], column: str, found: Found, filtered: Counter[str]
 ) -> Iterator[str]:
-    """The lines of a language that pass the group's filters; the others are counted in `filtered`."""
+    """The lines of a language that are not blank and pass the group's filters; the others are counted in `filtered`."""
     lines = itertools.chain.from_iterable(source.read(column, found) for source in sources)
     return filter_lines(progress(lines, f"sample {lang}"), group.filters, lang, filtered)
 
@@ -97,7 +107,9 @@ def wanted_lines(
 def check_some_left(passed: int, filtered: Counter[str], lang: str, sources: list[Source]) -> None:
     """Raise `UserError` where no line of a language was read or none passed the filters."""
     names = " and ".join(source.name for source in sources)
-    if not passed and filtered:
+    if not passed and filtered.total() == filtered[BLANK] > 0:
+        raise UserError(f"{names}: all {filtered[BLANK]:,} lines of {lang} are blank")
+    if not passed and filtered.total():
         raise UserError(f"{names}: none of the {filtered.total():,} lines of {lang} passes the filters")
     if not passed:
         raise UserError(f"{names} is empty: there is no line of {lang} in it")
@@ -176,6 +188,11 @@ class Draw:
 def _generator(seed: int, purpose: str, lang: str) -> np.random.Generator:
     digest = hashlib.sha256(f"{seed} {purpose} {lang}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest))
+
+
+def _warn(task: str, workspace: Workspace) -> None:
+    for doubt in workspace.recorded(task)["counts"]["doubts"]:
+        workspace.say(f"warning   {doubt}")
 
 
 def _is_done(task: str, settings: dict[str, Any], sources: list[Source], workspace: Workspace) -> bool:

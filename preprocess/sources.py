@@ -1,6 +1,6 @@
 """Where a group's languages are read from: files below `--input`, or the configurations of a hub dataset."""
 
-import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +8,11 @@ from typing import Protocol
 
 from ppa_preprocess.group import Group
 from ppa_preprocess.hub import PREFIX, Hub
-from ppa_preprocess.source_formats import KNOWN_FORMATS, Found, file_format, read_file
+from ppa_preprocess.language_directory import entries, file_size, files_of
+from ppa_preprocess.source_formats import KNOWN_FORMATS, Found, endings, file_format, read_file
 
 from ppa_plugin.codes import same_language
 from ppa_plugin.commandline import UserError
-from ppa_plugin.files import decode_text
 
 
 class Source(Protocol):
@@ -69,8 +69,8 @@ class Directory:
                 f"--input {root} is not a directory; expected one with a file or directory for each language"
             )
         self._by_code: dict[str, list[Path]] = {}
-        for path in sorted(root.iterdir()):
-            code = path.name if path.is_dir() else _code_of_file(path)
+        for path in entries(root):
+            code = path.name if os.path.isdir(path) else _code_of_file(path)
             if code:
                 self._by_code.setdefault(code, []).append(path)
 
@@ -86,16 +86,25 @@ class Directory:
                 f"{paths[0]} and {paths[1]} are both there for {code}; keep one, or make it one directory of both"
             )
         path = paths[0]
-        files = _files_of(path) if path.is_dir() else (path,)
-        if not any(file.stat().st_size for file in files):
+        files = files_of(path) if os.path.isdir(path) else (path,)
+        if not sum(map(file_size, files)):
             raise UserError(f"{path} is empty")
-        where = files[0].parent if path.is_dir() else path  # of a data set's splits, the one that is read
+        where = files[0].parent if os.path.isdir(path) else path  # of a data set's splits, the one that is read
         return Files(self.root, where.relative_to(self.root).as_posix(), files)
 
     def missing(self, code: str) -> str:
-        others = [path for path in sorted(self.root.glob(f"{code}.*")) if file_format(path) is None]
-        if others:
-            return f"{others[0]} is of an unknown format; known are {KNOWN_FORMATS}"
+        exact = self.root / code
+        if os.path.lexists(exact):  # as a directory, or with a known ending, it would have been found
+            file_size(exact)
+            return f"{exact} has no ending that says what it holds; name it {code}.txt, or as it is: {KNOWN_FORMATS}"
+        near = [path for path in entries(self.root) if path.name.lower().startswith(f"{code.lower()}.")]
+        for path in near:
+            if os.path.isdir(path):
+                return f"{path} is a directory, whose name has to be {code} alone to be found"
+            if file_format(path) is None:
+                return f"{path} is of an unknown format; known are {KNOWN_FORMATS}"
+        if near:
+            return f"{near[0]} is for the code {_code_of_file(near[0])}; name it {code}{endings(near[0])} to be found"
         return f"{self.root / code}.txt is missing, and so is every other file or directory of that name"
 
 
@@ -135,42 +144,4 @@ def _find(place: Input, code: str, lang: str) -> Source:
 
 
 def _code_of_file(path: Path) -> str | None:
-    kind_and_compression = file_format(path)
-    if kind_and_compression is None:
-        return None
-    kind, compression = kind_and_compression
-    return path.name.removesuffix(compression).removesuffix(kind)
-
-
-def _files_of(directory: Path) -> tuple[Path, ...]:
-    """The files of a language's directory, by name; those of `datasets.save_to_disk` as its state.json lists them.
-
-    Where there is a directory `train`, as Glot500 lays its languages out, that is read. Names that begin with `.` or
-    `_` are passed over, as Spark and Arrow do.
-    """
-    if (directory / "state.json").is_file():
-        return _saved_dataset(directory)
-    if (directory / "train").is_dir():
-        return _files_of(directory / "train")
-    files = tuple(path for path in sorted(directory.iterdir()) if not path.name.startswith((".", "_")))
-    for path in files:
-        if path.is_dir() or file_format(path) is None:
-            what = "a directory" if path.is_dir() else "of an unknown format"
-            raise UserError(f"{path} is {what}; {directory} has to hold files only, of the formats {KNOWN_FORMATS}")
-    return files
-
-
-def _saved_dataset(directory: Path) -> tuple[Path, ...]:
-    state = directory / "state.json"
-    try:
-        content = json.loads(decode_text(state.read_bytes(), state))
-        files = tuple(directory / entry["filename"] for entry in content["_data_files"])
-        # written by releases of 2020: the rows are those of the files in another order
-        if content.get("_indices_data_files"):
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{state} is not what datasets.save_to_disk writes today; save the data set again") from None
-    for path in files:
-        if not path.is_file():
-            raise UserError(f"{path} is missing, {state} lists it")
-    return files
+    return None if file_format(path) is None else path.name.removesuffix(endings(path))

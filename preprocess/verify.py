@@ -55,11 +55,11 @@ def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path} is missing: run `ppa-preprocess all` (or `binarize`) to the end first")
     try:
         return json.loads(decode_text(path.read_bytes(), path))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `ppa-preprocess all` (or `binarize`) to the end first") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a readable manifest: {error}") from None
 
 
@@ -70,9 +70,14 @@ def _check_files(manifest: dict[str, Any], data_bin: Path) -> None:
             raise UserError(f"{path} is missing, the manifest lists it")
         if sha256(path) != digest:
             raise UserError(f"{path} is not the file that the manifest lists: its checksum differs")
-    present = {str(path.relative_to(data_bin)) for path in data_bin.glob("shard*/*/*")}
-    if surplus := sorted(present - set(manifest["files"])):
-        raise UserError(f"{data_bin / surplus[0]} is not in the manifest, and training may read it; remove it")
+    listed = {data_bin / name for name in manifest["files"]}
+    listed |= {above for path in listed for above in path.parents}
+    shards = {path for path in data_bin.glob("shard*") if path.is_dir()}
+    # an empty shard too: fairseq would make an epoch of it
+    if surplus := sorted((shards | {path for shard in shards for path in shard.rglob("*")}) - listed):
+        raise UserError(f"{surplus[-1]} is not in the manifest, and training may read it; remove it")
+    if len(shards) != manifest["group"]["shards"]:
+        raise UserError(f"{data_bin} holds {len(shards)} shards, the manifest says {manifest['group']['shards']}")
 
 
 def _check_sum(lang: str, language: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """The output directory: where each step's files lie, and which of them need not be made again."""
 
+import contextlib
 import fcntl
 import itertools
 import json
+import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from ppa_preprocess.romanization_cache import FILE_NAME
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.shards import SIDES
 from ppa_plugin.files import naming_file, sha256, write_beside
+
+# how the names of files in `encoded/<lang>/` and in a shard's directories begin, up to the first full stop
+_OURS = {"train", "valid", *SIDES}
 
 
 class Workspace:
@@ -111,6 +116,25 @@ class Workspace:
         """The names of a step's finished tasks."""
         return [task for task in self._tasks if task.startswith(f"{step} ")]
 
+    def remove_others(self, step: str, languages: Collection[str]) -> None:
+        """Remove what a step wrote for languages that the group has no more, and say so.
+
+        A file that is not as the step left it is somebody's own by now: it stays and is named.
+        """
+        for task in self.tasks(step):
+            lang = task.removeprefix(f"{step} ")
+            if lang in languages:
+                continue
+            for name, digest in self._tasks[task]["files"].items():
+                path = self.output / name
+                if path.is_file() and self.digest(path) != digest:
+                    self.say(f"warning   {path} is of no language of this group, but was changed by hand: it is left")
+                else:
+                    path.unlink(missing_ok=True)
+            remove_if_empty(self.encoded(lang))
+            self.forget([task])
+            self.say(f"{step:<9} {lang}  is not of this group any more, removed")
+
     def gather_dropped(self, languages: Iterable[str]) -> None:
         """Write `dropped.jsonl`, unless it is so already: what each language's last finished step left out."""
         records = []
@@ -134,18 +158,21 @@ class Workspace:
                 left_over.unlink(missing_ok=True)
 
     def _load_tasks(self) -> dict[str, dict[str, Any]]:
-        try:
-            return json.loads((self._state / "state.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        path = self._state / "state.json"
+        if not os.path.lexists(path):
             return {}
-        except (OSError, ValueError):
-            raise UserError(
-                f"{self._state / 'state.json'} cannot be read; delete it and every step is made again"
-            ) from None
+        try:
+            tasks = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+            if not all(isinstance(task[key], dict) for task in tasks.values() for key in ("inputs", "files", "counts")):
+                raise ValueError
+        except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+            raise UserError(f"{path} cannot be read; delete it and every step is made again") from None
+        return tasks
 
     def _save_tasks(self) -> None:
         with write_beside(self._state / "state.json") as handle:
-            handle.write(json.dumps(self._tasks))  # json.dump is far slower, and this is written after every part
+            # json.dump is far slower, and this is written after every part; in an order that does not tell of the past
+            handle.write(json.dumps(dict(sorted(self._tasks.items()))))
 
 
 def _raw_lines(*paths: Path) -> Iterator[bytes]:
@@ -154,13 +181,23 @@ def _raw_lines(*paths: Path) -> Iterator[bytes]:
             yield from handle
 
 
+def remove_if_empty(directory: Path) -> None:
+    """Remove a directory that has nothing in it; others stay, and so does what is none."""
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
 @contextmanager
 def fresh_directory(path: Path) -> Iterator[Path]:
     """Give a new directory beside `path` to write into; it takes the place of `path` when the block ends well.
 
     What a killed process left of an earlier attempt is cleared away, and whatever still works on one fails. An
-    `OSError` of the block that names no file leaves it with the name of `path`.
+    `OSError` of the block that names no file leaves it with the name of `path`. Raises `UserError` where there is
+    something in `path` that no step writes.
     """
+    for there in path.iterdir() if path.is_dir() else ():
+        if there.name.partition(".")[0] not in _OURS:
+            raise UserError(f"{there} is in the way: {path} is made anew; move it elsewhere")
     for left_over in path.parent.glob(f".{path.name}.*.tmp"):
         shutil.rmtree(left_over, ignore_errors=True)
     attempt = secrets.token_hex(4)  # processes of several machines may have the same number

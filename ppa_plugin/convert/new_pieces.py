@@ -13,7 +13,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto, NormalizerSpec
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data import vocabulary
-from ppa_plugin.files import check_file, read_bytes, read_lines
+from ppa_plugin.files import check_file, read_bytes, read_lines, without_left_overs
 
 # What the piece has to score above the old pieces that it replaces: more than the rounding of 32-bit sums.
 _MARGIN = 0.1
@@ -78,12 +78,13 @@ class Pieces:
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
     """The text files that `paths` name: files as they are; of a directory its *.latn files, else its *.txt files.
 
-    Raises `UserError` where a path does not exist or a directory holds neither.
+    A note names those of languages that the group is without by now, which are passed over. Raises `UserError` where a
+    path does not exist or a directory holds neither.
     """
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(path.glob("*.latn")) or sorted(path.glob("*.txt"))
+            inside = without_left_overs(sorted(path.glob("*.latn")) or sorted(path.glob("*.txt")))
             if not inside:
                 raise UserError(f"--text {path} holds no *.latn and no *.txt file; pass text/ or pairs/, or files")
             found += inside

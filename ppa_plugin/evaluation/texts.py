@@ -12,7 +12,7 @@ from ppa_preprocess.romanize import romanize_lines
 
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
-from ppa_plugin.files import read_lines
+from ppa_plugin.files import read_lines, without_left_overs
 
 
 class PairFiles:
@@ -73,7 +73,7 @@ def _by_language(directory: Path, suffix: str, what: str) -> dict[str, Path]:
         raise UserError(f"{directory} is not a directory")
     files: dict[str, Path] = {}
     unknown = []
-    for path in sorted(directory.glob(f"*{suffix}")):
+    for path in without_left_overs(sorted(directory.glob(f"*{suffix}"))):
         language = canonical(path.name.removesuffix(suffix))
         if not path.is_file():
             continue

@@ -3,6 +3,8 @@
 import random
 from pathlib import Path
 
+import regex
+
 ALPHABETS = {
     "tur_Latn": "abcçdefgğhıijklmnoöprsştuüvyz",
     "ell_Grek": "αβγδεζηθικλμνξοπρστυφχψω",
@@ -49,6 +51,12 @@ def write_group(path: Path, languages, **settings) -> Path:
     rows += ["languages:", *(f"  {lang}: {{uroman: null}}" for lang in languages)]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+def seen(line: str) -> str:
+    """The line without what is not seen at its ends, by Unicode's own properties."""
+    nothing = r"[\s\p{Cc}\p{Default_Ignorable_Code_Point}\u2800\ufff9-\ufffb]*"
+    return regex.fullmatch(rf"{nothing}(.*?){nothing}", line, regex.DOTALL)[1]
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -116,7 +116,7 @@ CASES = {
     "not UTF-8": (text(b"a\nb\n\xe7\n"), "tur_Latn.txt, line 3: not valid UTF-8"),
     "UTF-16": (text("merhaba\n".encode("utf-16")), "tur_Latn.txt is UTF-16; convert the file to UTF-8"),
     "a surrogate": (text(b"a\n\xed\xa0\x80\n"), "tur_Latn.txt, line 2: not valid UTF-8"),
-    "nothing but blanks": (text(b" \n\n\t\n"), "none of the 3 pairs of tur_Latn is left"),
+    "nothing but blanks": (text(b" \n\n\t\n"), "tur_Latn.txt: all 3 lines of tur_Latn are blank"),
     "fewer pairs than shards": (text(b"bir\niki\n"), "tur_Latn has 1 training pairs for 2 shards"),
     "model missing": (lambda s: s.spm.unlink(), "not a readable SentencePiece model"),
     "model no model": (lambda s: s.spm.write_bytes(b"x" * 99), "not a readable SentencePiece model"),

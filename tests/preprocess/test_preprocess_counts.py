@@ -46,13 +46,14 @@ def test_the_manifest_accounts_for_every_line(made):
         "zho_Hani": 150,
     }
     for lang, entry in manifest["languages"].items():
-        assert entry["read"] == entry["not_sampled"] + entry["kept"] + sum(entry["dropped"].values())
+        left_out = entry["not_sampled"] + sum(entry["filtered"].values()) + sum(entry["dropped"].values())
+        assert entry["read"] == entry["kept"] + left_out
         assert Counter(record["reason"] for record in dropped if record["lang"] == lang) == entry["dropped"]
         assert entry["valid"] == 10
         assert entry["romanizer"] == {"name": "stub", "version": "1", "code": None, "punctuation": None}
     assert manifest["languages"]["tur_Latn"]["not_sampled"] == 30
     assert manifest["languages"]["tur_Latn"]["dropped"]["text is in valid"] > 0
-    assert manifest["languages"]["ell_Grek"]["dropped"] == {"empty original": 1}
+    assert manifest["languages"]["ell_Grek"]["filtered"] == {"blank": 1}
     assert manifest["languages"]["zho_Hani"]["dropped"] == {"romanizer raised AttributeError": 1}
 
 

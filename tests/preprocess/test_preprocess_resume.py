@@ -2,7 +2,10 @@
 
 import multiprocessing
 import os
+import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,19 @@ def test_a_killed_run_goes_on(tmp_path, arguments, ppa, renames):
     assert ppa("all", *arguments(killed)) == 0
     assert ppa("all", *arguments(undisturbed)) == 0
     assert tree(killed) == tree(undisturbed)
+
+
+def test_a_reader_that_goes_away_stops_nothing(tmp_path, corpus, spm, ppa):
+    """`ppa-preprocess all ... | head -1`: the lines go nowhere, the work goes on to its end."""
+    group = write_group(tmp_path / "group.yaml", LANGUAGES, romanizer="{name: made_up_text:StubRomanizer}")
+    arguments = ["--config", group, "--input", corpus, "--spm", spm, "--workers", 1, "--output"]
+    code = "from ppa_preprocess import cli; import sys; cli.main(sys.argv[1:])"
+    command = shlex.join([sys.executable, "-c", code, "all", *map(str, arguments), str(tmp_path / "piped")])
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    run = subprocess.run(f"{command} | head -1", shell=True, capture_output=True, text=True, env=environment)
+    assert run.stdout.startswith("sample    tur_Latn  190 lines read")
+    assert run.stdout.count("\n") == 1
+    assert "Traceback" not in run.stderr
+    assert "pipe" not in run.stderr.lower()
+    assert ppa("all", *arguments, tmp_path / "undisturbed") == 0
+    assert tree(tmp_path / "piped") == tree(tmp_path / "undisturbed")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_text import sentences, tree, write_corpus, write_group
+from made_up_text import seen, sentences, tree, write_corpus, write_group
 from ppa_preprocess import cli, sample
 from ppa_preprocess.filters import filter_lines
 from ppa_preprocess.group import Filters, Group, Language, Sampling
@@ -178,16 +178,17 @@ def unwanted(lines: list[str], filters: Filters) -> tuple[list[str], Counter]:
         filtered[name] = len(lines) - len(left)
         lines = left
 
-    leave("shorter than min_chars", lambda i, line: len(line) >= filters.min_chars)
-    leave("longer than max_chars", lambda i, line: filters.max_chars is None or len(line) <= filters.max_chars)
+    leave("blank", lambda i, line: seen(line))
+    leave("shorter than min_chars", lambda i, line: len(seen(line)) >= filters.min_chars)
+    leave("longer than max_chars", lambda i, line: filters.max_chars is None or len(seen(line)) <= filters.max_chars)
     leave("in another script", lambda i, line: script_share(line, LANG) >= filters.script_share)
-    before = list(lines)
-    leave("duplicate", lambda i, line: not filters.deduplicate or line not in before[:i])
+    before = list(map(seen, lines))
+    leave("duplicate", lambda i, line: not filters.deduplicate or seen(line) not in before[:i])
     return lines, +filtered
 
 
 @given(
-    lines=st.lists(st.text("αβab ", max_size=6)),
+    lines=st.lists(st.text("αβab \r\t\u200b\u00a0\ufeff", max_size=6)),
     filters=st.builds(
         Filters,
         deduplicate=st.booleans(),

@@ -69,7 +69,7 @@ def test_a_text_that_is_in_valid_is_dropped_and_recorded(tmp_path, ppa, spm, sid
     assert dropped.keys() == {number for number in everything - set(valid) if text(number) in in_valid}
     assert len(dropped) > 20
     assert {record["reason"] for record in dropped.values()} == {"text is in valid"}
-    assert all(record["text"] == lines[number - 1] for number, record in dropped.items())
+    assert all(record["text"] == lines[number - 1].removesuffix("\r") for number, record in dropped.items())
 
 
 def test_a_romanization_that_is_in_valid_is_dropped(tmp_path, ppa, spm):

@@ -90,7 +90,7 @@ def keep_streams() -> None:
         if stream is not original or (stream is not None and _lasting(stream)):
             continue
         if stream is None:  # closed, and its number may have gone to another file since
-            kept = open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
+            kept = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", errors="backslashreplace")
         else:
             stream.flush()
             kept = io.TextIOWrapper(

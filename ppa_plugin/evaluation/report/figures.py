@@ -11,10 +11,10 @@ from ppa_plugin.evaluation import plots
 from ppa_plugin.evaluation.plots import plt
 from ppa_plugin.evaluation.report.grid import Picture, slug
 from ppa_plugin.evaluation.report.groups import Group, source_order
-from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric, step_of
+from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
 from ppa_plugin.evaluation.report.paper_tables import Block, script_labels
 from ppa_plugin.evaluation.results import Result
-from ppa_plugin.evaluation.tables import latest
+from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, variant_of, way_of
 
 # A curve: value (0 to 1) by layer or step.
 Curve = dict[int, float]
@@ -28,7 +28,7 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     for model in measured.models:
         values = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
         values = 100 * numpy.array(values, dtype=float)
-        if model != baseline and numpy.isfinite(values).any():
+        if numpy.isfinite(values).any():
             gains[model] = values
     if not gains:
         return []
@@ -46,7 +46,10 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
 
 
 def _gain(measured: Measured, model: str, baseline: str, column: Column, target: str) -> float | None:
-    ours, theirs = measured.cell(model, column, target), measured.cell(baseline, column, target)
+    counterpart = measured.counterpart(model, baseline, column.task)
+    if counterpart is None:
+        return None
+    ours, theirs = measured.cell(model, column, target), measured.cell(counterpart, column, target)
     return ours.mean - theirs.mean if ours and theirs else None
 
 
@@ -106,8 +109,10 @@ def step_curves(results: Iterable[Result], measured: Measured, group: Group, bas
         levels = {}
         for source, targets in lines.targets.items():
             column = Column(task, metric, source)
-            if baseline is not None and all(measured.cell(baseline, column, target) for target in targets):
-                levels[source] = measured.mean(baseline, column, targets)[0]
+            ways = {lines.ways[name] for name, of in lines.curves if of == source}
+            row = measured.baseline_row(baseline, task, ways.pop()) if len(ways) == 1 else None
+            if row is not None and all(measured.cell(row, column, target) for target in targets):
+                levels[source] = measured.mean(row, column, targets)[0]
         files = _line_panels(lines.curves, "training step", f"{metric} (%)", levels, baseline)
         title = f"{group.name}: {task} by training step"
         note = f"Mean over the targets that no step of any line lacks: {lines.counts()}."
@@ -128,10 +133,11 @@ def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
 
 @dataclass(frozen=True)
 class Lines:
-    """The curves of one task by (model, source), all those of a source over the same targets."""
+    """The curves of one task by (name, source), all those of a source over the same targets; how each was measured."""
 
     curves: dict[tuple[str, str], Curve]
     targets: dict[str, list[str]]
+    ways: dict[str, Way]
 
     def counts(self) -> str:
         """How many targets stand behind the lines."""
@@ -143,17 +149,20 @@ class Lines:
 def _series(
     results: Iterable[Result], place: Callable[[Result], int | None]
 ) -> dict[tuple[str, str], dict[str, list[Result]]]:
-    """Results that have a place, by (task, metric) and model; pools of one model are different lines."""
-    placed = [result for result in results if place(result) is not None]
-    pools: dict[tuple[str, str], set[str | None]] = defaultdict(set)
-    for result in placed:
-        pools[result.task, result.model].add(result.pool)
+    """Results that have a place, by (task, metric) and name; what was measured differently are different lines."""
+    placed = [result for result in distinct(results) if place(result) is not None]
+    names = row_names((result.task, _line(result)) for result in placed)
     series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     for result in placed:
-        several = len(pools[result.task, result.model]) > 1
-        name = f"{result.model} ({result.pool})" if several else result.model
-        series[result.task, result.metric][name].append(result)
+        series[result.task, result.metric][names[result.task, _line(result)]].append(result)
     return series
+
+
+def _line(result: Result) -> Variant:
+    """What the line of a result is of: the layer may be what it runs along, and each step has weights of its own."""
+    variant = variant_of(result)
+    weights = variant.model_sha256 if step_of(result) is None else ""
+    return Variant(variant.model, weights, variant.way._replace(layer=None))
 
 
 def _mains(series: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -171,6 +180,7 @@ def _curves(
     series = _series(results, place)
     for task, metric in _mains(series):
         curves, targets = {}, {}
+        ways = {name: way_of(of_name[0]) for name, of_name in series[task, metric].items()}
         for source, models in _by_source(series[task, metric], group, place).items():
             common = set.intersection(*(set(cells) for places in models.values() for cells in places.values()))
             if common:
@@ -181,7 +191,7 @@ def _curves(
                     }
                     curves[model, source] = means
         if curves:
-            found[task, metric] = Lines(curves, targets)
+            found[task, metric] = Lines(curves, targets, ways)
     return found
 
 
@@ -211,7 +221,7 @@ def _line_panels(
 ) -> dict[str, bytes]:
     """A panel a source with a line a model, all on one scale."""
     sources = sorted({source for _, source in curves}, key=source_order)
-    models = list(dict.fromkeys(model for model, _ in curves))
+    models = sorted({model for model, _ in curves}, key=natural)
     with plt.rc_context(plots.STYLE):
         wide = min(len(sources), 4)
         high = -(-len(sources) // wide)
@@ -250,11 +260,3 @@ def _line_panels(
                 handles.setdefault(label, handle)
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 4))
         return plots.rendered(figure)
-
-
-def one_each(results: Iterable[Result], place: Callable[[Result], int | None]) -> list[Result]:
-    """Results with the later of two of one measurement at the same place; those of different places are all kept."""
-    places: dict[int | None, list[Result]] = defaultdict(list)
-    for result in results:
-        places[place(result)].append(result)
-    return [result for found in places.values() for result in latest(found).values()]

@@ -15,12 +15,13 @@ Only what was measured alike is averaged, has a gain over another or is called d
 on the order of results. That all of a cell is of one version of its data is for `tables.check_data`.
 """
 
+import functools
 import hashlib
 import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -55,15 +56,17 @@ class Variant(NamedTuple):
 
 def way_of(result: Result) -> Way:
     """How a result was measured."""
-    retrieval = result.layer is not None
-    settings = dict(result.config)
-    if retrieval:
-        settings = _BEFORE_PRECISION | settings
-    elif result.task == "pos":
-        settings = _BEFORE_RAW_WORDS | settings
+    return _way(result.task, result.layer, result.pool, result.config_text)
+
+
+@functools.lru_cache(1 << 16)
+def _way(task: str, layer: int | None, pool: str | None, config: str) -> Way:
+    retrieval = layer is not None
+    before = _BEFORE_PRECISION if retrieval else _BEFORE_RAW_WORDS if task == "pos" else {}
     left_out = _NO_DIFFERENCE | (_OF_BATCHES if retrieval else {"precision"})
+    settings = before | json.loads(config)
     texts = sorted((key, _json(value)) for key, value in settings.items() if key not in left_out)
-    return Way(result.layer, result.pool, tuple(texts))
+    return Way(layer, pool, tuple(texts))
 
 
 def variant_of(result: Result) -> Variant:
@@ -79,8 +82,8 @@ def step_of(result: Result) -> int | None:
 
 def in_order(results: Iterable[Result]) -> list[Result]:
     """The results, equal ones once, in an order that is the same whichever they came in."""
-    keyed = {(_order(r), json.dumps(asdict(r), sort_keys=True)): r for r in results}
-    return [keyed[key] for key in sorted(keyed)]
+    once = {result.text: result for result in results}
+    return sorted(once.values(), key=lambda result: (_order(result), result.text))
 
 
 def distinct(results: Iterable[Result]) -> list[Result]:
@@ -118,6 +121,7 @@ def task_order(task: str) -> tuple[int, str]:
     return (TASKS.index(task) if task in TASKS else len(TASKS), task)
 
 
+@functools.lru_cache(1 << 12)
 def natural(text: str) -> tuple:
     """A key that sorts numbers in names by their size: `layer 8` before `layer 12`."""
     parts = re.split(r"([0-9]+)", text)

@@ -12,7 +12,6 @@ from ppa_plugin.evaluation.variants import (
     Variant,
     Way,
     distinct,
-    in_order,
     natural,
     row_names,
     step_of,
@@ -158,10 +157,10 @@ def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Re
     steps, layers = _steps(results), _layers(results)
     shown = {key: _layer_for(found, layer) for key, found in layers.items() if layer is not None or len(found) >= SWEEP}
     last = _last(steps)
-    notes = [_step_note(*key, last[key]) for key, found in steps.items() if len(found) > 1]
+    notes = [_step_note(*key, last[key]) for key, found in sorted(steps.items()) if len(found) > 1]
     notes += [
         _layer_note(*key, layers[key], at)
-        for key, at in shown.items()
+        for key, at in sorted(shown.items())
         if layers[key] != {at} or layer not in (None, at)
     ]
     chosen = [
@@ -195,7 +194,7 @@ def _layer_for(found: set[int], layer: int | None) -> int:
 
 def _layers(results: list[Result]) -> dict[tuple[str, str], set[int]]:
     layers: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for result in in_order(results):
+    for result in results:
         if result.layer is not None:
             layers[result.model, result.task].add(result.layer)
     return layers
@@ -203,7 +202,7 @@ def _layers(results: list[Result]) -> dict[tuple[str, str], set[int]]:
 
 def _steps(results: list[Result]) -> dict[tuple[str, str], set[int | None]]:
     steps: dict[tuple[str, str], set[int | None]] = defaultdict(set)
-    for result in in_order(results):
+    for result in results:
         steps[result.model, result.task].add(step_of(result))
     return steps
 

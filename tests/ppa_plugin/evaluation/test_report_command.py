@@ -218,7 +218,7 @@ def test_one_model_one_task_is_a_report_too(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--baseline", "nobody"], f"--baseline nobody: no such row in the tables; there are {EVIL}, aligned, base, other"),
+        (["--baseline", "nobody"], f"--baseline nobody: no such row in the tables; there are {EVIL}, aligned, b"),
         (["--layer", "99"], "--layer 99: nothing was measured at that layer; layers in the results: 0, 1"),
         (["--groups", "missing.yaml"], "cannot read --groups missing.yaml"),
         (["--paper", "missing.csv"], "cannot read missing.csv"),

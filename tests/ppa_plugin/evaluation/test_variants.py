@@ -42,9 +42,7 @@ def test_seeds_of_two_recipes_are_two_rows():
     assert [cell.mean for cell in cells] == pytest.approx([0.3, 0.7])
     assert rows_of(results)["base (learning_rate 5e-05)"] == pytest.approx({"ell_Grek": 0.7, "heb_Hebr": 0.7})
     (said,) = remarks(results)
-    assert said.startswith(
-        "Not all of sib200 was measured in the same way: learning_rate 1e-05 (base); learning_rate 5e"
-    )
+    assert said.startswith("Not all of sib200 was measured in the same way: learning_rate 1e-05 (base); ")
 
 
 @pytest.mark.parametrize("first", [{"max_length": 512}, {}])

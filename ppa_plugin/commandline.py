@@ -1,9 +1,16 @@
-"""What every command shares: how bad input ends a run, numbers in their ranges, what it did said, progress shown."""
+"""What every command shares: how bad input ends a run, numbers in their ranges, what it did said, progress shown.
+
+What a command does is in its files; what it writes to its standard streams says so. A reader that goes away, as in
+`ppa-preprocess all ... | head -1`, therefore ends nothing: the rest of the output goes nowhere, the work goes on, and
+the exit code is that of the work. A stream that is closed from the start is a reader that nobody wanted. Output that is
+lost because it cannot be written, as on a full disk, ends nothing either, but is said, and the exit code is 1.
+"""
 
 import argparse
 import contextlib
 import errno
 import functools
+import io
 import logging
 import os
 import sys
@@ -61,13 +68,80 @@ def run(command: Callable[[list[str] | None], int | None], argv: list[str] | Non
     """Run `command(argv)` and exit: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."""
     # importing fairseq leaves the root logger at DEBUG, so that every library says what fonts or hosts it looks at
     logging.getLogger().setLevel(logging.WARNING)
+    keep_streams()
     try:
         with exit_on_user_error():
             code = command(argv) or 0
+    except SystemExit as ended:  # argparse's too, which has written its help by then
+        code = ended.code or 0
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         code = 130
-    raise SystemExit(code)
+    raise SystemExit(code or _output_lost())
+
+
+class _Lasting(io.FileIO):
+    """A standard stream's file, whose writing never raises; `trouble` is why some of it is lost, None without reason.
+
+    Below every buffer, so that it holds for whatever writes there: `print`, argparse, the flush at the end.
+    """
+
+    trouble: OSError | None = None
+
+    def write(self, data) -> int | None:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            # the programs that this one starts write there too, and would be ended by the signal
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+        except OSError as error:
+            self.trouble = self.trouble or error
+        return memoryview(data).nbytes
+
+
+def keep_streams() -> None:
+    """Make this process's standard streams outlast their readers; those that are closed lead nowhere from here on.
+
+    A stream that something else stands in for, as a test or a notebook does, is left alone.
+    """
+    # a closed one's number would go to the next file that is opened, and what is meant for the stream into that file
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        stream, original = getattr(sys, name), getattr(sys, f"__{name}__")
+        if stream is not original or (stream is not None and _lasting(stream)):
+            continue
+        if stream is None:  # closed, and its number may have gone to another file since
+            kept = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", errors="backslashreplace")
+        else:
+            stream.flush()
+            kept = io.TextIOWrapper(
+                io.BufferedWriter(_Lasting(number, "w", closefd=False)),
+                encoding=stream.encoding,
+                errors=stream.errors,
+                line_buffering=stream.line_buffering or stream.write_through,  # PYTHONUNBUFFERED, python -u
+            )
+        setattr(sys, name, kept)
+        setattr(sys, f"__{name}__", kept)
+
+
+def _lasting(stream: object) -> _Lasting | None:
+    """The file below a stream, if `keep_streams` made it."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _Lasting) else None
+
+
+def _output_lost() -> int:
+    """1, and one sentence, where standard output was not written as a whole."""
+    sys.stdout.flush()
+    lost = _lasting(sys.stdout)
+    if lost is None or lost.trouble is None:
+        return 0
+    sys.stderr.write(f"error: cannot write to standard output: {lost.trouble.strerror}; files are not affected\n")
+    return 1
 
 
 @dataclass(frozen=True)

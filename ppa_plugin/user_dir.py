@@ -1,9 +1,10 @@
 """`ppa-user-dir` prints the installed plugin's path, for `fairseq-train --user-dir "$(ppa-user-dir)"`."""
 
-import sys
 from pathlib import Path
+
+from ppa_plugin import commandline
 
 
 def main() -> None:
-    """Write the directory to standard output."""
-    sys.stdout.write(f"{Path(__file__).parent}\n")
+    """Write the directory to standard output and exit."""
+    commandline.run(lambda argv: commandline.say(str(Path(__file__).parent)))

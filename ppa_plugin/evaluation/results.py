@@ -1,5 +1,6 @@
 """The results file: one JSON object a line, the same fields for every task."""
 
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -42,6 +43,17 @@ class Result:
     data_sha256: str
     config: dict[str, Any]
     version: str
+
+    @functools.cached_property
+    def config_text(self) -> str:
+        """`config` as JSON, the same for equal ones."""
+        return json.dumps(self.config, sort_keys=True)
+
+    @functools.cached_property
+    def text(self) -> str:
+        """All of it as JSON, the same for equal ones."""
+        plain = [getattr(self, field.name) for field in fields(self) if field.name != "config"]
+        return json.dumps([*plain, self.config_text])
 
 
 def append_results(path: str | Path, results: Iterable[Result]) -> None:

@@ -1,6 +1,6 @@
 """Results as tables: a target language a row, means over targets below, models or metrics side by side."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
@@ -8,6 +8,7 @@ from statistics import fmean
 from ppa_plugin.codes import is_latin
 from ppa_plugin.commandline import UserError, align
 from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.variants import distinct, natural, row_names, task_order, variant_of
 
 # Metrics in the order of their tables; the first of a task is its main one. Others follow by name.
 METRICS = ("top10", "top5", "top1", "macro_f1", "accuracy", "span_micro_f1", "span_macro_f1", "seqeval_f1")
@@ -61,53 +62,44 @@ class Table:
         return [(label, [cells.get(column) for column in self.columns]) for label, cells in lines]
 
 
-def pivot(results: Iterable[Result], column: str) -> list[Table]:
+def pivot(results: Iterable[Result], column: str, baseline: str | None = None) -> list[Table]:
     """Tables of results: with `column` "model" one per task, source and metric; with "metric" one per task and source.
 
-    Seeds are averaged. Of the same measurement made twice (same model, layer, pool, seed) the later one counts.
-    A model measured at several layers or pools becomes several columns that say so. Raises `UserError` where the values
-    of one row were measured on different versions of its data.
+    Seeds are averaged; of a measurement made twice, the mean counts. A model measured in several ways becomes several
+    columns that say so; `baseline` comes first. The order of results decides nothing. Raises `UserError` where the
+    values of one row were measured on different versions of its data.
     """
-    counting = list(latest(results).values())
+    counting = distinct(results)
     check_data(counting)
-    names = column_names(counting)
+    names = row_names((result.task, variant_of(result)) for result in counting)
+    by_model = column == "model"
     cells: dict[tuple, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    columns: dict[tuple, dict[str, None]] = defaultdict(dict)
-    for result in sorted(counting, key=lambda r: metric_order(r.metric)):
-        by_model = column == "model"
+    columns: dict[tuple, dict[str, tuple]] = defaultdict(dict)
+    for result in counting:
         group = (result.task, result.source, result.metric if by_model else None)
-        name = names[result.task, *_variant(result)] if by_model else result.metric
-        columns[group][name] = None
+        name = names[result.task, variant_of(result)] if by_model else result.metric
+        order = (result.model != baseline, natural(name)) if by_model else metric_order(result.metric)
+        columns[group][name] = order
         cells[group][result.target][name].append(result.value)
     return [
-        Table(*group, list(columns[group]), {t: {c: fmean(v) for c, v in row.items()} for t, row in rows.items()})
-        for group, rows in cells.items()
+        Table(
+            *group,
+            sorted(columns[group], key=columns[group].get),
+            {t: {c: fmean(v) for c, v in row.items()} for t, row in cells[group].items()},
+        )
+        for group in sorted(cells, key=_table_order)
     ]
+
+
+def _table_order(group: tuple[str, str, str | None]) -> tuple:
+    task, source, metric = group
+    return (metric_order(metric or ""), task_order(task), source)
 
 
 def to_text(table: Table) -> str:
     """A table for the terminal, values in percent."""
     rows = [[label, *map(percent, values)] for label, values in table.rows()]
     return "\n".join([table.title, *align([["target", *table.columns], *rows]), *filter(None, [table.note])])
-
-
-def latest(results: Iterable[Result]) -> dict[tuple, Result]:
-    """Results by what was measured; of the same measurement made twice the later one."""
-    return {(*_variant(r), r.task, r.source, r.target, r.seed, r.metric): r for r in results}
-
-
-def _variant(result: Result) -> tuple:
-    return (result.model, result.layer, result.pool)
-
-
-def column_names(results: Iterable[Result]) -> dict[tuple, str]:
-    """A name for every (task, model, layer, pool): the model's, with layer and pool where a task has more than one."""
-    variants = dict.fromkeys((result.task, *_variant(result)) for result in results)
-    models = Counter((task, model) for task, model, _, _ in variants)
-    return {
-        (task, model, layer, pool): model if models[task, model] == 1 else f"{model} (layer {layer}, {pool})"
-        for task, model, layer, pool in variants
-    }
 
 
 def check_data(results: Iterable[Result]) -> None:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, TextIO
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, keep_streams
 from ppa_plugin.processes import end_with_parent
 
 # CUDA cannot be used in a process forked from one that has used it
@@ -118,6 +118,7 @@ class _Worker:
 def _serve(connection: Connection, function: Callable[..., Any], device: str, threads: int) -> None:
     """What a worker does: take items, send what became of them."""
     end_with_parent()
+    keep_streams()
     import torch
 
     torch.set_num_threads(threads)

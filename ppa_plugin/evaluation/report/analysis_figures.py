@@ -25,7 +25,7 @@ def probe_plot(records: list[dict]) -> list[Picture]:
         axes.set_xlabel("layer")
         axes.set_ylabel("accuracy of the probe (%)")
         axes.grid(axis="y", color=plots.GREY, alpha=0.25, linewidth=0.6)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        plots.legend_below(figure, *axes.get_legend_handles_labels())
         files = plots.rendered(figure)
     note = "The lower, the less a linear classifier can read the script off a sentence vector."
     return [Picture("script_probe", "Script probe by layer", note, files)]
@@ -51,12 +51,12 @@ def projection_plot(records: list[dict]) -> list[Picture]:
         for name, record in zip(names(records), records, strict=True):
             panel = axes[layers.index(record["layer"]), panels.index(name)]
             _scatter(panel, record, scripts)
-            panel.set_title(f"{name}, layer {record['layer']}")
+            panel.set_title(plots.wrapped(f"{name}, layer {record['layer']}", 2.8, plots.TITLE))
         handles = [
             plt.Line2D([], [], linestyle="", marker="o", markersize=5, color=plots.colour(i))
             for i in range(len(scripts))
         ]
-        figure.legend(handles, scripts, loc="outside lower center", ncols=min(len(scripts), 6))
+        plots.legend_below(figure, handles, scripts)
         files = plots.rendered(figure)
     methods = ", ".join(dict.fromkeys(record["method"].upper() for record in records))
     note = f"Each point is a sentence ({methods}, fitted for each model alone); colours are scripts."

@@ -10,10 +10,11 @@ from ppa_plugin.evaluation.report import latex, markdown
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section
 from ppa_plugin.evaluation.report.long_csv import to_csv
 from ppa_plugin.evaluation.report.measured import Measured, for_tables
-from ppa_plugin.evaluation.report.methods import warnings
+from ppa_plugin.evaluation.report.methods import no_gains, warnings
 from ppa_plugin.evaluation.report.sections import Report
 from ppa_plugin.evaluation.results import Result, read_results
 from ppa_plugin.evaluation.tables import Table, check_data, pivot, to_text
+from ppa_plugin.evaluation.variants import in_order, remarks
 from ppa_plugin.files import write_beside
 
 EXAMPLE = """\
@@ -37,28 +38,28 @@ def _main(argv: list[str] | None) -> None:
     directory = Path(args.output)
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} exists and is not a directory")
-    results = [result for path in args.results for result in read_results(path)]
+    results = in_order(result for path in args.results for result in read_results(path))
     if not results:
         raise UserError(f"no results in {', '.join(args.results)}")
     check_data(results)
     _check_layer(args.layer, results)
     chosen, notes = for_tables(results, args.layer)
     measured = Measured(chosen, args.baseline)
-    if args.baseline is not None and args.baseline not in measured.models:
+    if args.baseline is not None and not any(measured.is_of(row, args.baseline) for row in measured.models):
         raise UserError(
             f"--baseline {args.baseline}: no such row in the tables; there are {', '.join(measured.models)}"
         )
     report = Report(
         results,
         measured,
-        [*notes, *warnings(results)],
+        [*notes, *warnings(results), *remarks(chosen), *no_gains(measured, args.baseline)],
         groups=args.groups,
         baseline=args.baseline,
         layer=args.layer,
         paper=args.paper,
         records=args.analysis,
     )
-    main_tables = _main_tables(tables := pivot(chosen, column="model"))
+    main_tables = _main_tables(tables := pivot(chosen, "model", args.baseline))
     sections = report.sections(main_tables)
     _write_all(directory, args.title, report, sections, tables)
     for note in report.remarks:

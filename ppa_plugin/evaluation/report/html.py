@@ -172,7 +172,8 @@ def inline_svg(picture: Picture) -> str:
     text = re.sub(r"font(-family)?: (?:[^;\"]*? )?'DejaVu Sans'[^;\"]*", _page_font, text)
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text).replace(INK, "currentColor")
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', text).group(1)) * 4 / 3
-    size = f'style="max-width: {width:.0f}px; min-width: {min(width, 620):.0f}px" role="img"'
+    # as large as it was drawn, or its letters could not be read: the region around it scrolls, paper shrinks it
+    size = f'style="width: {width:.0f}px" role="img"'
     return re.sub(
         r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf"<svg \1 {size}><title>{_title(picture)}</title>", text, count=1
     )

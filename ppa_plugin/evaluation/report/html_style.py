@@ -16,6 +16,7 @@ body {
   background: var(--paper); color: var(--ink);
   font: 1rem/1.55 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
 }
+h1, p { overflow-wrap: anywhere; }
 h1, h2, figcaption { font-family: ui-serif, "Iowan Old Style", Palatino, Georgia, "Noto Serif", serif; }
 h1 { margin: 0 0 .4rem; font-size: 1.9rem; font-weight: 600; line-height: 1.2; letter-spacing: -.01em; }
 h2 { margin: 0 0 1rem; font-size: 1.35rem; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; }
@@ -71,13 +72,15 @@ td sup { line-height: 0; font-size: .7em; }
 code { font: .78rem/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 table.prose td { text-align: left; white-space: normal; min-width: 5rem; max-width: 34rem; }
 table.prose thead th { text-align: left; }
-.plot svg { display: block; width: 100%; height: auto; fill: currentColor; }
+.plot svg { display: block; max-width: none; height: auto; fill: currentColor; }
 .plot svg * { stroke-linejoin: round; stroke-linecap: butt; }
 details > summary { margin-bottom: 1.2rem; color: var(--link); cursor: pointer; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { display: none; }
   .scroll { overflow: visible; }
-  figure { break-inside: avoid; }
+  .plot { break-inside: avoid; }
+  .plot svg { max-width: 100%; max-height: 25cm; }
+  tr { break-inside: avoid; }
 }
 """

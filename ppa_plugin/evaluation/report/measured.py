@@ -7,7 +7,17 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from ppa_plugin.evaluation.results import Result
-from ppa_plugin.evaluation.tables import METRICS, check_data, column_names, latest, metric_order
+from ppa_plugin.evaluation.tables import METRICS, check_data, metric_order
+from ppa_plugin.evaluation.variants import (
+    Variant,
+    Way,
+    distinct,
+    natural,
+    row_names,
+    step_of,
+    task_order,
+    variant_of,
+)
 from ppa_plugin.layers import default_layer
 
 # As many layers of a model on one task are a sweep: a plot, not that many rows of every table.
@@ -41,27 +51,59 @@ class Measurement:
 
 
 class Measured:
-    """Every cell of every model: `cell(model, column, target)`; `models` and `columns` in the order of the tables.
+    """Every cell of every row: `cell(row, column, target)`; `models`, the rows, and `columns` in the order of tables.
 
-    Takes results that stand for their model (`for_tables`). Raises `UserError` where two results of one cell were
-    measured on different versions of its data.
+    A row is a model, or, where a task has a model measured in several ways (`variants.way_of`) or with several sets of
+    weights, one of these. Takes results that stand for their model (`for_tables`), in any order. `baseline`, a model or
+    one of its rows, comes first. Raises `UserError` where two results of one cell were measured on different versions
+    of its data.
     """
 
     def __init__(self, results: Iterable[Result], baseline: str | None = None):
-        results = list(latest(results).values())
+        results = distinct(results)
         check_data(results)
-        names = column_names(results)
+        names = row_names((result.task, variant_of(result)) for result in results)
         self._cells: dict[tuple[str, Column, str], Measurement] = {}
+        self._variants: dict[tuple[str, str], Variant] = {}
         self.targets: dict[Column, dict[str, None]] = defaultdict(dict)
-        models: dict[str, None] = {}
         for result in results:
-            name = names[result.task, result.model, result.layer, result.pool]
+            variant = variant_of(result)
+            name = names[result.task, variant]
             column = Column(result.task, result.metric, result.source)
-            models[name] = None
+            self._variants[name, result.task] = variant
             self.targets[column][result.target] = None
             cell = self._cells.setdefault((name, column, result.target), Measurement(result.n, result.data_sha256))
+            cell.n = min(cell.n, result.n)
             cell.values[result.seed] = result.value
-        self.models = sorted(models, key=lambda name: name != baseline)
+        models = {name for name, _ in self._variants}
+        self.models = sorted(models, key=lambda name: (not self.is_of(name, baseline), natural(name)))
+
+    def is_of(self, row: str, name: str | None) -> bool:
+        """Whether a row is called so, or is one of the model of that name."""
+        return row == name or any(v.model == name for (of, _), v in self._variants.items() if of == row)
+
+    def counterpart(self, row: str, baseline: str | None, task: str) -> str | None:
+        """The row of the baseline that was measured on the task as `row` was; None where no single one was."""
+        variant = self._variants.get((row, task))
+        return None if variant is None else self.baseline_row(baseline, task, variant.way, apart_from=row)
+
+    def baseline_row(self, baseline: str | None, task: str, way: Way, apart_from: str | None = None) -> str | None:
+        """The row of the baseline that was measured on the task in this way; None where no single one was."""
+        found = [
+            row
+            for (row, of), variant in self._variants.items()
+            if of == task and variant.way == way and baseline is not None and self.is_of(row, baseline)
+        ]
+        return found[0] if len(found) == 1 and found != [apart_from] else None
+
+    def without_counterpart(self, baseline: str) -> dict[str, list[str]]:
+        """Rows that no gain over the baseline can be given for, by task; tasks without the baseline are left out."""
+        lacking: dict[str, list[str]] = defaultdict(list)
+        tasks = {task for row, task in self._variants if self.is_of(row, baseline)}
+        for row, task in self._variants:
+            if task in tasks and not self.is_of(row, baseline) and self.counterpart(row, baseline, task) is None:
+                lacking[task].append(row)
+        return lacking
 
     def cell(self, model: str, column: Column, target: str) -> Measurement | None:
         return self._cells.get((model, column, target))
@@ -71,7 +113,7 @@ class Measured:
 
     @property
     def tasks(self) -> list[str]:
-        return list(dict.fromkeys(column.task for column in self.targets))
+        return sorted({column.task for column in self.targets}, key=task_order)
 
     def metrics(self, task: str) -> list[str]:
         """The metrics of a task, the main one first."""
@@ -106,12 +148,6 @@ def main_metric(task_metrics: list[str]) -> str:
     return next((metric for metric in METRICS if metric in task_metrics), task_metrics[0])
 
 
-def step_of(result: Result) -> int | None:
-    """The training step of a checkpoint in a series, None for a result that belongs to none."""
-    step = result.config.get("step")
-    return step if isinstance(step, int) and not isinstance(step, bool) else None
-
-
 def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Result], list[str]]:
     """The results that stand for their model in tables, and a sentence for each choice made.
 
@@ -120,20 +156,29 @@ def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Re
     """
     steps, layers = _steps(results), _layers(results)
     shown = {key: _layer_for(found, layer) for key, found in layers.items() if layer is not None or len(found) >= SWEEP}
-    last = {key: None if None in found else max(found) for key, found in steps.items()}
-    notes = [_step_note(*key, last[key]) for key, found in steps.items() if len(found) > 1]
+    last = _last(steps)
+    notes = [_step_note(*key, last[key]) for key, found in sorted(steps.items()) if len(found) > 1]
     notes += [
         _layer_note(*key, layers[key], at)
-        for key, at in shown.items()
+        for key, at in sorted(shown.items())
         if layers[key] != {at} or layer not in (None, at)
     ]
     chosen = [
         result
-        for result in results
-        if step_of(result) == last[result.model, result.task]
-        and (result.layer is None or result.layer == shown.get((result.model, result.task), result.layer))
+        for result in last_steps(results)
+        if result.layer is None or result.layer == shown.get((result.model, result.task), result.layer)
     ]
     return chosen, notes
+
+
+def last_steps(results: list[Result]) -> list[Result]:
+    """Of a series of checkpoints under one name the results of the last one, or those without a step."""
+    last = _last(_steps(results))
+    return [result for result in results if step_of(result) == last[result.model, result.task]]
+
+
+def _last(steps: dict[tuple[str, str], set[int | None]]) -> dict[tuple[str, str], int | None]:
+    return {key: None if None in found else max(found) for key, found in steps.items()}
 
 
 def one_layer(results: list[Result], layer: int | None = None) -> list[Result]:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row
-from ppa_plugin.evaluation.report.measured import step_of
+from ppa_plugin.evaluation.report.measured import Measured
 from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.variants import in_order, natural, step_of
 
 
 def method_tables(results: list[Result]) -> list[Grid]:
@@ -19,13 +20,22 @@ def method_tables(results: list[Result]) -> list[Grid]:
 def warnings(results: Iterable[Result]) -> list[str]:
     """A sentence for each name that stands for different weights, the checkpoints of a series aside."""
     weights: dict[tuple[str, int | None], dict[str, None]] = defaultdict(dict)
-    for result in results:
+    for result in in_order(results):
         weights[result.model, step_of(result)][result.model_sha256] = None
     return [
-        f"{model} stands for {len(found)} different sets of weights ({', '.join(sha[:12] for sha in found)}); "
-        "give each its own --name, or the tables mix them."
+        f"{model} stands for {len(found)} different sets of weights ({', '.join(sha[:12] for sha in sorted(found))}); "
+        "give each its own --name: the tables keep them apart within a task only."
         for (model, _), found in weights.items()
         if len(found) > 1
+    ]
+
+
+def no_gains(measured: Measured, baseline: str | None) -> list[str]:
+    """A sentence for each task on which the baseline was not measured as some row was, or under several names."""
+    lacking = measured.without_counterpart(baseline) if baseline is not None else {}
+    return [
+        f"No gain over {baseline} on {task} for {', '.join(rows)}: no single row of it was measured alike."
+        for task, rows in lacking.items()
     ]
 
 
@@ -34,8 +44,8 @@ def _models(results: list[Result]) -> Grid:
     for result in results:
         found[result.model, result.model_sha256, result.model_path].append(result)
     rows = tuple(
-        Row((model,), (Cell(path), Cell(sha), Cell(f"{len(rows):,}"), Cell(_texts(r.version for r in rows))))
-        for (model, sha, path), rows in found.items()
+        Row((model,), (Cell(path), Cell(sha), Cell(f"{len(rows):,}"), Cell(_texts(sorted({r.version for r in rows})))))
+        for (model, sha, path), rows in sorted(found.items(), key=lambda item: (natural(item[0][0]), *item[0]))
     )
     return Grid(
         "models",
@@ -51,7 +61,7 @@ def _models(results: list[Result]) -> Grid:
 def _data(results: list[Result]) -> Grid:
     found: dict[tuple[str, str], dict[str, Result]] = defaultdict(dict)
     seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for result in results:
+    for result in in_order(results):
         key = (result.task, result.source)
         found[key][result.target] = result
         if result.seed is not None:
@@ -88,14 +98,15 @@ def combined_sha256(results: Iterable[Result]) -> str:
 def _settings(results: list[Result]) -> Grid:
     """Every key of the configurations of a task with its value, or how far it varies."""
     values: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
-    for result in results:
+    for result in in_order(results):
         given = dict(result.config)
         if result.layer is not None:
             given |= {"layer": result.layer, "pool": result.pool}
         for key, value in given.items():
             values[result.task, key][json.dumps(value, sort_keys=True)] = value
     rows = tuple(
-        Row((task, key), (Cell(_varying(list(found.values()))),)) for (task, key), found in sorted(values.items())
+        Row((task, key), (Cell(_varying([found[text] for text in sorted(found, key=natural)])),))
+        for (task, key), found in sorted(values.items())
     )
     return Grid("settings", "Settings", ("task", "setting"), ("value",), rows, prose=True)
 

@@ -161,9 +161,10 @@ def paired_differences(
 ) -> numpy.ndarray | None:
     """(targets, seeds) of model minus baseline over the seeds that both have; (targets, 1) of means without such.
 
-    None where there is nothing to pair.
+    None where there is nothing to pair: no baseline, or none that was measured in the same way.
     """
-    if baseline is None or model == baseline or baseline not in measured.models_of([column], targets):
+    baseline = measured.counterpart(model, baseline, column.task)
+    if baseline is None or baseline not in measured.models_of([column], targets):
         return None
     ours, theirs = (measured.by_target_and_seed(m, column, targets) for m in (model, baseline))
     seeds = [seed for seed in ours if seed in theirs]

@@ -3,7 +3,7 @@
 from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, published
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
-from ppa_plugin.evaluation.report.measured import Measured, one_layer, step_of
+from ppa_plugin.evaluation.report.measured import Measured, last_steps, one_layer
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tables import Table
 
@@ -100,15 +100,15 @@ class Report:
         return Section(f"{group.name}, other metrics", grids, folded=True)
 
     def _step_plots(self) -> list[Picture]:
-        from ppa_plugin.evaluation.report.figures import one_each, step_curves
+        from ppa_plugin.evaluation.report.figures import step_curves
 
-        results = one_each(one_layer(self.results, self.layer), step_of)
+        results = one_layer(self.results, self.layer)
         return [p for group in self.groups for p in step_curves(results, self.measured, group, self.baseline)]
 
     def _layer_plots(self) -> list[Picture]:
-        from ppa_plugin.evaluation.report.figures import layer_curves, one_each
+        from ppa_plugin.evaluation.report.figures import layer_curves
 
-        results = one_each(self.results, lambda result: result.layer)
+        results = last_steps(self.results)
         return [picture for group in self.groups for picture in layer_curves(results, group)]
 
     def _analysis_blocks(self) -> list[Grid | Picture]:

@@ -197,6 +197,27 @@ def test_the_page_opens_in_a_browser(made, tmp_path, width):
     assert written.mean() > 0.1  # lines of the picture that show something
 
 
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here")
+def test_no_figure_or_table_makes_the_page_wider_than_the_screen(made, tmp_path):
+    html = (made / "report.html").read_text(encoding="utf-8").replace("<details>", "<details open>")
+    html = re.sub(r'<meta http-equiv="Content-Security[^>]*>', "", html)
+    measure = (
+        "let page = document.documentElement; document.title = JSON.stringify([page.scrollWidth, page.clientWidth])"
+    )
+    for width in (390, 1280):
+        frame = f'<iframe width="{width}" height="900" src="page.html"></iframe>'
+        (tmp_path / "page.html").write_text(
+            f"{html}<script>{measure}; parent.postMessage(document.title, '*')</script>"
+        )
+        listen = "onmessage = e => document.title = e.data"
+        (tmp_path / "frame.html").write_text(f"<title>none</title><script>{listen}</script>{frame}")
+        command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=9000"]
+        command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"file://{tmp_path / 'frame.html'}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        wide, seen = json.loads(re.search(r"<title>(.*?)</title>", done.stdout).group(1))
+        assert wide <= seen <= width
+
+
 def test_plots_have_the_same_bytes_every_time(files, made, tmp_path):
     inputs = ("--groups", files / "groups.yaml", "--analysis", files / "analysis.jsonl", "--baseline", "base")
     assert run(files / "results.jsonl", *inputs, "--output", tmp_path) == 0
@@ -218,7 +239,7 @@ def test_one_model_one_task_is_a_report_too(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--baseline", "nobody"], "--baseline nobody: no such row in the tables; there are base, aligned, other"),
+        (["--baseline", "nobody"], f"--baseline nobody: no such row in the tables; there are {EVIL}, aligned, b"),
         (["--layer", "99"], "--layer 99: nothing was measured at that layer; layers in the results: 0, 1"),
         (["--groups", "missing.yaml"], "cannot read --groups missing.yaml"),
         (["--paper", "missing.csv"], "cannot read missing.csv"),

@@ -7,8 +7,9 @@ from made_up_results import result
 
 from ppa_plugin.evaluation.report import figures
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group
-from ppa_plugin.evaluation.report.measured import Measured, step_of
+from ppa_plugin.evaluation.report.measured import Measured
 from ppa_plugin.evaluation.report.paper_tables import main_blocks
+from ppa_plugin.evaluation.variants import step_of
 
 
 def at(step: int | None, model: str, target: str, value: float):
@@ -50,9 +51,26 @@ def test_layers_of_two_pools_are_two_lines():
     assert figures.layer_curves(results[:2], EVERYTHING) == []
 
 
-def test_the_later_of_two_at_one_place_counts():
+def test_two_values_at_one_place_are_one_point_their_mean():
     results = [at(1, "run", "ell_Grek", 0.1), at(2, "run", "ell_Grek", 0.2), at(1, "run", "ell_Grek", 0.3)]
-    assert sorted((step_of(r), r.value) for r in figures.one_each(results, step_of)) == [(1, 0.3), (2, 0.2)]
+    for order in (results, results[::-1]):
+        (lines,) = figures._curves(order, EVERYTHING, step_of).values()
+        assert lines.curves["run", "eng_Latn"] == pytest.approx({1: 0.2, 2: 0.2})
+
+
+def test_the_baseline_is_a_line_only_where_it_was_measured_as_the_others_were():
+    results = [at(step, "run", "ell_Grek", step / 10) for step in (1, 2)]
+    for changes, shown in (({}, True), ({"layer": 7}, False), ({"config": {"max_length": 64}}, False)):
+        measured = Measured([result("base", "ell_Grek", 0.5, **changes)])
+        (picture,) = figures.step_curves(results, measured, EVERYTHING, "base")
+        assert ("base" in texts(picture)) == shown
+
+
+def test_lines_measured_in_different_ways_are_two():
+    results = [at(step, "run", "ell_Grek", step / 10) for step in (1, 2)]
+    results += [result("run", "ell_Grek", 0.5, config={"step": step, "max_length": 64}) for step in (1, 2)]
+    (lines,) = figures._curves(results, EVERYTHING, step_of).values()
+    assert sorted(name for name, _ in lines.curves) == ["run (max_length 64)", "run (no max_length)"]
 
 
 def test_gains_are_differences_of_what_both_have():

@@ -178,7 +178,6 @@ def probe_lines(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
     model = ModelProto.FromString(processor.serialized_model_proto())
     ordinary = [piece.piece for piece in model.pieces if piece.type == piece.NORMAL]
     chosen = random.Random(1).sample(ordinary, min(len(ordinary), _PROBED_PIECES))
-    chosen += [piece.piece for piece in model.pieces if piece.type == piece.USER_DEFINED]
     parts = (chosen[start : start + _PIECES_A_LINE] for start in range(0, len(chosen), _PIECES_A_LINE))
     lines = [*_PROBES, *("".join(part).replace(_WORD, " ") for part in parts)]
     lines += [unicodedata.normalize(form, line) for line in lines for form in _NORMAL_FORMS]

@@ -37,22 +37,25 @@ def _load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcesso
     first = [processor.id_to_piece(i) for i in range(min(3, processor.get_piece_size()))]
     if first != _SENTENCEPIECE_SPECIALS:
         raise UserError(f"{path}: the first pieces are {first}, expected {_SENTENCEPIECE_SPECIALS} as in XLM-R")
-    settings = ModelProto.FromString(processor.serialized_model_proto()).trainer_spec
-    if settings.model_type != TrainerSpec.UNIGRAM:
-        kind = TrainerSpec.ModelType.Name(settings.model_type).lower()
-        raise UserError(
-            f"{path} is a SentencePiece model of the kind {kind}; only unigram models, as XLM-R's, are read"
-        )
-    if settings.byte_fallback:
-        raise UserError(
-            f"{path} has pieces for single bytes (byte_fallback); only models without, as XLM-R's, are read"
-        )
-    if settings.treat_whitespace_as_suffix:
-        raise UserError(
-            f"{path} marks the ends of words (treat_whitespace_as_suffix); only models that mark beginnings "
-            "of words, as XLM-R's, are read"
-        )
+    _check_kind(ModelProto.FromString(processor.serialized_model_proto()), path)
     return processor
+
+
+def _check_kind(model: ModelProto, path: str | Path) -> None:
+    """Raise `UserError` for what the tokenizers library would encode otherwise."""
+    settings, defined = model.trainer_spec, ModelProto.SentencePiece.USER_DEFINED
+    symbol = next((piece.piece for piece in model.pieces if piece.type == defined), None)
+    reason = None
+    if settings.model_type != TrainerSpec.UNIGRAM:
+        reason = f"is of the kind {TrainerSpec.ModelType.Name(settings.model_type).lower()}"
+    elif settings.byte_fallback:
+        reason = "has pieces for single bytes (byte_fallback)"
+    elif settings.treat_whitespace_as_suffix:
+        reason = "marks the ends of words (treat_whitespace_as_suffix)"
+    elif symbol is not None:
+        reason = f"has user-defined symbols, such as {symbol!r}"
+    if reason:
+        raise UserError(f"{path} {reason}; only SentencePiece models as XLM-R's, unigram and without, are read")
 
 
 def pieces(processor: sentencepiece.SentencePieceProcessor) -> list[str]:

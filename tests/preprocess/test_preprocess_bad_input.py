@@ -121,7 +121,7 @@ CASES = {
     "model missing": (lambda s: s.spm.unlink(), "not a readable SentencePiece model"),
     "model no model": (lambda s: s.spm.write_bytes(b"x" * 99), "not a readable SentencePiece model"),
     "model laid out otherwise": (lambda s: other_model(s, bos_id=0, unk_id=1), "the first pieces are"),
-    "model with <mask>": (lambda s: other_model(s, user_defined_symbols=["<mask>"]), "repeats another one"),
+    "model with <mask>": (lambda s: other_model(s, user_defined_symbols=["<mask>"]), "user-defined symbols, such as"),
     "output a file": (lambda s: s.output.write_text("x"), "out is a file"),
     "output with a comma": (lambda s: s.options.update({"--output": f"{s.output},2"}), "splits paths at ','"),
     "sides of unequal length": (sides_of_unequal_length, "ell_Grek.orig has 3 lines and"),
@@ -148,7 +148,7 @@ def test_bad_input_is_named(tmp_path, spm, ppa, case):
     assert not list(tmp_path.rglob("manifest.json"))
 
 
-def test_a_model_without_a_dictionary_is_found_before_the_work(tmp_path, spm, ppa):
+def test_a_model_of_another_kind_is_found_before_the_work(tmp_path, spm, ppa):
     setting = Setting(tmp_path, spm)
     other_model(setting, user_defined_symbols=["<mask>"])
     assert ppa(*setting.arguments()) == 2

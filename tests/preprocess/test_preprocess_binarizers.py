@@ -70,7 +70,7 @@ def model_of_size(spm: Path, folder: Path, entries: int) -> Path:
     pieces = entries - 2  # <pad> and <mask> are no pieces
     for number in range(len(model.pieces), pieces - 1):
         model.pieces.add(piece=f"filler{number}", score=-1000)
-    model.pieces.add(piece=LAST_PIECE, type=sentencepiece_model_pb2.ModelProto.SentencePiece.USER_DEFINED)
+    model.pieces.add(piece=LAST_PIECE, score=0)
     path = folder / "large.model"
     path.write_bytes(model.SerializeToString())
     return path

@@ -133,7 +133,7 @@ def test_another_kind_of_model_is_refused(tmp_path, sentences):
         sentence_iterator=iter(sentences), model_writer=written, vocab_size=320, model_type="bpe", minloglevel=2
     )
     (tmp_path / "bpe.model").write_bytes(written.getvalue())
-    with pytest.raises(UserError, match=r"bpe\.model is a SentencePiece model of the kind bpe; only unigram models"):
+    with pytest.raises(UserError, match=r"bpe\.model is of the kind bpe; only SentencePiece models as XLM-R's"):
         Pieces(tmp_path / "bpe.model")
 
 

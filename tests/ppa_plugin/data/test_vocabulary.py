@@ -151,10 +151,11 @@ def test_the_dictionary_of_fairseqs_own_release_counts_as_the_same(sentencepiece
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"model_type": "bpe"}, "of the kind bpe; only unigram"),
+        ({"model_type": "bpe"}, "is of the kind bpe; only SentencePiece models as XLM-R's"),
         ({"model_type": "char"}, "of the kind char"),
         ({"model_type": "word"}, "of the kind word"),
         ({"treat_whitespace_as_suffix": True}, "marks the ends of words"),
+        ({"user_defined_symbols": ["<new>"], "vocab_size": 330}, "has user-defined symbols, such as '<new>'"),
         ({"byte_fallback": True, "vocab_size": 700}, "has pieces for single bytes"),
     ],
 )

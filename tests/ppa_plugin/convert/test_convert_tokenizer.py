@@ -132,9 +132,7 @@ def test_a_model_that_folds_case_is_refused(sentences, tmp_path):
 def test_a_model_that_the_library_would_encode_otherwise_is_refused(model_path, tmp_path, monkeypatch):
     """As it would without the steps that stand in for its normaliser."""
     monkeypatch.setattr(normalizer, "steps", lambda charsmap: [])
-    with pytest.raises(
-        UserError, match=r"bpe\.model encodes .* otherwise than its tokenizer\.json would"):
-    ):
+    with pytest.raises(UserError, match=r"bpe\.model encodes .* otherwise than its tokenizer\.json would"):
         directory_of(model_path, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["config.json"]
 

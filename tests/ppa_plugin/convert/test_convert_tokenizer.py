@@ -188,6 +188,15 @@ def test_what_the_directory_says_of_itself(model_path, tmp_path):
     assert set(loaded("Peace")) == {"input_ids", "attention_mask"}
 
 
+def test_older_releases_find_what_they_ask_of_metaspace(model_path, tmp_path):
+    """Those before 0.19 read `add_prefix_space`; later ones refuse a `prepend_scheme` that contradicts it."""
+    described = json.loads((directory_of(model_path, tmp_path) / "tokenizer.json").read_text(encoding="utf-8"))
+    for part, scheme in (("pre_tokenizer", "never"), ("decoder", "always")):
+        space = described[part]
+        assert (space["type"], space["str_rep"], space["prepend_scheme"]) == ("Metaspace", "▁", scheme)
+        assert space["add_prefix_space"] is (scheme == "always")
+
+
 def test_the_table_is_read_as_sentencepiece_reads_it(both):
     processor, _ = both
     charsmap = ModelProto.FromString(processor.serialized_model_proto()).normalizer_spec.precompiled_charsmap

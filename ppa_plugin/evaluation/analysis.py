@@ -15,30 +15,71 @@ from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.shards import SIDES
-from ppa_plugin.evaluation.json_lines import append_json_lines
+from ppa_plugin.evaluation.json_lines import append_json_lines, is_count, is_number, is_share, numbered_json
 from ppa_plugin.evaluation.model import Model
-from ppa_plugin.files import read_lines
 
 Record = dict[str, Any]
 
-_NUMBER = (int, float)
-_OF_EVERY_KIND = {"model": str, "model_sha256": str, "data_sha256": str, "version": str}
-_OF_A_LAYER = {"layer": int, "pool": str}
-# The fields that a record of a kind has to have, and their types; it may have more.
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_share_or_none(value: Any) -> bool:
+    return value is None or is_share(value)
+
+
+def _is_size(value: Any) -> bool:
+    return is_number(value) and value >= 0
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_group(value: Any) -> bool:
+    """See `vocabulary.records`; None where the record is of a release that did not have it."""
+    known = {"languages": _are_texts, "distinct_tokens": is_count, "covered": is_share, "shared": _is_share_or_none}
+    return value is None or (
+        isinstance(value, dict) and all(name in value and is_kind(value[name]) for name, is_kind in known.items())
+    )
+
+
+_OF_EVERY_KIND = dict.fromkeys(("model", "model_sha256", "data_sha256", "version"), _is_text)
+_OF_A_LAYER = {"layer": is_count, "pool": _is_text}
+_SIZES = ("words", "tokens", "distinct_tokens", "unknown_tokens")
+# The fields that a record of a kind has to have, and what tells that they are what they should be; it may have more.
 FIELDS = {
     "vocabulary": {
-        "language": str,
-        "side": str,
-        "words": int,
-        "tokens": int,
-        "distinct_tokens": int,
-        "unknown_tokens": int,
-        "tokens_per_word": _NUMBER,
-        "covered": _NUMBER,
+        "language": _is_text,
+        "side": _is_text,
+        **dict.fromkeys(_SIZES, is_count),
+        "tokens_per_word": _is_size,
+        "covered": is_share,
     },
-    "scripts": {**_OF_A_LAYER, "accuracy": _NUMBER, "chance": _NUMBER, "scripts": dict},
-    "projection": {**_OF_A_LAYER, "method": str, "points": list, "labels": list},
+    "scripts": {
+        **_OF_A_LAYER,
+        "accuracy": is_share,
+        "chance": is_share,
+        "scripts": lambda value: isinstance(value, dict),
+    },
+    "projection": {**_OF_A_LAYER, "method": _is_text, "points": _is_list, "labels": _is_list},
 }
+# Those that it may have.
+_MORE_FIELDS = {"unit": _is_text, "shared": _is_share_or_none, "group": _is_group, "layer": is_count}
+_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side"), _is_text_or_none)
 # What makes two records the same measurement; None where a kind has no such field.
 _KEY = ("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side")
 
@@ -63,13 +104,7 @@ def append_analysis(path: str | Path, records: Iterable[Record]) -> None:
 def read_analysis(path: str | Path) -> list[Record]:
     """The records in a file, in its order. Raises `UserError`, naming file and line, for what is not a record."""
     records = []
-    for number, line in enumerate(read_lines(path), 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            raise UserError(f"{path}, line {number}: not valid JSON") from None
+    for number, entry in numbered_json(path, "records of an analysis"):
         if reason := _fault(entry):
             raise UserError(f"{path}, line {number}: {reason}; ppa-evaluate vocabulary and scripts write such records")
         records.append(entry)
@@ -89,11 +124,11 @@ def _fault(entry: Any) -> str | None:
     kind = entry.get("kind") if isinstance(entry, dict) else None
     if not isinstance(kind, str) or kind not in FIELDS:
         return f"not a record of an analysis, whose kind has to be {', '.join(FIELDS)}"
-    for name, types in {**_OF_EVERY_KIND, **FIELDS[kind]}.items():
-        if name not in entry:
+    required = {**_OF_EVERY_KIND, **FIELDS[kind]}
+    for name, is_kind in {**_MORE_FIELDS, **required}.items():
+        if name not in entry and name in required:
             return f"a {kind} record without {name}"
-        # bool is a kind of int in Python
-        if not isinstance(entry[name], types) or isinstance(entry[name], bool):
+        if name in entry and not is_kind(entry[name]):
             return f"a {kind} record whose {name} is {json.dumps(entry[name])[:40]}"
     if kind == "vocabulary" and entry["side"] not in SIDES:
         return f"a vocabulary record whose side is neither {' nor '.join(SIDES)}"
@@ -103,5 +138,4 @@ def _fault(entry: Any) -> str | None:
 
 
 def _is_labelled(points: list[Any], labels: list[Any]) -> bool:
-    pairs = all(isinstance(point, list) and [isinstance(x, _NUMBER) for x in point] == [True, True] for point in points)
-    return pairs and len(points) == len(labels) and all(isinstance(label, str) for label in labels)
+    return all(map(_is_point, points)) and _are_texts(labels) and len(points) == len(labels)

@@ -1,7 +1,9 @@
 """Files of one JSON object a line that several commands append to at once, and that a kill may leave torn."""
 
 import fcntl
+import io
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.files import decode_lines, read_bytes, reading
+
+# What a record may hold: more is no measurement, and would end in libraries that show it.
+_DEEPEST = 16
+_LARGEST = 1 << 63
 
 
 def append_json_lines(path: str | Path, records: Iterable[dict[str, Any]]) -> None:
@@ -37,6 +44,62 @@ def append_json_lines(path: str | Path, records: Iterable[dict[str, Any]]) -> No
                 raise
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def numbered_json(path: str | Path, what: str, being_written: bool = False) -> Iterator[tuple[int, Any]]:
+    """Yield the JSON value of each line that is not empty, and the line's number, from 1; `what` says what they are.
+
+    `being_written`: a last line that is not whole is no error, another command may be about to end it. Raises
+    `UserError`, naming file and line, for what cannot be read, is not UTF-8 or JSON, or holds values that no table can
+    show: nested deeper than 16, whole numbers beyond 64 bits, half characters.
+    """
+    content = read_bytes(path)
+    whole, _, last = content.rpartition(b"\n")
+    lines = io.BytesIO(whole if being_written and not is_json(last) else content)
+    with reading(path, what):
+        for number, line in enumerate(decode_lines(lines, path), 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+                fault = _fault(value)
+            except RecursionError:
+                fault = "nested too deeply"
+            except ValueError:
+                fault = "not valid JSON"
+            if fault:
+                raise UserError(f"{path}, line {number}: {fault}")
+            yield number, value
+
+
+def is_share(value: Any) -> bool:
+    """Whether a JSON value is a number from 0 to 1; what is not a number (NaN) is not."""
+    return is_number(value) and 0 <= value <= 1
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a finite number of a size that can be shown."""
+    # bool is a kind of int in Python
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1e15
+
+
+def is_count(value: Any) -> bool:
+    """Whether a JSON value is a whole number of at least 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _fault(value: Any, depth: int = 0) -> str:
+    """What a JSON value holds that no table can show; empty where nothing."""
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        return "a whole number in it is beyond 64 bits"
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        return "a text in it has half a character (a surrogate without its other)"
+    if isinstance(value, list | dict):
+        if depth == _DEEPEST:
+            return "nested too deeply"
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        return next(filter(None, (_fault(part, depth + 1) for part in parts)), "")
+    return ""
 
 
 def drop_torn_line(path: str | Path) -> bool:

@@ -79,7 +79,7 @@ def _bars(panel, table: Table, groups: list[tuple[str, list[float | None]]], pla
     for number, model in enumerate(table.columns):
         values = [100 * (groups[place][1][number] or 0.0) for place in places]
         positions = [place + (number - (len(table.columns) - 1) / 2) * width for place in places]
-        panel.bar(positions, values, width, label=model, color=colour(number))
+        panel.bar(positions, values, width, label=shown(model), color=colour(number))
     labels = [wrapped(groups[place][0], 2.0, NAME, lines=1) for place in places]
     panel.set_xticks(places, labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=NAME)
     if len(table.targets) in range(places.start + 1, places.stop):
@@ -107,10 +107,15 @@ def wrapped(text: str, inches: float, size: float, lines: int = 3) -> str:
     return "\n".join(broken)
 
 
+def shown(name: str) -> str:
+    """A name as a legend shows it: Matplotlib leaves out those that are empty or begin with an underscore."""
+    return f" {name}" if not name or name.startswith("_") else name
+
+
 def legend_below(figure, handles: list, labels: list[str]) -> None:
     """A legend under everything, in as many columns as fit; the figure grows by its height."""
     wide = figure.get_figwidth()
-    names = [wrapped(label, min(wide - 0.7, 3.5), 9) for label in labels]
+    names = [shown(wrapped(label, min(wide - 0.7, 3.5), 9)) for label in labels]
     longest = max(len(line) for name in names for line in name.split("\n"))
     columns = max(1, min(len(names), int((wide - 0.2) / (0.55 + 0.62 * 9 / 72 * longest))))
     high = max(name.count("\n") + 1 for name in names) * -(-len(names) // columns)

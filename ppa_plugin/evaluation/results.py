@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.json_lines import append_json_lines, is_json
-from ppa_plugin.files import decode_text
+from ppa_plugin.evaluation.json_lines import append_json_lines, is_count, is_share, numbered_json
 
 _TEXT = ("a text", str)
 # What each field has to be: in words, and as types.
 _KINDS: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(("model", "model_path", "model_sha256", "task", "source", "target", "metric"), _TEXT),
     **dict.fromkeys(("data_sha256", "version"), _TEXT),
-    **dict.fromkeys(("seed", "layer"), ("a whole number or null", (int, type(None)))),
+    "seed": ("a whole number or null", (int, type(None))),
+    "layer": ("a whole number or null, of at least 0", (int, type(None))),
     "pool": ("a text or null", (str, type(None))),
     "value": ("a number from 0 to 1", (int, float)),
-    "n": ("a whole number", int),
+    "n": ("a whole number of at least 0", int),
     "config": ("an object", dict),
 }
 
@@ -73,19 +73,7 @@ def numbered_results(path: str | Path, being_written: bool = False) -> list[tupl
     """
     names = {field.name for field in fields(Result)}
     results = []
-    try:
-        content = Path(path).read_bytes()
-        whole, _, last = content.rpartition(b"\n")
-        text = decode_text(whole if being_written and not is_json(last) else content, path)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            raise UserError(f"{path}, line {number}: not valid JSON") from None
+    for number, record in numbered_json(path, "results", being_written):
         if not isinstance(record, dict) or set(record) != names:
             raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")
         if wrong := _wrong_field(record):
@@ -101,4 +89,7 @@ def _wrong_field(record: dict[str, Any]) -> str | None:
         # bool is a kind of int in Python
         if not isinstance(record[name], kinds) or isinstance(record[name], bool):
             return name
-    return None if 0 <= record["value"] <= 1 else "value"  # not a number (NaN) is not between them either
+    for name in ("n", "layer"):
+        if record[name] is not None and not is_count(record[name]):
+            return name
+    return None if is_share(record["value"]) else "value"

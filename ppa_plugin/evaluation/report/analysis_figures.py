@@ -17,7 +17,13 @@ def probe_plot(records: list[dict]) -> list[Picture]:
         for place, (name, curve) in enumerate(curves.items()):
             values = [100 * v for v in curve.values()]
             axes.plot(
-                list(curve), values, marker="o", markersize=3, linewidth=1.3, color=plots.colour(place), label=name
+                list(curve),
+                values,
+                marker="o",
+                markersize=3,
+                linewidth=1.3,
+                color=plots.colour(place),
+                label=plots.shown(name),
             )
         for number, chance in enumerate(sorted({record["chance"] for record in records})):
             label = "chance" if number == 0 else None

@@ -15,7 +15,7 @@ from ppa_plugin.evaluation.report.sections import Report
 from ppa_plugin.evaluation.results import Result, read_results
 from ppa_plugin.evaluation.tables import Table, check_data, pivot, to_text
 from ppa_plugin.evaluation.variants import in_order, remarks
-from ppa_plugin.files import write_beside
+from ppa_plugin.files import check_output, write_beside
 
 EXAMPLE = """\
 examples:
@@ -38,6 +38,7 @@ def _main(argv: list[str] | None) -> None:
     directory = Path(args.output)
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} exists and is not a directory")
+    check_output(directory)
     results = in_order(result for path in args.results for result in read_results(path))
     if not results:
         raise UserError(f"no results in {', '.join(args.results)}")

@@ -292,10 +292,12 @@ def _line_panels(
                     markersize=2.6,
                     linewidth=1.3,
                     color=plots.colour(place),
-                    label=model,
+                    label=plots.shown(model),
                 )
             if source in (levels or {}):
-                panel.axhline(100 * levels[source], color=plots.GREY, linewidth=1, linestyle="--", label=baseline)
+                panel.axhline(
+                    100 * levels[source], color=plots.GREY, linewidth=1, linestyle="--", label=plots.shown(baseline)
+                )
             panel.set_title(plots.wrapped(f"from {source}", 2.0, plots.TITLE))
             panel.set_xlabel(across)
             panel.grid(axis="y", color=plots.GREY, alpha=0.25, linewidth=0.6)

@@ -1,8 +1,10 @@
 """What a report is made of, before it becomes Markdown, LaTeX or HTML: sections of tables, pictures and text."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 MISSING = "–"
+_LONGEST = 120  # characters of a file name: systems take 255 with ending, number and what a temporary file has besides
 
 
 @dataclass(frozen=True)
@@ -94,4 +96,7 @@ def _unique(block: Grid | Picture | str, used: set[tuple[type, str]]) -> Grid | 
 def slug(*parts: str) -> str:
     """Letters, digits, dots, dashes and underscores of some names, for a file name that no name can lead elsewhere."""
     text = "_".join(part for part in parts if part)
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in text).lstrip(".") or "unnamed"
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in text).lstrip(".") or "unnamed"
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ppa_plugin.codes import canonical, is_latin, script_of
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.yaml_file import load_yaml
 
 
@@ -34,11 +34,16 @@ def read_groups(path: str) -> list[Group]:
 
 def _languages(path: str, name: object, codes: object) -> tuple[str, ...]:
     if not isinstance(codes, list) or not codes:
-        raise UserError(f"{path}: group {name} has to be a list of languages such as [tur_Latn, fas_Arab]")
+        raise UserError(f"{path}: group {_short(name)} has to be a list of languages such as [tur_Latn, fas_Arab]")
     unknown = [code for code in codes if not isinstance(code, str) or canonical(code) is None]
     if unknown:
-        raise UserError(f"{path}: group {name}: {unknown[0]!r} is not a language code such as fas_Arab")
+        raise UserError(f"{path}: group {_short(name)}: {quoted(unknown[0])} is not a language code such as fas_Arab")
     return tuple(dict.fromkeys(canonical(code) for code in codes))
+
+
+def _short(name: object) -> str:
+    """A group's name in a message."""
+    return name if isinstance(name, str) and len(name) < 60 else quoted(name)
 
 
 def sources_of(group: Group, groups: list[Group], sources: Iterable[str]) -> list[str]:

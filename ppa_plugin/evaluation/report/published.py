@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, slug
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, source_order
 from ppa_plugin.evaluation.report.measured import Column, Measured
@@ -75,14 +75,16 @@ def _row(path: str, number: int, header: list[str], cells: list[str]) -> Publish
     for name in ("source", "target"):
         code = canonical(given[name])
         if code is None and not (name == "target" and given[name] == MEAN):
-            raise UserError(f"{path}, line {number}: {name} {given[name]!r} is not a language code such as fas_Arab")
+            raise UserError(
+                f"{path}, line {number}: {name} {quoted(given[name])} is not a language code such as fas_Arab"
+            )
         given[name] = code or MEAN
     try:
         value = float(given["value"])
     except ValueError:
         value = -1.0
     if not 0 <= value <= 100:
-        raise UserError(f"{path}, line {number}: value {given['value']!r} is not a percentage from 0 to 100")
+        raise UserError(f"{path}, line {number}: value {quoted(given['value'])} is not a percentage from 0 to 100")
     return Published(**{**given, "value": value / 100})
 
 

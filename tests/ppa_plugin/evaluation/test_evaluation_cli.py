@@ -177,7 +177,7 @@ def test_report(model, data, tmp_path, capsys):
     assert b"</svg>" in (tmp_path / "report" / expected[1]).read_bytes()
     markdown = (tmp_path / "report" / "results.md").read_text()
     assert markdown.count("### bible") == 3
-    assert "| target | base | aligned |" in markdown
+    assert "| target | aligned | base |" in markdown
 
 
 def test_report_of_nothing(tmp_path, capsys):

@@ -52,6 +52,7 @@ class Released:
     def measure(self, pairs: list[Pair]) -> Accuracies:
         """Accuracy by (source, target, k)."""
         accuracies = {}
+        self._tokenizer = import_transformers().AutoTokenizer.from_pretrained(self.encoder.directory)
         self._tokens = {}  # it keeps its tokens on disk
         for pair in pairs:
             x, y = (self._embed(side)[self.layer - 1] for side in (pair.candidates, pair.queries))
@@ -66,7 +67,7 @@ class Released:
     @torch.no_grad()
     def _embed(self, side) -> list[np.ndarray]:
         """The mean over tokens at layers 1 to the last: N x C each."""
-        model, tokenizer = self.encoder.model, self.encoder.tokenizer
+        model, tokenizer = self.encoder.model, self._tokenizer
         if side.path not in self._tokens:
             options = {"truncation": True, "max_length": self.encoder.max_length}
             self._tokens[side.path] = tokenizer(list(side.sentences), **options)["input_ids"]

@@ -118,7 +118,7 @@ CASES = {
     "a surrogate": (text(b"a\n\xed\xa0\x80\n"), "tur_Latn.txt, line 2: not valid UTF-8"),
     "nothing but blanks": (text(b" \n\n\t\n"), "tur_Latn.txt: all 3 lines of tur_Latn are blank"),
     "fewer pairs than shards": (text(b"bir\niki\n"), "tur_Latn has 1 training pairs for 2 shards"),
-    "model missing": (lambda s: s.spm.unlink(), "not a readable SentencePiece model"),
+    "model missing": (lambda s: s.spm.unlink(), "sentencepiece.bpe.model: No such file"),
     "model no model": (lambda s: s.spm.write_bytes(b"x" * 99), "not a readable SentencePiece model"),
     "model laid out otherwise": (lambda s: other_model(s, bos_id=0, unk_id=1), "the first pieces are"),
     "model with <mask>": (lambda s: other_model(s, user_defined_symbols=["<mask>"]), "user-defined symbols, such as"),

@@ -114,7 +114,7 @@ def test_the_checkpoint_is_the_one_that_fairseq_will_load(tmp_path):
 
 
 def test_what_a_checkpoint_decides(tmp_path):
-    model = {"cfg": {"model": {"padding_rows": 3}}, "model": {EMBEDDING: torch.ones(2)}}
+    model = {"cfg": {"model": {"padding_rows": 3}}, "model": {EMBEDDING: torch.ones(5, 2)}}
     torch.save(model, tmp_path / "headless.pt")
     torch.save({"model": {BIAS: torch.ones(2)}}, tmp_path / "plain.pt")
     (tmp_path / "torn.pt").write_bytes(b"PK")

@@ -22,6 +22,7 @@ from ppa_preprocess.workspace import Workspace
 from ppa_plugin import commandline
 from ppa_plugin.commandline import UserError, natural, positive, say, workers
 from ppa_plugin.data.vocabulary import dictionary_entries
+from ppa_plugin.files import check_output
 
 _STEPS = {
     "all": "every step after the other, from text to verified shards",
@@ -169,7 +170,8 @@ def _check_before_writing(group: Group, args: argparse.Namespace) -> dict[str, l
     sources = find_sources(group, args.input) if "input" in _NEEDS[args.step] else {}
     if "spm" in _NEEDS[args.step]:
         dictionary_entries(args.spm)
-    if args.output.exists() and not args.output.is_dir():
+    check_output(args.output)
+    if args.output.is_file():
         raise UserError(f"--output {args.output} is a file, expected a directory")
     if args.step in ("all", "binarize"):
         binarize.check_path(args.output)
@@ -184,6 +186,7 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
         check_language_code(args.lang)
     if not args.input.is_file():
         raise UserError(f"{args.input} is not a file; to romanize the text of a group give --config")
+    check_output(args.output)
     if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.input)):
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
     settings = Romanization("uroman", args.lang, args.normalize_punctuation, _cache_file(args))

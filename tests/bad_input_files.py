@@ -416,6 +416,16 @@ _WRITING = {
         write_model, write_bitext
     ),
 }
+_WRITING_OF_TEXT = (
+    "ppa-preprocess sample --config c.yaml --input in --output {}",
+    "ppa-preprocess romanize --input in/ell_Grek.txt --output {}",
+)
+
+
+def _write_text(directory: Path) -> None:
+    (directory / "c.yaml").write_text("name: g\nlanguages:\n  ell_Grek: {uroman: null}\n")
+    (directory / "in").mkdir()
+    (directory / "in/ell_Grek.txt").write_text("a line\n")
 
 
 def _places(directory: Path) -> None:
@@ -428,6 +438,11 @@ _OUTPUT_ROWS = [
     Row(line.replace("{}", place), says, _all(make, _places))
     for line, make in _WRITING.items()
     for place, says in OUTPUTS.values()
+] + [
+    Row(line.replace("{}", place), says, _all(_write_text, _places))
+    for line in _WRITING_OF_TEXT
+    for place, says in OUTPUTS.values()
+    if place != "''"  # to a path of Python's it is the directory that one is in
 ]
 
 ROWS = [

@@ -129,6 +129,7 @@ def test_without_the_file_that_training_started_from_the_pooler_is_left_out_and_
     assert before.keys() - after.keys() == {"pooler.dense.weight", "pooler.dense.bias"}
 
 
+@pytest.mark.slow
 def test_ranks_and_validation_build_it_too(start, data, trained, tmp_path):
     flags = ("--finetune-from-model", start[0] / "model.pt", *SEQ_ALONE, "--max-update", 1)
     train(data, tmp_path, *flags, "--batch-size", 4, ranks=2)

@@ -47,6 +47,7 @@ def write_hostile_corpus(directory: Path, generator: random.Random, lines: int) 
                 handle.write(" ".join(words) + "\n")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_ten_thousand_hostile_pairs(tmp_path):
     write_hostile_corpus(tmp_path / "corpus", random.Random(3), lines=10_002)

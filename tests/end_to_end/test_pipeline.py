@@ -101,7 +101,7 @@ def test_from_text_to_retrieval(work):
     assert all(0 <= r["value"] <= 1 and r["n"] == 12 and r["layer"] == 2 for r in results)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_checkpoints_are_selected_by_retrieval(work, tmp_path, ranks):
     (tmp_path / "tatoeba").mkdir()
     for code, language in (("ell", "ell_Grek"), ("heb", "heb_Hebr")):

@@ -48,6 +48,7 @@ def test_detached_gather_gives_the_released_codes_share(data, one_rank, tmp_path
     assert largest_difference(half, detached) < 1e-6
 
 
+@pytest.mark.slow
 def test_groups_of_negatives_do_not_depend_on_the_ranks(data, one_rank, tmp_path):
     flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE, "--seq-negatives", 8)
     printed = train(data, tmp_path / "one", *flags, "--batch-size", 16)
@@ -58,6 +59,7 @@ def test_groups_of_negatives_do_not_depend_on_the_ranks(data, one_rank, tmp_path
     assert largest_difference(parameters(tmp_path / "one"), one_rank[1]) > 1e-4
 
 
+@pytest.mark.slow
 def test_equal_texts_on_other_ranks_are_no_negatives(tmp_path):
     data = write_shards(tmp_path / "data", pairs=16, vocabulary=6)  # one piece: sides are equal if equally long
     flags = (*SGD, *NO_DROPOUT, *SEQ_ALONE)
@@ -160,6 +162,7 @@ def test_ragged_batches_of_two_ranks_do_not_hang(data, tmp_path):
     assert all(np.isfinite(list(losses(printed).values())))
 
 
+@pytest.mark.slow
 def test_fewer_pairs_than_ranks_is_said(tmp_path):
     data = write_shards(tmp_path / "data", pairs=2)
     printed = train(data, tmp_path / "run", ranks=4, code=2)

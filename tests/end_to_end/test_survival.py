@@ -25,6 +25,7 @@ def start(data, tmp_path_factory):
     return save_dir / "checkpoint_last.pt"
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_a_bit(data, tmp_path):
     train(data, tmp_path / "none", "--num-workers", 0)
     train(data, tmp_path / "two", "--num-workers", 2)
@@ -56,6 +57,7 @@ def test_memory_efficient_fp16_follows_fp32(data, start, tmp_path):
     assert scale[50] >= 4
 
 
+@pytest.mark.slow
 def test_bf16_flag_trains(data, start, tmp_path):
     printed = losses(train(data, tmp_path, "--bf16", "--finetune-from-model", start, "--max-update", 8))
     full = losses(train(data, tmp_path / "full", "--finetune-from-model", start, "--max-update", 8))
@@ -93,6 +95,7 @@ def test_a_hostile_checkpoint_is_refused_and_nothing_in_it_runs(data, start, tmp
     assert not touched.exists()
 
 
+@pytest.mark.slow
 def test_broken_checkpoints_are_named(data, start, tmp_path):
     printed = train(data, tmp_path / "run", "--restore-file", tmp_path / "nowhere.pt", code=2)
     assert re.search(r"error: --restore-file \S*nowhere.pt does not exist", printed)
@@ -107,6 +110,7 @@ def test_broken_checkpoints_are_named(data, start, tmp_path):
     assert "error: the checkpoint holds NaN or infinite weights in encoder.sentence_encoder.layers.1.fc1" in printed
 
 
+@pytest.mark.slow
 def test_another_vocabulary_is_named_with_both_sizes(data, start, tmp_path):
     shard = tmp_path / "shard00"
     write_dictionary(tmp_path, VOCABULARY + 7)

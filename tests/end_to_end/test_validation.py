@@ -46,6 +46,7 @@ def test_validation_asks_for_nothing_of_training(run, tmp_path, shard, flags):
     assert "seq_acc" in printed
 
 
+@pytest.mark.slow
 def test_numbers_of_hydra_are_checked_before_anything_is_written(tmp_path):
     code, printed = called(
         "fairseq-hydra-train",

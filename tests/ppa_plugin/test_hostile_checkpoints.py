@@ -87,6 +87,7 @@ def test_updates_that_are_not_said(history):
     assert padding_rows({"cfg": {"model": {"padding_rows": history}}}) == 0
 
 
+@pytest.mark.slow
 def test_the_traceback_is_there_for_who_asks(tmp_path):
     (tmp_path / "start.pt").write_bytes(b"no checkpoint")
     command = [sys.executable, "-m", "ppa_plugin.convert.cli", "to-hf", "start.pt", "out"]

@@ -111,7 +111,7 @@ def test_bars(drawn, names, number):
         (1, ("bible",), ("eng_Latn",)),
         (70, ("bible",), ("eng_Latn",)),
         (3, tuple(TASKS), ("eng_Latn",)),
-        (41, tuple(TASKS), ("eng_Latn", "ell_Grek", "fas_Arab")),
+        pytest.param(41, tuple(TASKS), ("eng_Latn", "ell_Grek", "fas_Arab"), marks=pytest.mark.slow),
     ],
 )
 def test_gains(drawn, names, number, tasks, sources):

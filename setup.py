@@ -15,7 +15,11 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
-    packages=[*find_packages(include=["ppa_plugin", "ppa_plugin.*"]), "ppa_preprocess"],
+    packages=[
+        *find_packages(include=["ppa_plugin", "ppa_plugin.*"]),
+        "ppa_preprocess",
+        *(f"ppa_preprocess.{room}" for room in find_packages("preprocess")),
+    ],
     package_dir={"ppa_preprocess": "preprocess"},
     install_requires=[
         # the release of fairseq that imports on Python >= 3.11; fairseq==0.12.2 does not
@@ -63,7 +67,7 @@ setup(
             "ppa-convert=ppa_plugin.convert.cli:main",
             "ppa-evaluate=ppa_plugin.evaluation.cli:main",
             "ppa-report=ppa_plugin.evaluation.report:main",
-            "ppa-user-dir=ppa_plugin.user_dir:main",
+            "ppa-user-dir=ppa_plugin.commandline:print_user_dir",
         ]
     },
 )

@@ -19,7 +19,7 @@ from peak_memory import PeakMemory
 from train_throughput import PRECISIONS, time_step
 
 from ppa_plugin import commandline
-from ppa_plugin.model.linear_cross_entropy import linear_cross_entropy
+from ppa_plugin.objectives.masked_lm import masked_lm_loss
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -50,7 +50,7 @@ def _main(argv: list[str] | None) -> None:
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     args = parser.parse_args(argv)
-    forms: dict[str, Loss] = {"plain": plain, "chunked": lambda *tensors: linear_cross_entropy(*tensors)[0]}
+    forms: dict[str, Loss] = {"plain": plain, "chunked": masked_lm_loss}
     if args.device == "cuda" and importlib.util.find_spec("liger_kernel"):
         forms["liger"] = liger
     device, dtype = torch.device(args.device), PRECISIONS[args.precision]

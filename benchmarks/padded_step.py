@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ppa_plugin.convert.names import name_table
 from ppa_plugin.data.masking import BOS, EOS, PAD, STREAMS
-from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.architectures import TranslitXLMR
-from ppa_plugin.objectives import info_nce, mean_pool
+from ppa_plugin.model.names import name_table
+from ppa_plugin.objectives.contrastive import info_nce, mean_pool
 
 
 def share_parameters(model: TranslitXLMR) -> nn.Module:

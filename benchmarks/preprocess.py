@@ -30,11 +30,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uroman
-from ppa_preprocess.partwise import Romanization, load_romanizer
-from ppa_preprocess.romanize import romanize_lines
 
 from ppa_plugin.commandline import align
 from ppa_plugin.files import read_lines
+from ppa_plugin.romanization.by_part import Romanization, load_romanizer
+from ppa_plugin.romanization.text_file import romanize_lines
 
 Corpus = dict[str, list[str]]  # lines by language
 

@@ -27,11 +27,11 @@ from pathlib import Path
 
 import sentencepiece
 from ppa_preprocess import binarize, encode
-from ppa_preprocess.binarizers import BINARIZERS
 from ppa_preprocess.group import Group, Language
+from ppa_preprocess.tokens.binarizers import BINARIZERS
 from ppa_preprocess.workspace import Workspace
 
-from ppa_plugin.data.shards import SIDES
+from ppa_plugin.data.masking import SIDES
 from ppa_plugin.data.vocabulary import load_sentencepiece
 from ppa_plugin.files import read_lines
 

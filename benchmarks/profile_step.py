@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from ppa_plugin import commandline
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
-from ppa_plugin.model.linear_cross_entropy import CHUNK
+from ppa_plugin.objectives.masked_lm import CHUNK
 
 
 def main() -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import sentencepiece
-from ppa_preprocess.partwise import Romanization
-from ppa_preprocess.romanize import romanize_lines
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import EOS, STREAMS, Masking
@@ -18,6 +16,8 @@ from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import find_beside, language_directories, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary, to_indices
 from ppa_plugin.files import read_lines
+from ppa_plugin.romanization.by_part import Romanization
+from ppa_plugin.romanization.text_file import romanize_lines
 
 # On SIB-200's training text of nine languages this gives 184 real tokens a pair over the three streams.
 PIECES = 16_000

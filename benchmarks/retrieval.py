@@ -4,8 +4,9 @@
 
 DIR holds `bible.LANG-eng_Latn.LANG` and `bible.LANG-eng_Latn.eng_Latn`. The released script embeds both languages anew
 for every pair, in the files' order, through all blocks, pools all layers, and ranks by an array of N x N x C
-differences; ours is `ppa_plugin.evaluation.retrieve.measure`. Both run in turn, models loaded, text read. Without
---model, a random XLM-R with a SentencePiece vocabulary trained on the text. Exit code 1 where the accuracies differ.
+differences; ours is `ppa_plugin.evaluation.retrieval.retrieve.measure`. Both run in turn, models loaded, text read.
+Without --model, a random XLM-R with a SentencePiece vocabulary trained on the text. Exit code 1 where the accuracies
+differ.
 """
 
 import argparse
@@ -27,15 +28,15 @@ from peak_memory import PeakMemory
 from ppa_plugin import commandline
 from ppa_plugin.codes import ENGLISH
 from ppa_plugin.commandline import positive
-from ppa_plugin.convert.tokenizer import write_tokenizer
-from ppa_plugin.evaluation import retrieve
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, cut_batches
+from ppa_plugin.convert.tokenizer.tokenizer_json import write_tokenizer
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.embedding import SentenceEncoder
+from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, cut_batches
+from ppa_plugin.evaluation.encoder.loading import import_transformers
+from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.model import Model
-from ppa_plugin.evaluation.readers import Pair, RetrievalSet
+from ppa_plugin.evaluation.retrieval import retrieve
+from ppa_plugin.evaluation.retrieval.readers import Pair, RetrievalSet
 from ppa_plugin.files import read_lines
-from ppa_plugin.hugging_face import import_transformers
 
 # what the paper's job scripts pass
 BATCH, SOURCES = 128, "eng_Latn,fas_Arab,ell_Grek,heb_Hebr"

@@ -26,15 +26,15 @@ import padded_step
 import real_pairs
 import torch
 from peak_memory import PeakMemory
-from ppa_preprocess.plan import architecture_sizes
 
 from ppa_plugin import commandline
 from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCriterionConfig
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
 from ppa_plugin.data.paired_dataset import PairedDataset
-from ppa_plugin.flops import estimate_flops, measure_peak
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
+from ppa_plugin.model.sizes import estimate_flops, measure_peak
+from ppa_plugin.training.plan import architecture_sizes
 
 PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 LOSS_SCALE = 128.0
@@ -62,7 +62,7 @@ class Bench:
         self.criterion = TranslitAlignmentCriterion(
             TranslitAlignmentCriterionConfig(), SimpleNamespace(model_depth=self.sizes.layers)
         )
-        self.layer = self.criterion.seq_layer
+        (self.layer,) = self.criterion.layers
 
     def ours(self, batch: dict, train: bool = True) -> dict[str, float]:
         """One step on packed tokens; the terms, as numbers, only where nothing is timed."""

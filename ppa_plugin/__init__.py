@@ -1,28 +1,71 @@
-"""Transliteration-based post-training alignment (PPA, arXiv 2406.19759) as a fairseq `--user-dir` plugin."""
+"""Transliteration-based post-training alignment (PPA, arXiv 2406.19759) as a fairseq `--user-dir` plugin.
 
-from ppa_plugin import compat
+fairseq imports this package for `--user-dir`, in spawned ranks too, and is itself imported by then: that registers
+task, criterion and model. The `ppa-*` commands import it without fairseq, which takes seconds, and load what they need.
+"""
 
-compat.require_fairseq_fixed()
-compat.quiet_imports()
-compat.allow_namespaces_in_checkpoints()
-compat.follow_interpolated_defaults()
-compat.read_bf16_flag()
-compat.save_checkpoints_whole()
-compat.save_tied_weights_once()
-compat.refuse_unsafe_checkpoints()
-compat.refuse_what_cannot_work()
-compat.refuse_numbers_that_cannot_be()
-compat.broadcast_plain_configurations()
+import functools
+import logging
+import sys
+import warnings
+from importlib import metadata
 
-# fairseq registers on import; --user-dir finds tasks/ and models/ by itself, but not these modules.
-from ppa_plugin.criterion import TranslitAlignmentCriterionConfig  # noqa: E402
-from ppa_plugin.model.architectures import TranslitXLMRConfig  # noqa: E402
-from ppa_plugin.task import TranslitAlignmentConfig  # noqa: E402
 
-compat.list_flags_in_help(
-    {
-        "task translit_alignment": TranslitAlignmentConfig,
-        "criterion translit_alignment": TranslitAlignmentCriterionConfig,
-        "architectures glot500_base, xlmr_base, xlmr_large, translit_tiny": TranslitXLMRConfig,
-    }
-)
+@functools.cache
+def register() -> None:
+    """Mend fairseq and register the plugin's components with it; where fairseq is imported first, nobody has to."""
+    from ppa_plugin import compat
+
+    compat.allow_namespaces_in_checkpoints()
+    compat.follow_interpolated_defaults()
+    compat.read_bf16_flag()
+    compat.save_checkpoints_whole()
+    compat.save_tied_weights_once()
+    compat.refuse_unsafe_checkpoints()
+    compat.refuse_what_cannot_work()
+    compat.refuse_numbers_that_cannot_be()
+    compat.broadcast_plain_configurations()
+
+    # fairseq registers on import; --user-dir finds tasks/ and models/ by itself, but not these modules
+    from ppa_plugin import criterion, task
+    from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
+    from ppa_plugin.model.architectures import TranslitXLMRConfig
+
+    del criterion, task
+    compat.list_flags_in_help(
+        {
+            "task translit_alignment": TranslitAlignmentConfig,
+            "criterion translit_alignment": TranslitAlignmentCriterionConfig,
+            "architectures glot500_base, xlmr_base, xlmr_large, translit_tiny": TranslitXLMRConfig,
+        }
+    )
+
+
+def require_fairseq_fixed() -> None:
+    """Stop where the module `fairseq` is of another distribution: fairseq 0.12.2 does not import here."""
+    try:
+        metadata.version("fairseq-fixed")
+    except metadata.PackageNotFoundError:
+        raise ImportError(
+            "ppa_plugin needs the distribution fairseq-fixed: pip install fairseq-fixed==0.12.3.1"
+        ) from None
+    try:
+        version = metadata.version("fairseq")
+    except metadata.PackageNotFoundError:
+        return
+    raise ImportError(f"fairseq {version} shadows fairseq-fixed, which ppa_plugin needs: pip uninstall fairseq")
+
+
+def quiet_imports() -> None:
+    """Drop what fairseq's dependencies say on every start, and what no user of theirs can change."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"fairscale\.")
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"hydra\.")
+    warnings.filterwarnings("ignore", message=r"\n'config' is validated against ConfigStore schema")
+    warnings.filterwarnings("ignore", message="The PyTorch API of nested tensors is in prototype stage")
+    logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
+
+
+require_fairseq_fixed()
+quiet_imports()
+if "fairseq" in sys.modules:
+    register()

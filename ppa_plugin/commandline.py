@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
@@ -220,6 +221,11 @@ def say(text: str) -> None:
 
 
 @functools.cache
+def print_user_dir() -> None:
+    """`ppa-user-dir`: print the installed plugin's path, for `fairseq-train --user-dir "$(ppa-user-dir)"`."""
+    run(lambda argv: say(str(Path(__file__).parent)))
+
+
 def note_once(text: str) -> None:
     """Write a note to standard error, once a process however often what it is about is come across."""
     sys.stderr.write(f"note: {text}\n")

@@ -2,43 +2,25 @@
 
 import argparse
 import importlib.util
-import logging
 import os
 import pickle
 import shutil
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 
 import torch
 from omegaconf import OmegaConf
 
 from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, disk_failed, exit_on_user_error, quoted, shown
-from ppa_plugin.convert.checkpoint import check_content, load_safely
-from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
+from ppa_plugin.configuration import NAME
 from ppa_plugin.files import check_file, naming_file, reading, reason, write_beside
+from ppa_plugin.model.checkpoint import check_content, load_safely
+from ppa_plugin.model.names import EMBED_TOKENS, TIED_OUTPUT
 
-# what task and criterion, and the model behind every architecture, are registered as
-NAME = "translit_alignment"
+# what the model behind every architecture is registered as
 MODEL = "translit_xlmr"
-
-
-def require_fairseq_fixed() -> None:
-    """Stop where the module `fairseq` is of another distribution: fairseq 0.12.2 does not import here."""
-    try:
-        metadata.version("fairseq-fixed")
-    except metadata.PackageNotFoundError:
-        raise ImportError(
-            "ppa_plugin needs the distribution fairseq-fixed: pip install fairseq-fixed==0.12.3.1"
-        ) from None
-    try:
-        version = metadata.version("fairseq")
-    except metadata.PackageNotFoundError:
-        return
-    raise ImportError(f"fairseq {version} shadows fairseq-fixed, which ppa_plugin needs: pip uninstall fairseq")
 
 
 def allow_namespaces_in_checkpoints() -> None:
@@ -47,15 +29,6 @@ def allow_namespaces_in_checkpoints() -> None:
     A Namespace is a bag of attributes: rebuilding one runs no code of the file's choosing. `weights_only` stays on.
     """
     torch.serialization.add_safe_globals([argparse.Namespace])
-
-
-def quiet_imports() -> None:
-    """Drop what fairseq's dependencies say on every start, and what no user of theirs can change."""
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"fairscale\.")
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"hydra\.")
-    warnings.filterwarnings("ignore", message=r"\n'config' is validated against ConfigStore schema")
-    warnings.filterwarnings("ignore", message="The PyTorch API of nested tensors is in prototype stage")
-    logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
 
 
 def follow_interpolated_defaults() -> None:

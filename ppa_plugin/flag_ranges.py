@@ -2,6 +2,8 @@
 
 import argparse
 import ast
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,35 +11,12 @@ from ppa_plugin.commandline import Range, UserError, natural, positive, seed, sh
 
 _SHARE = Range(0, 1)
 _DROPOUT = Range(0, 1, below=True)
-_WEIGHT = Range(0, 1_000_000)  # 0 leaves the term out
 _RATE = Range(0, 100)
-_LAYERS = Range(1, 1000, whole=True)
-_WIDTH = Range(1, 1 << 20, whole=True)
 _OR_NONE = Range(-1, whole=True)  # -1 turns it off
 _LOSS_SCALE = Range(1, 1 << 30, whole=True)
 
-# by the flag's name, with _ for -; a flag that is not given is not asked
-RANGES = {
-    # the task, the criterion and the model of this plugin
-    "mask_prob": _SHARE,
-    "mask_keep": _SHARE,
-    "mask_random": _SHARE,
-    "max_positions": Range(5, 1 << 20, whole=True),  # a pair and its three specials
-    "sampling_alpha": Range(0, 10),
-    "mlm_weight": _WEIGHT,
-    "seq_weight": _WEIGHT,
-    "tlm_weight": _WEIGHT,
-    "seq_layer": Range(0, 1000, whole=True),
-    "seq_temperature": Range(0.0001, 10_000),
-    "seq_negatives": Range(2, whole=True),
-    "encoder_layers": _LAYERS,
-    "encoder_embed_dim": _WIDTH,
-    "encoder_ffn_embed_dim": _WIDTH,
-    "encoder_attention_heads": _WIDTH,
-    "dropout": _DROPOUT,
-    "attention_dropout": _DROPOUT,
-    "activation_dropout": _DROPOUT,
-    "padding_rows": Range(0, 1 << 24, whole=True),
+# of stock fairseq, by the flag's name, with _ for -; a flag that is not given is not asked
+_OF_FAIRSEQ = {
     # how long
     "max_epoch": natural,
     "max_update": natural,
@@ -119,13 +98,25 @@ RANGES = {
 _SEVERAL = {"lr": None, "update_freq": None, "adam_betas": 2}
 
 
+@functools.cache
+def ranges() -> dict[str, Any]:
+    """What each number may be, by the flag's name: this plugin's, as the settings themselves say, and fairseq's."""
+    # here, because it imports fairseq, which commands without training do not wait for
+    from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
+    from ppa_plugin.model.architectures import TranslitXLMRConfig
+
+    ours = (TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, TranslitXLMRConfig)
+    every = [field for config in ours for field in dataclasses.fields(config)]
+    return _OF_FAIRSEQ | {field.name: field.metadata["range"] for field in every if "range" in field.metadata}
+
+
 def check(values: Mapping[str, Any], named: Callable[[str, str], str]) -> None:
     """Raise `UserError` for the first of `values` that is not in its range.
 
     What is None, not there, or an interpolation is what fairseq makes of it. `named(name, value)` is the setting as the
     user wrote it, `--dropout 2` or `model.dropout=2`.
     """
-    for name, allowed in RANGES.items():
+    for name, allowed in ranges().items():
         value = values.get(name)
         if value is None or (isinstance(value, str) and value.startswith("${")):
             continue

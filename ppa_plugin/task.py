@@ -3,84 +3,33 @@
 import logging
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
 
 import torch
 from fairseq import utils
 from fairseq.data import ConcatDataset, Dictionary
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import metrics
 from fairseq.logging.meters import safe_round
 from fairseq.tasks import FairseqTask, register_task
-from omegaconf import II, MISSING, OmegaConf, open_dict
+from omegaconf import OmegaConf, open_dict
 
 from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, exit_on_user_error
-from ppa_plugin.criterion import needed_streams
-from ppa_plugin.data.masking import Masking
+from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, needed_streams
+from ppa_plugin.data.masking import SIDES, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
-from ppa_plugin.data.shards import SIDES, find_beside, language_directories, load_pair
+from ppa_plugin.data.shards import find_beside, language_directories, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
-from ppa_plugin.failure import end_run_on_failure
 from ppa_plugin.files import check_file
-from ppa_plugin.flops import measure_peak
-from ppa_plugin.model.starting_point import first_checkpoint, read_shape
-from ppa_plugin.retrieval_metric import RetrievalMetric
+from ppa_plugin.training.failure import end_run_on_failure
+from ppa_plugin.training.peak import measure_peak
+from ppa_plugin.training.retrieval_metric import RetrievalMetric
+from ppa_plugin.training.starting_point import first_checkpoint, read_shape
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass
-class TranslitAlignmentConfig(FairseqDataclass):
-    """Where the pairs are and what is made of them; the defaults are the paper's."""
-
-    data: str = field(
-        default=MISSING, metadata={"help": "colon-separated list of shards made by ppa-preprocess, one an epoch"}
-    )
-    mask_prob: float = field(default=0.15, metadata={"help": "probability that a token is chosen for masked LM"})
-    mask_keep: float = field(default=0.1, metadata={"help": "share of the chosen tokens that stay as they are"})
-    mask_random: float = field(default=0.1, metadata={"help": "share of the chosen tokens that become a random one"})
-    max_positions: int = field(
-        default=512, metadata={"help": "tokens of the longest sequence, specials included; longer ones are cut"}
-    )
-    sampling_alpha: float = field(
-        default=1.0, metadata={"help": "language shares proportional to pairs ** alpha; 1 takes the data as it is"}
-    )
-    batch_order: ChoiceEnum(["random", "length"]) = field(
-        default="random",
-        metadata={"help": "micro-batches of random pairs, as in the paper, or of pairs of similar length"},
-    )
-    tlm_truncation: ChoiceEnum(["both", "right"]) = field(
-        default="both",
-        metadata={
-            "help": "a TLM sequence that is too long loses tokens of both sides, or its end as in the released code"
-        },
-    )
-    retrieval_data: Optional[str] = field(
-        default=None,
-        metadata={"help": "directory in Tatoeba's layout: every validation adds retrieval_top10, from English"},
-    )
-    seed: int = II("common.seed")
-    train_subset: str = II("dataset.train_subset")
-    mlm_weight: float = II("criterion.mlm_weight")
-    mlm_sides: str = II("criterion.mlm_sides")
-    seq_weight: float = II("criterion.seq_weight")
-    tlm_weight: float = II("criterion.tlm_weight")
-    batch_size: Optional[int] = II("dataset.batch_size")
-    world_size: int = II("distributed_training.distributed_world_size")
-    amp: bool = II("common.amp")
-    seq_negatives: Optional[int] = II("criterion.seq_negatives")
-    seq_ignore_duplicates: bool = II("criterion.seq_ignore_duplicates")
-    ddp_backend: str = II("distributed_training.ddp_backend")
-    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
-    restore_file: str = II("checkpoint.restore_file")
-    save_dir: str = II("checkpoint.save_dir")
-    continue_once: Optional[str] = II("checkpoint.continue_once")
-
-
-@register_task("translit_alignment", dataclass=TranslitAlignmentConfig)
+@register_task(NAME, dataclass=TranslitAlignmentConfig)
 class TranslitAlignmentTask(FairseqTask):
     """Post-training alignment on pairs of a sentence and its romanization."""
 
@@ -97,7 +46,7 @@ class TranslitAlignmentTask(FairseqTask):
         self.trains = trains
         self.retrieval_top10 = None
         self.peak_flops = None
-        self.streams = needed_streams(cfg.mlm_weight, cfg.mlm_sides, cfg.seq_weight, cfg.tlm_weight)
+        self.streams = needed_streams(cfg)
         self.model = None
 
     @classmethod
@@ -158,10 +107,11 @@ class TranslitAlignmentTask(FairseqTask):
     def build_criterion(self, cfg, from_checkpoint: bool = False):
         """Build the criterion, freeze what it gives no gradient, and say how many pairs contrast with one another."""
         criterion = super().build_criterion(cfg, from_checkpoint)
-        if not criterion.weights and self.model is not None:
-            self.model.freeze_above(criterion.seq_layer)
+        if not criterion.masked_streams and self.model is not None:
+            top = max(criterion.layers)
+            self.model.freeze_above(top)
             head = "" if self.model.encoder.lm_head is None else " and the head"
-            logger.info("SEQ alone: the blocks above layer %d%s are frozen", criterion.seq_layer, head)
+            logger.info("SEQ alone: the blocks above layer %d%s are frozen", top, head)
         if cfg.seq_weight and self.cfg.batch_size:
             ranks, pairs = self.cfg.world_size, self.cfg.batch_size
             groups = f", in groups of {cfg.seq_negatives}" if cfg.seq_negatives else ""
@@ -299,7 +249,7 @@ def load_one_dictionary(shards: list[Path], checkpoint: str | None) -> Dictionar
 def _check_flags(cfg: TranslitAlignmentConfig) -> None:
     values = {name: getattr(cfg, name) for name in TranslitAlignmentConfig.__dataclass_fields__ if hasattr(cfg, name)}
     flag_ranges.check(values, flag_ranges.as_flag)
-    needed_streams(cfg.mlm_weight, cfg.mlm_sides, cfg.seq_weight, cfg.tlm_weight)
+    needed_streams(cfg)
     if cfg.mask_keep + cfg.mask_random > 1:
         raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")
 

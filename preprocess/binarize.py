@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 from ppa_preprocess import encode
-from ppa_preprocess.binarizers import BINARIZERS, Part, binarized_path, index_sizes, shard_bounds
 from ppa_preprocess.group import Group
 from ppa_preprocess.manifest import write_manifest
-from ppa_preprocess.parallel import Workers, map_ordered
+from ppa_preprocess.tokens.binarizers import BINARIZERS, Part, shard_bounds
 from ppa_preprocess.workspace import Workspace, fresh_directory, remove_if_empty
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.data.shards import binarized_path, index_sizes
 from ppa_plugin.data.vocabulary import write_dictionary
 from ppa_plugin.files import write_beside
+from ppa_plugin.parallel import Workers, map_ordered
 
 _SHARD = re.compile(r"shard\d{2,}")
 

@@ -7,22 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ppa_preprocess import binarize, dry_run, encode, plan_report, romanize, sample, verify
-from ppa_preprocess.binarizers import BINARIZERS
-from ppa_preprocess.cluster import connect
+from ppa_preprocess import binarize, dry_run, encode, romanize, sample, verify
 from ppa_preprocess.group import NUMBERS, Group, check_language_code, load_group
-from ppa_preprocess.lines import write_json_lines
-from ppa_preprocess.parallel import Workers, default_workers
-from ppa_preprocess.partwise import Romanization
-from ppa_preprocess.romanization_cache import FILE_NAME
-from ppa_preprocess.source_formats import KNOWN_FORMATS
-from ppa_preprocess.sources import Source, find_sources
+from ppa_preprocess.text.source_formats import KNOWN_FORMATS
+from ppa_preprocess.text.sources import Source, find_sources
+from ppa_preprocess.tokens.binarizers import BINARIZERS
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin import commandline
+from ppa_plugin.cluster import connect
 from ppa_plugin.commandline import UserError, natural, positive, say, workers
 from ppa_plugin.data.vocabulary import dictionary_entries
-from ppa_plugin.files import check_output
+from ppa_plugin.files import check_output, write_json_lines
+from ppa_plugin.parallel import Workers, default_workers
+from ppa_plugin.romanization.by_part import Romanization
+from ppa_plugin.romanization.cache import FILE_NAME
+from ppa_plugin.romanization.text_file import romanize_file
+from ppa_plugin.training import plan_report
 
 _STEPS = {
     "all": "every step after the other, from text to verified shards",
@@ -104,7 +105,7 @@ def _run(args: argparse.Namespace) -> None:
             raise UserError(f"ppa-preprocess {args.step} needs --{name}: {_MEANING[name]}")
     if dry:
         group = load_group(args.config)
-        dry_run.run(group, find_sources(group, args.input), args.text_column, say)
+        dry_run.run(group, find_sources(group.source_codes, args.input), args.text_column, say)
         return
     workspace = Workspace(args.output, say=say)
     if args.step == "verify":
@@ -162,12 +163,14 @@ def _verify(args: argparse.Namespace, workspace: Workspace) -> None:
         plan_report.check(training)
     manifest = verify.run(workspace, args.sample)
     if args.plan:
-        plan_report.run(workspace, manifest, training)
+        paths = [workspace.data_bin / f"shard{number:02d}" for number in range(manifest["group"]["shards"])]
+        for line in plan_report.run(paths, workspace.dictionary, training):
+            workspace.say(line)
 
 
 def _check_before_writing(group: Group, args: argparse.Namespace) -> dict[str, list[Source]]:
     """Find the sources, where a step reads them, and what else would be in the way, before the first step writes."""
-    sources = find_sources(group, args.input) if "input" in _NEEDS[args.step] else {}
+    sources = find_sources(group.source_codes, args.input) if "input" in _NEEDS[args.step] else {}
     if "spm" in _NEEDS[args.step]:
         dictionary_entries(args.spm)
     check_output(args.output)
@@ -191,7 +194,7 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
     settings = Romanization("uroman", args.lang, args.normalize_punctuation, _cache_file(args))
     with _workers(args) as workers:
-        failures = romanize.romanize_file(args.input, args.output, settings, workers, args.lang or args.input.stem)
+        failures = romanize_file(args.input, args.output, settings, workers, args.lang or args.input.stem)
     record = args.output.with_name(f"{args.output.name}.dropped.jsonl")
     if failures:
         write_json_lines(record, failures)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from ppa_preprocess.group import Group
 from ppa_preprocess.sample import check_some_left, sample_size, wanted_lines
-from ppa_preprocess.source_formats import Found
-from ppa_preprocess.sources import Source
+from ppa_preprocess.text.source_formats import Found
+from ppa_preprocess.text.sources import Source
 
 from ppa_plugin.commandline import align
 

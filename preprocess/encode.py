@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import sentencepiece
-from ppa_preprocess.encoded import Tokens, lines_path, open_tokens, save_array, sizes_path, text_path, tokens_path
-from ppa_preprocess.encoder import (
+from ppa_preprocess.group import Group
+from ppa_preprocess.tokens.pair_encoder import (
     EMPTY_LATN,
     EMPTY_ORIG,
     IN_VALID,
@@ -21,17 +21,24 @@ from ppa_preprocess.encoder import (
     encode_chunk,
     load_encoder,
 )
-from ppa_preprocess.group import Group
-from ppa_preprocess.lines import count_lines, read_json_lines, write_json_lines
-from ppa_preprocess.parallel import Workers, map_ordered
-from ppa_preprocess.records import Records, open_lines
-from ppa_preprocess.split import RULE, split_pairs
+from ppa_preprocess.tokens.records import Records, open_lines
+from ppa_preprocess.tokens.split import RULE, split_pairs
+from ppa_preprocess.tokens.storage import (
+    Tokens,
+    lines_path,
+    open_tokens,
+    save_array,
+    sizes_path,
+    text_path,
+    tokens_path,
+)
 from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
-from ppa_plugin.data.masking import UNK
-from ppa_plugin.data.shards import SIDES
-from ppa_plugin.files import read_lines
+from ppa_plugin.data.masking import SIDES, UNK
+from ppa_plugin.data.sampling import random_order
+from ppa_plugin.files import count_lines, read_json_lines, read_lines, write_json_lines
+from ppa_plugin.parallel import Workers, map_ordered
 
 # some 50 ms of work
 _CHUNK_PAIRS = 2048
@@ -40,7 +47,7 @@ _MUCH_UNKNOWN = 0.2
 
 
 def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None:
-    """Write `encoded/<lang>/` for every language, as the group's binarizer reads it (`ppa_preprocess.encoded`).
+    """Write `encoded/<lang>/` for every language, as the group's binarizer reads it (`ppa_preprocess.tokens.storage`).
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
     """
@@ -142,7 +149,8 @@ def encode_pairs(
     if not len(kept):
         raise UserError(f"{pair[0]}: none of the {lines[0]:,} pairs of {lang} is left, each has an empty side")
     with open_tokens(directory, "orig", encoder.dtype) as orig, open_tokens(directory, "latn", encoder.dtype) as latn:
-        split = split_pairs((orig, latn), pair, encoder, kept, group, lang)
+        shuffled = kept[random_order(len(kept), group.seed, "shuffle", lang)]
+        split = split_pairs((orig, latn), pair, encoder, shuffled, group.valid_size)
         fates[split.in_valid] = IN_VALID
         for side, tokens in zip(SIDES, (orig, latn), strict=True):
             counts["unknown"][side] -= sum(tokens.count(UNK, row) for row in tokens.take(split.in_valid))

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.binarizers import BINARIZERS
-from ppa_preprocess.romanizers import find_romanizer
-from ppa_preprocess.scripts import check_script
+from ppa_preprocess.text.filters import Filters
+from ppa_preprocess.text.scripts import check_script
+from ppa_preprocess.tokens.binarizers import BINARIZERS
 
 from ppa_plugin.commandline import Range, UserError, natural, seed
+from ppa_plugin.romanization.romanizers import DEFAULT, find_romanizer
 from ppa_plugin.yaml_file import check_number, known_fields, load_yaml
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -37,28 +38,10 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Filters:
-    """Which lines are left out before the sample is drawn; by default none."""
-
-    deduplicate: bool = False  # all but the first of equal lines
-    min_chars: int = 0
-    max_chars: int | None = None
-    script_share: float = 0.0  # of a line's letters, at least this share is in the script of the language's code
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.deduplicate, bool):
-            raise UserError(f"filters.deduplicate is {self.deduplicate!r}, expected true or false")
-        check_number("filters.min_chars", self.min_chars, natural)
-        if self.max_chars is not None:
-            check_number("filters.max_chars", self.max_chars, Range(max(1, self.min_chars), whole=True))
-        check_number("filters.script_share", self.script_share, Range(0, 1))
-
-
-@dataclass(frozen=True)
 class RomanizerChoice:
     """Which romanizer writes the Latin side: `uroman`, or `package.module:Class` of one's own (see `romanizers.py`)."""
 
-    name: str = "uroman"
+    name: str = DEFAULT
     normalize_punctuation: bool = False  # Moses' normalizer before romanizing; the original side stays as it is
 
     def __post_init__(self) -> None:
@@ -119,6 +102,11 @@ class Group:
                 check_script(lang)
         if self.binarizer not in BINARIZERS:
             raise UserError(f"binarizer is {self.binarizer!r}, known are: {', '.join(BINARIZERS)}")
+
+    @property
+    def source_codes(self) -> dict[str, list[str]]:
+        """The codes under which `--input` has each language's text."""
+        return {lang: options.sources or [lang] for lang, options in self.languages.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """The group with every default filled in, as plain JSON types."""

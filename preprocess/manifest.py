@@ -7,10 +7,10 @@ from typing import Any
 
 from ppa_preprocess.encode import unknown_shares, unknown_warnings
 from ppa_preprocess.group import Group
-from ppa_preprocess.romanizers import find_romanizer
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.files import write_beside
+from ppa_plugin.romanization.romanizers import find_romanizer
 
 _TOOLS = ("translit-ppa", "fairseq-fixed", "sentencepiece", "numpy", "torch")
 

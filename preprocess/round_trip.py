@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ppa_preprocess.binarizers import binarized_path, index_sizes, shard_bounds
-from ppa_preprocess.encoded import Tokens, lines_path
-from ppa_preprocess.encoder import token_dtype
-from ppa_preprocess.records import open_lines
-from ppa_preprocess.sample import random_order
+from ppa_preprocess.tokens.binarizers import shard_bounds
+from ppa_preprocess.tokens.pair_encoder import token_dtype
+from ppa_preprocess.tokens.records import open_lines
+from ppa_preprocess.tokens.storage import Tokens, lines_path
 from ppa_preprocess.workspace import Workspace
 from sentencepiece import SentencePieceProcessor
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.masking import UNK
-from ppa_plugin.data.shards import SIDES
+from ppa_plugin.data.masking import SIDES, UNK
+from ppa_plugin.data.sampling import random_order
+from ppa_plugin.data.shards import binarized_path, index_sizes
 from ppa_plugin.data.vocabulary import SPECIALS, pieces
 
 _AGAIN = "run `ppa-preprocess all` again, or verify with --sample 0, which compares no text"

@@ -1,7 +1,6 @@
 """Step 1: a seeded sample of each language's lines, in the order of its sources, which are read once."""
 
 import dataclasses
-import hashlib
 import itertools
 import tempfile
 from collections import Counter
@@ -10,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ppa_preprocess.filters import BLANK, RULE, filter_lines
 from ppa_preprocess.group import Group, Sampling
-from ppa_preprocess.source_formats import Found
-from ppa_preprocess.sources import Source
+from ppa_preprocess.text.filters import BLANK, RULE, filter_lines
+from ppa_preprocess.text.source_formats import Found
+from ppa_preprocess.text.sources import Source
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.data.sampling import generator_for
 from ppa_plugin.files import write_beside
 
 _BLOCK_LINES = 1 << 16
@@ -115,11 +115,6 @@ def check_some_left(passed: int, filtered: Counter[str], lang: str, sources: lis
         raise UserError(f"{names} is empty: there is no line of {lang} in it")
 
 
-def random_order(count: int, seed: int, purpose: str, lang: str) -> np.ndarray:
-    """A permutation of range(count) that depends on the arguments alone."""
-    return np.argsort(_generator(seed, purpose, lang).random(count), kind="stable")
-
-
 def sample_size(count: int, sampling: Sampling) -> int:
     """How many of `count` lines are taken: the share, but no fewer than `min_lines` where there are as many."""
     return min(count, max(round(count * sampling.share), sampling.min_lines))
@@ -160,7 +155,7 @@ class Draw:
 
     def _keys(self, count: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (number of the first, from 0; keys) for one block of lines after the other, `count` in all."""
-        generator = _generator(self._seed, "sample", self._lang)
+        generator = generator_for(self._seed, "sample", self._lang)
         for start in itertools.count(0, _BLOCK_LINES) if count is None else range(0, count, _BLOCK_LINES):
             keys = generator.random(_BLOCK_LINES)
             yield start, keys if count is None else keys[: count - start]
@@ -183,11 +178,6 @@ class Draw:
             lines = np.flatnonzero((keys * _BINS).astype(np.int64) == last_bin)
             inside += zip(keys[lines].tolist(), (start + lines).tolist(), strict=True)
         return sorted(inside)[size - 1 - int(in_bin[:last_bin].sum())]
-
-
-def _generator(seed: int, purpose: str, lang: str) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed} {purpose} {lang}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest))
 
 
 def _warn(task: str, workspace: Workspace) -> None:

@@ -5,15 +5,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.binarizers import binarized_path, index_sizes
-from ppa_preprocess.lines import read_json_lines
 from ppa_preprocess.round_trip import Speller, check_pairs
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.commandline import UserError, align
-from ppa_plugin.data.shards import SIDES
+from ppa_plugin.data.masking import SIDES
+from ppa_plugin.data.shards import binarized_path, index_sizes
 from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
-from ppa_plugin.files import decode_text, sha256
+from ppa_plugin.files import decode_text, read_json_lines, sha256
 
 _HEADER = ("language", "read", "filtered", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
 # pairs a language that are read back as text; all of them where it has fewer

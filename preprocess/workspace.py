@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.romanization_cache import FILE_NAME
-
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.shards import SIDES
+from ppa_plugin.data.masking import SIDES
 from ppa_plugin.files import naming_file, sha256, write_beside
+from ppa_plugin.romanization.cache import FILE_NAME
 
 # how the names of files in `encoded/<lang>/` and in a shard's directories begin, up to the first full stop
 _OURS = {"train", "valid", *SIDES}

@@ -17,7 +17,7 @@ from bad_input import Row
 from made_up_shards import write_shards
 from safetensors.torch import save
 
-from ppa_plugin.convert import checkpoint, names
+from ppa_plugin.model import checkpoint, names
 
 DEEP = 100_000
 _PIECES = 36

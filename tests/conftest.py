@@ -7,6 +7,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the commands that tests start read it
 
+import fairseq  # noqa: F401 - before the plugin, which registers itself with it then, as for --user-dir
 import hypothesis
 import torch
 

@@ -276,7 +276,7 @@ def evaluate(out: Path, data: Path, group: str, settings: Settings) -> None:
 
 def targets(data: Path, task: str, languages: list[str]) -> list[str]:
     """The group's languages that a task has."""
-    from ppa_plugin.evaluation.readers import RetrievalSet
+    from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 
     folder = data / "eval" / (RETRIEVAL | FINE_TUNED)[task]
     if task in RETRIEVAL:

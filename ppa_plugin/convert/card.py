@@ -3,11 +3,12 @@
 from typing import Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import checkpoint as checkpoints
-from ppa_plugin.convert import names, sentence_vectors
-from ppa_plugin.convert.checkpoint import data_directories, settings
+from ppa_plugin.convert import sentence_vectors
 from ppa_plugin.convert.recipe import recipe_flags
 from ppa_plugin.files import read_json
+from ppa_plugin.model import checkpoint as checkpoints
+from ppa_plugin.model import names
+from ppa_plugin.model.checkpoint import data_directories, settings
 
 MANIFEST = "manifest.json"
 _NEW_HEAD = """

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ppa_plugin import commandline
 from ppa_plugin.commandline import say, seed
-from ppa_plugin.convert import extend
-from ppa_plugin.convert.encoder import FAIRSEQ_FILES, read_hugging_face, with_new_head, write_fairseq
+from ppa_plugin.convert.extension import extend
 from ppa_plugin.convert.output import check_free, directory_beside
+from ppa_plugin.convert.to_fairseq import FAIRSEQ_FILES, read_hugging_face, with_new_head, write_fairseq
 from ppa_plugin.convert.to_hf import HF_FILES, convert
 
 _EXAMPLE = """\

@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.commandline import UserError, quoted
-from ppa_plugin.convert.checkpoint import check_tensors, load_safely
-from ppa_plugin.convert.names import has_head
 from ppa_plugin.files import check_file, read_json, reading
+from ppa_plugin.model.checkpoint import check_tensors, load_safely
+from ppa_plugin.model.names import has_head
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
-from ppa_plugin.convert.checkpoint import settings
+from ppa_plugin.model.checkpoint import settings
 
 # The sections of a checkpoint's cfg that make the recipe, the flag that chooses each, and what is shown of it in any
 # case: the paper's figures, and sizes, which come from --arch and may equal the default of another one.
@@ -67,14 +67,16 @@ def _section_flags(checkpoint: dict[str, Any], section: str) -> Iterator[str]:
 
 def _dataclass(section: str, name: str | None) -> type | None:
     """The dataclass that holds a section's defaults; None where `name` is of another fairseq or plugin."""
-    # Here and not above: `convert` needs nothing of the training side but, for the card, its defaults, which are stated
-    # nowhere else. Importing what registers itself with fairseq is what makes them known.
+    # here and not above: fairseq takes seconds to import, and a checkpoint that is refused does not need it
     from fairseq import models, registry, tasks
     from fairseq.dataclass.configs import FairseqConfig
 
-    from ppa_plugin import criterion, task  # noqa: F401
-    from ppa_plugin.model import architectures  # noqa: F401
+    from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
+    from ppa_plugin.model import architectures  # noqa: F401 - registers the model with its settings
 
+    ours = {"task": TranslitAlignmentConfig, "criterion": TranslitAlignmentCriterionConfig}
+    if name == NAME and section in ours:
+        return ours[section]
     if section == "task":
         return tasks.TASK_DATACLASS_REGISTRY.get(name)
     if section == "model":

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ppa_plugin.layers import default_layer
+from ppa_plugin.model.sizes import default_layer
 
 _POOLING = "1_Pooling"
 FILES = ("modules.json", "sentence_bert_config.json", _POOLING)

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import card, checkpoint, hugging_face, names, sentence_vectors, tokenizer
+from ppa_plugin.convert import card, hugging_face, sentence_vectors
+from ppa_plugin.convert.tokenizer import tokenizer_json
 from ppa_plugin.files import reading
+from ppa_plugin.model import checkpoint, names
 
 HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
 HF_FILES += ("README.md", *sentence_vectors.FILES)
@@ -38,7 +40,7 @@ class Converted:
             layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])
             text = card.model_card(title, self.config, self.trained, self.origin)
         hugging_face.write_model(directory, self.state, self.config)
-        tokenizer.write_tokenizer(directory, self.pieces)
+        tokenizer_json.write_tokenizer(directory, self.pieces)
         width, longest = self.config["hidden_size"], self.config["max_position_embeddings"] - 2
         sentence_vectors.write_modules(directory, layer, pooling, width, longest)
         (directory / "README.md").write_text(text, encoding="utf-8")
@@ -57,9 +59,9 @@ def _convert(path: Path, sentencepiece: str | None) -> Converted:
     trained = checkpoint.load_fairseq(path)
     names.check_finite(trained["model"], str(path))
     state = names.to_hugging_face(trained["model"], str(path))
-    pieces = tokenizer.find_sentencepiece(sentencepiece, trained, path)
+    pieces = tokenizer_json.find_sentencepiece(sentencepiece, trained, path)
     rows = state["roberta.embeddings.word_embeddings.weight"].shape[0]
-    tokenizer.check_size(pieces, rows, path, checkpoint.padding_rows(trained))
+    tokenizer_json.check_size(pieces, rows, path, checkpoint.padding_rows(trained))
     origin = checkpoint.find_origin(trained)
     if not names.has_head(state):
         if not origin:

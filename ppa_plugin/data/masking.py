@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STREAMS = ("orig", "latn", "tlm")
+SIDES = ("orig", "latn")
+STREAMS = (*SIDES, "tlm")
 # XLM-R's layout, as ppa_plugin.data.vocabulary checks it: <s> <pad> </s> <unk> first, <mask> last
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 FIRST_PIECE = 4

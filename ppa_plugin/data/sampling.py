@@ -1,6 +1,19 @@
-"""How often each language is seen in an epoch."""
+"""Draws that depend on what they are for alone, and how often each language is seen in an epoch."""
+
+import hashlib
 
 import numpy as np
+
+
+def generator_for(seed: int, purpose: str, lang: str) -> np.random.Generator:
+    """The random numbers of one purpose for one language."""
+    digest = hashlib.sha256(f"{seed} {purpose} {lang}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest))
+
+
+def random_order(count: int, seed: int, purpose: str, lang: str) -> np.ndarray:
+    """A permutation of range(count) that depends on the arguments alone."""
+    return np.argsort(generator_for(seed, purpose, lang).random(count), kind="stable")
 
 
 def sample_languages(sizes: list[int], alpha: float, generator: np.random.RandomState) -> np.ndarray:

@@ -3,21 +3,36 @@
 import os
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from fairseq.data import Dictionary, data_utils
-from fairseq.data.indexed_dataset import _code_to_dtype
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.masking import SIDES
 from ppa_plugin.files import check_file, reading
 
-SIDES = ("orig", "latn")
+if TYPE_CHECKING:
+    from fairseq.data import Dictionary
+
 _ROWS_A_CHUNK = 1 << 20
 
 
 def find_beside(shard: Path, name: str) -> Path | None:
     """The file `name` in the shard or up to two levels above it, None where there is none."""
     return next((d / name for d in (shard, *list(shard.resolve().parents)[:2]) if (d / name).is_file()), None)
+
+
+def binarized_path(directory: Path, split: str, side: str) -> Path:
+    """A binarized side as fairseq names it, without .bin or .idx."""
+    return directory / f"{split}.orig-latn.{side}"
+
+
+def index_sizes(prefix: Path) -> np.ndarray:
+    """The number of tokens of each line, </s> included, from a binarized file's .idx."""
+    from fairseq.data.indexed_dataset import MMapIndexedDataset
+
+    index = MMapIndexedDataset.Index(f"{prefix}.idx")
+    return index.sizes.copy()  # they lie in the mapped file, which closes with the index
 
 
 def language_directories(shard: Path, split: str) -> list[Path]:
@@ -40,12 +55,12 @@ def language_directories(shard: Path, split: str) -> list[Path]:
     return found
 
 
-def load_pair(directory: Path, split: str, dictionary: Dictionary) -> dict:
+def load_pair(directory: Path, split: str, dictionary: "Dictionary") -> dict:
     """Both sides of one language, memory-mapped: {side: dataset of 1-D tensors that end in </s>}.
 
     Raises `UserError` where a file is missing or torn, the sides differ in length, or a token is not in the dictionary.
     """
-    pair = {side: _load_side(directory / f"{split}.orig-latn.{side}", dictionary) for side in SIDES}
+    pair = {side: _load_side(binarized_path(directory, split, side), dictionary) for side in SIDES}
     if len(pair["orig"]) != len(pair["latn"]):
         raise UserError(
             f"{directory}: {split} has {len(pair['orig'])} original and {len(pair['latn'])} romanized sentences; "
@@ -54,7 +69,9 @@ def load_pair(directory: Path, split: str, dictionary: Dictionary) -> dict:
     return pair
 
 
-def _load_side(path: Path, dictionary: Dictionary):
+def _load_side(path: Path, dictionary: "Dictionary"):
+    from fairseq.data import data_utils
+
     again = "run ppa-preprocess binarize again"
     index_path, data_path = (path.with_name(path.name + end) for end in (".idx", ".bin"))
     for file in (index_path, data_path):
@@ -85,6 +102,8 @@ def _check_index(path: Path, again: str) -> tuple[np.dtype, int]:
     Returns the type and how many bytes of tokens there are. The pointers have to be where the sizes put the rows:
     fairseq goes by them, and would train on other rows.
     """
+    from fairseq.data.indexed_dataset import _code_to_dtype
+
     header = struct.Struct("<9sQBQ")
     with open(path, "rb") as handle:
         start = handle.read(header.size)

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sentencepiece
-from fairseq.data import Dictionary
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.files import check_file, reading, write_beside
+
+if TYPE_CHECKING:
+    from fairseq.data import Dictionary
 
 MASK = "<mask>"
 # XLM-R's four specials precede the pieces; SentencePiece's own three (<unk> <s> </s>) are left out.
@@ -116,12 +119,14 @@ def write_dictionary(sentencepiece_path: str | Path, dict_path: str | Path) -> i
     return len(SPECIALS) + len(lines)
 
 
-def load_dictionary(path: str | Path) -> Dictionary:
+def load_dictionary(path: str | Path) -> "Dictionary":
     """Load `dict.txt`, ours or that of fairseq's own XLM-R release, as `dictionary_entries` names its entries.
 
     The release lacks `<mask>`, which becomes the last entry, and spells pieces that are escaped here.
     Raises `UserError` where the file is not such a dictionary.
     """
+    from fairseq.data import Dictionary
+
     check_file(path)
     try:
         dictionary = Dictionary.load(str(path))
@@ -137,7 +142,7 @@ def load_dictionary(path: str | Path) -> Dictionary:
     return dictionary
 
 
-def check_dictionary(dictionary: Dictionary, sentencepiece_path: str | Path) -> None:
+def check_dictionary(dictionary: "Dictionary", sentencepiece_path: str | Path) -> None:
     """Raise `UserError` unless the dictionary's every index is the Hugging Face id of the model's piece."""
     expected = [*SPECIALS, *dictionary_entries(sentencepiece_path)]
     if dictionary.symbols == expected:

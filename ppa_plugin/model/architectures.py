@@ -1,5 +1,6 @@
 """The model as fairseq registers it, and its named sizes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,25 +11,38 @@ from fairseq.models import BaseFairseqModel, register_model, register_model_arch
 from omegaconf import II
 from torch import Tensor, nn
 
-from ppa_plugin.commandline import UserError, exit_on_user_error
-from ppa_plugin.convert.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq
-from ppa_plugin.flops import estimate_flops
+from ppa_plugin.commandline import Range, UserError, exit_on_user_error
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.encoder import POSITION_OFFSET, MaskedLMHead, PackedEncoder
+from ppa_plugin.model.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq
+from ppa_plugin.model.sizes import estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
+
+_WIDTH = Range(1, 1 << 20, whole=True)
+_DROPOUT = Range(0, 1, below=True)
 
 
 @dataclass
 class TranslitXLMRConfig(FairseqDataclass):
     """Sizes and dropout; the defaults are XLM-R base's, which are Glot500's."""
 
-    encoder_layers: int = field(default=12, metadata={"help": "number of blocks"})
-    encoder_embed_dim: int = field(default=768, metadata={"help": "width C of the embeddings and blocks"})
-    encoder_ffn_embed_dim: int = field(default=3072, metadata={"help": "width of the feed-forward layers"})
-    encoder_attention_heads: int = field(default=12, metadata={"help": "number of attention heads"})
-    dropout: float = field(default=0.1, metadata={"help": "dropout after the embeddings and every sub-layer"})
-    attention_dropout: float = field(default=0.1, metadata={"help": "dropout on the attention weights"})
-    activation_dropout: float = field(default=0.0, metadata={"help": "dropout after the feed-forward activation"})
+    encoder_layers: int = field(default=12, metadata={"help": "number of blocks", "range": Range(1, 1000, whole=True)})
+    encoder_embed_dim: int = field(
+        default=768, metadata={"help": "width C of the embeddings and blocks", "range": _WIDTH}
+    )
+    encoder_ffn_embed_dim: int = field(
+        default=3072, metadata={"help": "width of the feed-forward layers", "range": _WIDTH}
+    )
+    encoder_attention_heads: int = field(default=12, metadata={"help": "number of attention heads", "range": _WIDTH})
+    dropout: float = field(
+        default=0.1, metadata={"help": "dropout after the embeddings and every sub-layer", "range": _DROPOUT}
+    )
+    attention_dropout: float = field(
+        default=0.1, metadata={"help": "dropout on the attention weights", "range": _DROPOUT}
+    )
+    activation_dropout: float = field(
+        default=0.0, metadata={"help": "dropout after the feed-forward activation", "range": _DROPOUT}
+    )
     attention: ChoiceEnum(["auto", *KERNELS]) = field(
         default="auto",
         metadata={
@@ -55,8 +69,8 @@ class Output(NamedTuple):
 
     # (M, C) after the head's dense layer, GELU and LayerNorm; None where no head rows were asked for
     head: Tensor | None
-    # (T, C) the output of `seq_layer`; None where no layer was asked for
-    layer: Tensor | None
+    # the output of each layer that was asked for, (T, C)
+    layers: dict[int, Tensor]
     # the output projection: weight (V, C), tied to the embedding, and bias (V,), None without a head
     weight: Tensor
     bias: Tensor | None
@@ -66,7 +80,7 @@ class Output(NamedTuple):
     tied: TiedGradient | None
     # share of the positions that attention computed which were padding
     padding: float
-    # floating-point operations of this forward and its backward, see `ppa_plugin.flops.estimate_flops`
+    # floating-point operations of this forward and its backward, see `ppa_plugin.model.sizes.estimate_flops`
     flops: int
 
 
@@ -128,38 +142,38 @@ class TranslitXLMR(BaseFairseqModel):
         lengths: np.ndarray,
         cu_seqlens: Tensor | None = None,
         head_rows: Tensor | None = None,
-        seq_layer: int | None = None,
+        layers: Collection[int] = (),
     ) -> Output:
         """Encode packed sequences once for all terms.
 
         Args:
             tokens, positions: (T,); lengths: (S,) on the host; cu_seqlens: (S + 1,) their bounds: all as
                 `ppa_plugin.data.batch.collate` makes them.
-            head_rows: (M,) the rows that the masked-LM head sees; without, the blocks above `seq_layer` are skipped. A
-                model without a head takes none.
-            seq_layer: the layer whose output is returned.
+            head_rows: (M,) the rows that the masked-LM head sees; without, the blocks above the highest of `layers` are
+                skipped. A model without a head takes none.
+            layers: those whose output is returned.
         """
         encoder, head = self.encoder.sentence_encoder, self.encoder.lm_head
         tied = None if head_rows is None else TiedGradient()
         packing = encoder.pack(lengths, cu_seqlens)
-        encoded = encoder(encoder.embed(tokens, positions, tied), packing, seq_layer, head_rows)
+        encoded = encoder(encoder.embed(tokens, positions, tied), packing, layers, head_rows)
         masked = 0 if head_rows is None else len(head_rows)
         return Output(
             head=None if head_rows is None else head(encoded.top),
-            layer=encoded.layer,
+            layers=encoded.layers,
             weight=encoder.embed_tokens.weight,
             bias=None if head is None else head.bias,
             entries=self.entries,
             tied=tied,
             padding=packing.padded_share,
-            flops=self.flops(lengths, masked, seq_layer),
+            flops=self.flops(lengths, masked, layers),
         )
 
-    def flops(self, lengths: np.ndarray, masked: int, seq_layer: int | None) -> int:
+    def flops(self, lengths: np.ndarray, masked: int, wanted: Collection[int]) -> int:
         """Floating-point operations of a forward and backward over sequences of `lengths` (S,), M masked."""
         first = self.encoder.sentence_encoder.layers[0]
-        layers = self.depth if masked else seq_layer or 0
-        narrow = bool(masked) and seq_layer != self.depth
+        layers = self.depth if masked else max(wanted, default=0)
+        narrow = bool(masked) and self.depth not in wanted
         embed_dim, ffn_dim = first.fc1.in_features, first.fc1.out_features
         return estimate_flops(layers, embed_dim, ffn_dim, self.entries, lengths, masked, narrow)
 

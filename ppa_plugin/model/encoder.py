@@ -1,5 +1,6 @@
 """XLM-R's encoder (post-LN RoBERTa) over packed tokens; parameter names as in fairseq's RobertaModel."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -46,10 +47,10 @@ class EncoderLayer(nn.Module):
 
 
 class Encoded(NamedTuple):
-    """What the blocks give: the wanted rows (M, C) of the top layer, and the whole wanted layer (T, C)."""
+    """What the blocks give: the wanted rows (M, C) of the top layer, and the wanted layers whole, each (T, C)."""
 
     top: Tensor | None
-    layer: Tensor | None
+    layers: dict[int, Tensor]
 
 
 class PackedEncoder(nn.Module):
@@ -102,26 +103,27 @@ class PackedEncoder(nn.Module):
         kernel = choose_kernel(self.attention, weight.device, weight.dtype)
         return Packing(lengths, cu_seqlens, kernel, weight.device)
 
-    def forward(self, hidden: Tensor, packing: Packing, wanted_layer: int | None, rows: Tensor | None) -> Encoded:
-        """Run the blocks up to the wanted layer, or all of them where rows are wanted.
+    def forward(self, hidden: Tensor, packing: Packing, wanted: Collection[int], rows: Tensor | None) -> Encoded:
+        """Run the blocks up to the highest wanted layer, or all of them where rows are wanted.
 
         Args:
             hidden: (T, C) layer 0.
             packing: from `pack`.
-            wanted_layer: k is the output of block k, 0 the embeddings; None for none.
+            wanted: layers; k is the output of block k, 0 the embeddings.
             rows: (M,) the rows of the top layer that are wanted; the last block computes no others, unless its whole
-                output is the wanted layer. None for none.
+                output is wanted. None for none.
         """
         depth = len(self.layers)
-        layer = hidden if wanted_layer == 0 else None
-        for k in range(1, (wanted_layer if rows is None else depth) + 1):
-            narrow = rows if k == depth and wanted_layer != depth else None
+        layers = {0: hidden} if 0 in wanted else {}
+        for k in range(1, (max(wanted, default=0) if rows is None else depth) + 1):
+            narrow = rows if k == depth and depth not in wanted else None
             hidden = self.layers[k - 1](hidden, packing, narrow)
-            layer = hidden if k == wanted_layer else layer
+            if k in wanted:
+                layers[k] = hidden
         if rows is None:
-            return Encoded(None, layer)
-        narrowed = depth > 0 and wanted_layer != depth
-        return Encoded(hidden if narrowed else hidden.index_select(0, rows), layer)
+            return Encoded(None, layers)
+        narrowed = depth > 0 and depth not in wanted
+        return Encoded(hidden if narrowed else hidden.index_select(0, rows), layers)
 
 
 class MaskedLMHead(nn.Module):

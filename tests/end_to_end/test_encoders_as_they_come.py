@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from training import BIN, ROOT, load, losses, parameters, train
 
 from ppa_plugin.convert import cli
-from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.evaluation.encoder.loading import import_transformers
 
 transformers = import_transformers()
 PADDED = 64

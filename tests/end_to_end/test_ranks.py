@@ -105,10 +105,12 @@ def sequence_loss(model, tokens, chosen, targets, layer):
     """Log-likelihoods of the chosen tokens of one sequence alone, and its pooled vector, in float64."""
     tokens = torch.from_numpy(tokens)
     everything = torch.arange(len(tokens))
-    output = model(tokens, everything, np.array([len(tokens)]), head_rows=everything, seq_layer=layer)
+    output = model(tokens, everything, np.array([len(tokens)]), head_rows=everything, layers=[layer])
     log_probabilities = torch.log_softmax(output.head @ output.weight.T + output.bias, 1)
     content = tokens > 2
-    return [-log_probabilities[p, t] for p, t in zip(chosen, targets, strict=True)], output.layer[content].mean(0)
+    return [-log_probabilities[p, t] for p, t in zip(chosen, targets, strict=True)], output.layers[layer][content].mean(
+        0
+    )
 
 
 def micro_step_loss(model, dataset, ranks_indices):

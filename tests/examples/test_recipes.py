@@ -109,7 +109,7 @@ def test_the_template_of_a_group_is_read():
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group, monkeypatch):
-    from ppa_plugin.evaluation.suite_file import load_suite
+    from ppa_plugin.evaluation.suite.suite_file import load_suite
 
     monkeypatch.chdir(place)
     lines, _ = record(place, EXAMPLES / group / "6_evaluate.sh")

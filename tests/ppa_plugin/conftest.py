@@ -6,9 +6,9 @@ import pytest
 import sentencepiece
 import torch
 
-from ppa_plugin.convert.names import to_fairseq
-from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
+from ppa_plugin.model.names import to_fairseq
 
 SENTENCES = """\
 Peace and quiet return to the city.

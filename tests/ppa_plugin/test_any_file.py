@@ -17,18 +17,19 @@ from made_up_shards import write_shards
 from ppa_preprocess.group import load_group
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import hugging_face, sentencepiece_file
+from ppa_plugin.convert import hugging_face
 from ppa_plugin.convert.to_hf import convert
+from ppa_plugin.convert.tokenizer import sentencepiece_file
 from ppa_plugin.data.shards import load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
-from ppa_plugin.evaluation import sentencepiece_tokenizer
-from ppa_plugin.evaluation.analysis import read_analysis, record
+from ppa_plugin.evaluation.analysis.records import read_analysis, record
+from ppa_plugin.evaluation.encoder import sentencepiece_tokenizer
 from ppa_plugin.evaluation.json_lines import drop_torn_line
-from ppa_plugin.evaluation.labelled_files import read_classes, read_tags
 from ppa_plugin.evaluation.model import Model
-from ppa_plugin.evaluation.readers import Side
 from ppa_plugin.evaluation.results import read_results
-from ppa_plugin.evaluation.suite_file import load_suite
+from ppa_plugin.evaluation.retrieval.readers import Side
+from ppa_plugin.evaluation.suite.suite_file import load_suite
+from ppa_plugin.evaluation.transfer.labelled_files import read_classes, read_tags
 from ppa_plugin.files import read_lines
 
 GROUP = """\

@@ -8,24 +8,23 @@ from pathlib import Path
 import pytest
 from made_up_results import result
 from ppa_preprocess.group import load_group
-from ppa_preprocess.lines import count_lines, read_json_lines
-from ppa_preprocess.records import open_lines
-from ppa_preprocess.sources import Directory
+from ppa_preprocess.text.sources import Directory
+from ppa_preprocess.tokens.records import open_lines
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.convert.extension.new_pieces import sample_lines
 from ppa_plugin.convert.hugging_face import read_config, weight_files
-from ppa_plugin.convert.new_pieces import sample_lines
-from ppa_plugin.evaluation.analysis import read_analysis, record
+from ppa_plugin.evaluation.analysis.records import read_analysis, record
+from ppa_plugin.evaluation.analysis.romanized_text import PairFiles
 from ppa_plugin.evaluation.json_lines import drop_torn_line
-from ppa_plugin.evaluation.labelled_files import read_classes, read_tags
 from ppa_plugin.evaluation.model import Model
-from ppa_plugin.evaluation.readers import Side
 from ppa_plugin.evaluation.report.groups import read_groups
 from ppa_plugin.evaluation.report.published import FIELDS, read_published
 from ppa_plugin.evaluation.results import read_results
-from ppa_plugin.evaluation.suite_file import load_suite
-from ppa_plugin.evaluation.texts import PairFiles
-from ppa_plugin.files import decode_text, read_lines
+from ppa_plugin.evaluation.retrieval.readers import Side
+from ppa_plugin.evaluation.suite.suite_file import load_suite
+from ppa_plugin.evaluation.transfer.labelled_files import read_classes, read_tags
+from ppa_plugin.files import count_lines, decode_text, read_json_lines, read_lines
 from ppa_plugin.yaml_file import load_yaml
 
 CONLLU = "1\tΗ\t_\tDET\t_\t_\t_\t_\t_\t_\n2\tγη\t_\tNOUN\t_\t_\t_\t_\t_\t_\n"

@@ -12,7 +12,7 @@ from fairseq.dataclass.configs import FairseqConfig
 from omegaconf import OmegaConf
 
 from ppa_plugin import compat
-from ppa_plugin.convert.names import EMBED_TOKENS, TIED_OUTPUT
+from ppa_plugin.model.names import EMBED_TOKENS, TIED_OUTPUT
 
 
 def versions(monkeypatch, **installed):

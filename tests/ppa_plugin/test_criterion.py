@@ -8,13 +8,10 @@ import torch
 from pairs import make_dataset
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.criterion import (
-    TranslitAlignmentCriterion,
-    TranslitAlignmentCriterionConfig,
-    needed_streams,
-)
-from ppa_plugin.layers import default_layer
+from ppa_plugin.configuration import needed_streams
+from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCriterionConfig
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
+from ppa_plugin.model.sizes import default_layer
 
 VOCABULARY, DEPTH = 40, 3
 TASK = SimpleNamespace(model_depth=DEPTH, target_dictionary=None)
@@ -34,7 +31,7 @@ def model():
 
 def make_batch(**flags):
     config = TranslitAlignmentCriterionConfig(**flags)
-    streams = needed_streams(config.mlm_weight, config.mlm_sides, config.seq_weight, config.tlm_weight)
+    streams = needed_streams(config)
     dataset = make_dataset([3, 12, 7, 30], [5, 11, 9, 25], VOCABULARY, streams=streams, max_positions=64)
     return config, dataset.collater([dataset[i] for i in range(4)]), dataset
 
@@ -53,13 +50,13 @@ def reference_terms(model, dataset, layer, temperature=1.0, no_negatives=()):
             masked, chosen, targets = dataset[i][stream]
             tokens = torch.from_numpy(masked)
             everything, length = torch.arange(len(tokens)), np.array([len(tokens)])
-            output = model(tokens, everything, length, head_rows=everything, seq_layer=layer)
+            output = model(tokens, everything, length, head_rows=everything, layers=[layer])
             logits = output.head @ head.weight.T + head.bias
             log_probabilities = torch.log_softmax(logits, 1)
             losses += [-log_probabilities[p, t] for p, t in zip(chosen.tolist(), targets.tolist(), strict=True)]
             if stream != "tlm":
                 content = (tokens > 2) | (tokens == VOCABULARY - 1)
-                vectors[stream].append(output.layer[content].mean(0))
+                vectors[stream].append(output.layers[layer][content].mean(0))
         terms[stream] = torch.stack(losses).mean()
     if vectors["orig"]:
         every = torch.stack(vectors["orig"] + vectors["latn"])
@@ -130,7 +127,7 @@ def test_pairs_with_a_text_in_common_do_not_contrast(model, on):
 def test_cosine_and_cls(model):
     config, batch, _ = make_batch(mlm_weight=0.0, tlm_weight=0.0, seq_similarity="cosine", seq_pooling="cls")
     loss, _, log = run(model, config, batch)
-    hidden = model(**batch["net_input"], seq_layer=2).layer
+    hidden = model(**batch["net_input"], layers=[2]).layers[2]
     starts = batch["net_input"]["cu_seqlens"][:-1].long()
     order = torch.cat([batch["sequence"]["orig"], batch["sequence"]["latn"]])
     vectors = hidden[starts[order]].float()

@@ -9,8 +9,8 @@ from bad_input_files import EXPANDED, content
 from fairseq import checkpoint_utils
 from fairseq.trainer import Trainer
 
-from ppa_plugin.convert.checkpoint import padding_rows, updates
-from ppa_plugin.model.starting_point import read_shape
+from ppa_plugin.model.checkpoint import padding_rows, updates
+from ppa_plugin.training.starting_point import read_shape
 
 HISTORY = {"criterion_name": "c", "optimizer_name": "o", "lr_scheduler_state": {}, "num_updates": 7}
 PARTS = {

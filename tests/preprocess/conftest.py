@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import sentencepiece
 from made_up_text import ALPHABETS, UNDIGESTIBLE, StubRomanizer, sentences, write_corpus
-from ppa_preprocess import cli, romanizers
+from ppa_preprocess import cli
 from running import exit_code
+
+from ppa_plugin.romanization import romanizers
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,12 @@ import pytest
 from distributed import Client, LocalCluster, WorkerPlugin
 from distributed.utils import get_mp_context
 from made_up_text import StubRomanizer, tree, write_group
-from ppa_preprocess import binarizers, cluster, encoder, romanizers
-from ppa_preprocess.encoder import Encoding
+from ppa_preprocess.tokens import binarizers, pair_encoder
+from ppa_preprocess.tokens.pair_encoder import Encoding
 
+from ppa_plugin import cluster
 from ppa_plugin.files import sha256
+from ppa_plugin.romanization import romanizers
 
 LANGUAGES = ("tur_Latn", "ell_Grek", "zho_Hani")
 
@@ -33,7 +35,7 @@ class Mortality(WorkerPlugin):
         stub = StubRomanizer()
         stub.romanize = self.dying(stub.romanize, "romanize", 100)
         romanizers.ROMANIZERS["stub"] = lambda: stub
-        encoder.rows = self.dying(encoder.rows, "encode", 12)
+        pair_encoder.rows = self.dying(pair_encoder.rows, "encode", 12)
         name = "fairseq-preprocess"
         binarizers.BINARIZERS[name] = self.dying(binarizers.BINARIZERS[name], "binarize", 2)
 
@@ -81,7 +83,7 @@ def group(tmp_path) -> Path:
 
 
 def test_killed_workers_change_nothing(tmp_path, dask_cluster, mortality, group, corpus, spm, ppa, monkeypatch):
-    monkeypatch.setattr("ppa_preprocess.romanize._CHUNK_LINES", 16)
+    monkeypatch.setattr("ppa_plugin.romanization.text_file._CHUNK_LINES", 16)
     monkeypatch.setattr("ppa_preprocess.encode._CHUNK_PAIRS", 16)
     monkeypatch.chdir(tmp_path)
     arguments = ["all", "--config", group, "--input", corpus, "--spm", spm, "--output"]
@@ -122,7 +124,7 @@ real_versions = cluster._versions
 
 def test_another_model_under_the_same_path_is_refused(spm):
     with pytest.raises(cluster.UserError, match=r"made_up\.model on .* is another SentencePiece model than the run"):
-        encoder.encode_chunk(Encoding(spm, sha256(__file__), 512), (["a"], ["a"]))
+        pair_encoder.encode_chunk(Encoding(spm, sha256(__file__), 512), (["a"], ["a"]))
 
 
 @pytest.fixture

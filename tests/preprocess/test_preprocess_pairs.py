@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from made_up_text import ALPHABETS, UNDIGESTIBLE, StubRomanizer, seen, sentences, write_corpus, write_group
 from ppa_preprocess import cli
-from ppa_preprocess.encoder import Encoder
-from ppa_preprocess.partwise import Romanization
-from ppa_preprocess.romanize import romanize_lines
+from ppa_preprocess.tokens.pair_encoder import Encoder
 from running import exit_code
 from source_files import as_text
 
 from ppa_plugin.data.vocabulary import load_dictionary, write_dictionary
+from ppa_plugin.romanization.by_part import Romanization
+from ppa_plugin.romanization.text_file import romanize_lines
 
 MAX_TOKENS = 12
 TROUBLE = [

@@ -5,15 +5,15 @@ import pytest
 import torch
 from fairseq import checkpoint_utils
 from made_up_text import sentences, write_corpus, write_group
-from ppa_preprocess import plan
-from ppa_preprocess.binarizers import index_sizes
 
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
+from ppa_plugin.data.shards import index_sizes
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.objectives import masked_lm_loss
+from ppa_plugin.training import plan
 
 TINY = plan.architecture_sizes("translit_tiny", vocabulary=2000, max_positions=512)
 GLOT500 = plan.architecture_sizes("glot500_base", vocabulary=401_145, max_positions=512)
@@ -85,7 +85,7 @@ def test_activations_are_estimated_within_a_quarter_of_what_the_forward_keeps(le
 
     masked = [batch["masked"][stream] for stream in STREAMS]
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        output = model(**batch["net_input"], head_rows=torch.cat([m["rows"] for m in masked]), seq_layer=3)
+        output = model(**batch["net_input"], head_rows=torch.cat([m["rows"] for m in masked]), layers=[3])
         loss = masked_lm_loss(output.head, torch.cat([m["targets"] for m in masked]), output.weight, output.bias)
     total = sum(len(m["rows"]) for m in masked)
     logits = sum(tensor.untyped_storage().nbytes() for tensor in loss.grad_fn.next_functions[0][0].kept)

@@ -8,10 +8,10 @@ import pytest
 import sentencepiece
 import yaml
 from made_up_text import StubRomanizer, sentences, tree, write_corpus
-from ppa_preprocess import romanizers
 
-from ppa_plugin.convert.new_pieces import find_files
-from ppa_plugin.evaluation.texts import PairFiles, TextFiles
+from ppa_plugin.convert.extension.new_pieces import find_files
+from ppa_plugin.evaluation.analysis.romanized_text import PairFiles, TextFiles
+from ppa_plugin.romanization import romanizers
 
 TEXT = {lang: sentences(lang, 60) for lang in ("tur_Latn", "ell_Grek", "zho_Hani")}
 GROUP = {

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_text import UNDIGESTIBLE, StubRomanizer, sentences, write_corpus, write_group
-from ppa_preprocess import partwise, romanizers
-from ppa_preprocess.partwise import RecentParts, Romanization, load_romanizer
-from ppa_preprocess.romanization_cache import FILE_NAME
-from ppa_preprocess.romanize import romanize_lines
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.romanization import by_part, romanizers
+from ppa_plugin.romanization.by_part import RecentParts, Romanization, load_romanizer
+from ppa_plugin.romanization.cache import FILE_NAME
+from ppa_plugin.romanization.text_file import romanize_lines
 
 
 class WordRomanizer(StubRomanizer):
@@ -68,7 +68,7 @@ def test_by_parts_is_line_by_line(tmp_path_factory, texts, recent):
     """Whatever is in memory, on disk or nowhere, and however little fits into memory."""
     cached = Romanization("words", cache=tmp_path_factory.mktemp("cache") / FILE_NAME)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(partwise, "RECENT_PARTS", recent)
+        patch.setattr(by_part, "RECENT_PARTS", recent)
         for lines in [*texts, *texts]:
             assert rows(lines, cached) == rows(lines, Romanization("words")) == line_by_line(lines)
 
@@ -104,7 +104,7 @@ def test_a_cache_damaged_in_mid_run_changes_nothing(tmp_path, monkeypatch, capsy
     cache = tmp_path / FILE_NAME
     lines = sentences("ell_Grek", 1000)
     rows(lines, Romanization("words", cache=cache))
-    monkeypatch.setattr(partwise, "RECENT_PARTS", 1)  # the first is in order and read at the start, the others not
+    monkeypatch.setattr(by_part, "RECENT_PARTS", 1)  # the first is in order and read at the start, the others not
     with contextlib.closing(sqlite3.connect(cache)) as connection, connection:
         connection.execute("UPDATE parts SET latn = 'wrong' WHERE part > (SELECT min(part) FROM parts)")
     content = cache.read_bytes()
@@ -240,7 +240,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, ppa, words):
 
 def test_a_romanizer_is_found_by_name():
     assert romanizers.find_romanizer("uroman") is romanizers.Uroman
-    assert romanizers.find_romanizer("ppa_preprocess.exact_uroman:Uroman") is romanizers.Uroman
+    assert romanizers.find_romanizer("ppa_plugin.romanization.exact_uroman:Uroman") is romanizers.Uroman
     with pytest.raises(UserError, match="known are"):
         romanizers.find_romanizer("uroman.Uroman")
     assert Path(FILE_NAME).suffix == ".sqlite"

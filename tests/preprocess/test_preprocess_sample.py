@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_text import seen, sentences, tree, write_corpus, write_group
 from ppa_preprocess import cli, sample
-from ppa_preprocess.filters import filter_lines
 from ppa_preprocess.group import Filters, Group, Language, Sampling
 from ppa_preprocess.sample import Draw, random_order, sample_language, sample_size
-from ppa_preprocess.scripts import script_share
-from ppa_preprocess.sources import find_sources
+from ppa_preprocess.text.filters import filter_lines
+from ppa_preprocess.text.scripts import script_share
+from ppa_preprocess.text.sources import find_sources
 from source_files import as_text, write
 
 LANG = "ell_Grek"
@@ -98,7 +98,7 @@ def test_samples_differ_by_seed_and_language():
 
 def sampled(folder: Path, group: Group) -> tuple[bytes, dict]:
     target = folder / "out/text"
-    sources = find_sources(group, folder / "in")[LANG]
+    sources = find_sources(group.source_codes, folder / "in")[LANG]
     counts, _ = sample_language(group, LANG, sources, "text", target)
     return target.read_bytes(), counts
 

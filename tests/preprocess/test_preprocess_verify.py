@@ -12,8 +12,8 @@ from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetB
 from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up_text import ALPHABETS, write_group
-from ppa_preprocess.encoder import Encoder
 from ppa_preprocess.round_trip import Speller, _matches
+from ppa_preprocess.tokens.pair_encoder import Encoder
 
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.files import sha256

@@ -2,9 +2,9 @@
 
 import argparse
 
-from ppa_plugin.evaluation import classify
 from ppa_plugin.evaluation.commands import finetuning
-from ppa_plugin.evaluation.labelled import ClassificationSet
+from ppa_plugin.evaluation.transfer import classify
+from ppa_plugin.evaluation.transfer.labelled import ClassificationSet
 
 NAME = "classify"
 HELP = "text classification: Taxi1500, SIB-200"

@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation import transfer
-from ppa_plugin.evaluation.batches import PRECISIONS
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.finetune import Recipe
-from ppa_plugin.evaluation.labelled import LabelledSet
-from ppa_plugin.evaluation.recipe_settings import DEFAULT_SEEDS, NONE, SETTINGS, seeds
-from ppa_plugin.evaluation.transfer import Form
+from ppa_plugin.evaluation.encoder.batches import PRECISIONS
+from ppa_plugin.evaluation.transfer import cross_lingual
+from ppa_plugin.evaluation.transfer.cross_lingual import Form
+from ppa_plugin.evaluation.transfer.finetune import Recipe
+from ppa_plugin.evaluation.transfer.labelled import LabelledSet
+from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, NONE, SETTINGS, seeds
 
 
 def add_flags(parser: argparse.ArgumentParser, recipes: dict[str, Recipe]) -> None:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace, form: type[Form], recipes: dict[str, Recipe], 
     for source in args.sources:
         for seed in args.seeds:
             place = save_to.get((source, seed))
-            cell = transfer.measure(
+            cell = cross_lingual.measure(
                 form, directory, model, args.task, data, source, targets[source], seed, chosen, device, place
             )
             append_results(args.output, cell)

@@ -4,9 +4,9 @@ import argparse
 import sys
 
 from ppa_plugin.commandline import natural, positive
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
+from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS
+from ppa_plugin.evaluation.retrieval.readers import RETRIEVAL_TASKS
 
 NAME = "retrieval"
 HELP = "sentence retrieval: Bible verses, Tatoeba, SIB-200 sentences"
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> None:
     """Measure, append to the results file, print."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.convert.hugging_face import locate
-    from ppa_plugin.evaluation import retrieve
-    from ppa_plugin.evaluation.embedding import SentenceEncoder
+    from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
     from ppa_plugin.evaluation.model import Model
-    from ppa_plugin.evaluation.readers import RetrievalSet
     from ppa_plugin.evaluation.results import append_results
+    from ppa_plugin.evaluation.retrieval import retrieve
+    from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
     from ppa_plugin.evaluation.tables import pivot, to_text
 
     data = RetrievalSet(args.data, args.task)

@@ -9,9 +9,9 @@ import argparse
 import sys
 
 from ppa_plugin.commandline import positive, progress, seed
-from ppa_plugin.evaluation.batches import BATCH_SENTENCES, POOLS
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
+from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, POOLS
+from ppa_plugin.evaluation.retrieval.readers import RETRIEVAL_TASKS
 
 NAME = "scripts"
 HELP = "how well a linear probe tells the scripts apart at each layer; sentence vectors in 2-D"
@@ -67,11 +67,11 @@ def run(args: argparse.Namespace) -> None:
     """Probe and project, append to the analysis file, print."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.convert.hugging_face import locate
-    from ppa_plugin.evaluation import probe, script_barrier, sentence_sample
-    from ppa_plugin.evaluation.analysis import append_analysis, record
-    from ppa_plugin.evaluation.embedding import SentenceEncoder
+    from ppa_plugin.evaluation.analysis import probe, script_barrier, sentence_sample
+    from ppa_plugin.evaluation.analysis.records import append_analysis, record
+    from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
     from ppa_plugin.evaluation.model import Model
-    from ppa_plugin.evaluation.readers import RetrievalSet
+    from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 
     data = RetrievalSet(args.data, args.task)
     samples, data_sha256 = sentence_sample.draw(data, args.languages or data.languages, args.sentences, args.seed)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from ppa_plugin.codes import ENGLISH
 from ppa_plugin.commandline import natural, say
-from ppa_plugin.evaluation.batches import POOLS
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.readers import RETRIEVAL_TASKS
+from ppa_plugin.evaluation.encoder.batches import POOLS
+from ppa_plugin.evaluation.retrieval.readers import RETRIEVAL_TASKS
 
 if TYPE_CHECKING:
-    from ppa_plugin.evaluation.checkpoints import Checkpoint
+    from ppa_plugin.evaluation.selection.checkpoints import Checkpoint
 
 NAME = "select"
 HELP = "checkpoints ranked by Tatoeba top-10"
@@ -57,11 +57,12 @@ def run(args: argparse.Namespace) -> int:
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.convert.output import check_free
     from ppa_plugin.convert.to_hf import HF_FILES
-    from ppa_plugin.evaluation import checkpoints, retrieve
     from ppa_plugin.evaluation.json_lines import drop_torn_line
-    from ppa_plugin.evaluation.readers import RetrievalSet
-    from ppa_plugin.evaluation.series import Measurement, Series
-    from ppa_plugin.evaluation.workers import attempt
+    from ppa_plugin.evaluation.retrieval import retrieve
+    from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
+    from ppa_plugin.evaluation.selection import checkpoints
+    from ppa_plugin.evaluation.selection.series import Measurement, Series
+    from ppa_plugin.evaluation.suite.workers import attempt
 
     pairs = retrieve.plan(RetrievalSet(args.data, args.task), args.sources, args.targets)
     if args.best_to:

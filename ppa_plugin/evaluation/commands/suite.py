@@ -18,8 +18,8 @@ from ppa_plugin.evaluation.commands import flags
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.results import Result
-    from ppa_plugin.evaluation.suite_plan import Finished, Planned
-    from ppa_plugin.evaluation.workers import Outcome
+    from ppa_plugin.evaluation.suite.suite_plan import Finished, Planned
+    from ppa_plugin.evaluation.suite.workers import Outcome
 
 NAME = "suite"
 HELP = "models x tasks x sources x seeds, resumable, on several GPUs"
@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     """Plan, measure what is missing, report; the exit code."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.evaluation.json_lines import drop_torn_line
-    from ppa_plugin.evaluation.suite_file import load_suite
-    from ppa_plugin.evaluation.suite_plan import Finished, Planner, array_share
+    from ppa_plugin.evaluation.suite.suite_file import load_suite
+    from ppa_plugin.evaluation.suite.suite_plan import Finished, Planner, array_share
 
     suite = load_suite(args.config)
     output = args.output or suite.output
@@ -103,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(planned: "Planned", device: str) -> "list[Result]":
     """What a worker does with a cell. Raises `UserError` where its model is no longer the one that was planned."""
-    from ppa_plugin.evaluation.cells import run_cell
     from ppa_plugin.evaluation.model import hash_weights
+    from ppa_plugin.evaluation.suite.cell import run_cell
 
     # a suite runs for hours, in which a model's directory may be written anew
     if hash_weights(planned.directory) != planned.model.sha256:
@@ -113,7 +113,7 @@ def measure(planned: "Planned", device: str) -> "list[Result]":
 
 
 def _outcomes(missing: "list[Planned]", devices: list[str], threads: int, jobs: int | None) -> Iterator[tuple]:
-    from ppa_plugin.evaluation import workers
+    from ppa_plugin.evaluation.suite import workers
 
     if jobs == 0:
         return workers.in_this_process(measure, missing, devices[0])

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from ppa_plugin.evaluation import tag
 from ppa_plugin.evaluation.commands import finetuning
-from ppa_plugin.evaluation.labelled import UNKNOWN_LABELS, TaggingSet
+from ppa_plugin.evaluation.transfer import tag
+from ppa_plugin.evaluation.transfer.labelled import UNKNOWN_LABELS, TaggingSet
 
 NAME = "tag"
 HELP = "sequence tagging: named entities, parts of speech"

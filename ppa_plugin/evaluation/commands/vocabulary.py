@@ -41,18 +41,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Count, append to the analysis file, print."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
-    from ppa_preprocess.parallel import default_workers
-
     from ppa_plugin.convert.hugging_face import locate, read_config
-    from ppa_plugin.evaluation import texts, vocabulary
-    from ppa_plugin.evaluation.analysis import append_analysis
-    from ppa_plugin.evaluation.loading import check_ids, load_tokenizer
+    from ppa_plugin.evaluation.analysis import romanized_text, vocabulary_use
+    from ppa_plugin.evaluation.analysis.records import append_analysis
+    from ppa_plugin.evaluation.encoder.loading import check_ids, load_tokenizer
     from ppa_plugin.evaluation.model import Model
+    from ppa_plugin.parallel import default_workers
 
     if args.pairs:
-        source = texts.PairFiles(args.pairs)
+        source = romanized_text.PairFiles(args.pairs)
     else:
-        source = texts.TextFiles(args.data, args.workers or default_workers(), args.cache)
+        source = romanized_text.TextFiles(args.data, args.workers or default_workers(), args.cache)
     languages = args.languages or source.languages
     for language in languages:
         if language not in source.languages:
@@ -67,8 +66,8 @@ def run(args: argparse.Namespace) -> None:
     coverages = []
     for language in languages:
         pairs = progress(source.pairs(language, args.lines), f"vocabulary {language}")
-        coverages += vocabulary.cover(language, pairs, tokenizer)
-    records = vocabulary.records(coverages, model)
+        coverages += vocabulary_use.cover(language, pairs, tokenizer)
+    records = vocabulary_use.records(coverages, model)
     append_analysis(args.output, records)
     sys.stdout.write(f"{model.name}: {len(tokenizer):,} tokens in the vocabulary; shares in percent\n")
-    sys.stdout.write(vocabulary.table(records) + "\n")
+    sys.stdout.write(vocabulary_use.table(records) + "\n")

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from ppa_plugin.data.shards import SIDES
-from ppa_plugin.evaluation.analysis import Record, latest, read_analysis
+from ppa_plugin.data.masking import SIDES
+from ppa_plugin.evaluation.analysis.records import Record, latest, read_analysis
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row
 from ppa_plugin.evaluation.tables import percent
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ppa_plugin import commandline
 from ppa_plugin.commandline import UserError, natural
-from ppa_plugin.evaluation.report import latex, markdown
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section
-from ppa_plugin.evaluation.report.long_csv import to_csv
 from ppa_plugin.evaluation.report.measured import Measured, for_tables
 from ppa_plugin.evaluation.report.methods import no_gains, warnings
+from ppa_plugin.evaluation.report.pages import latex, markdown
+from ppa_plugin.evaluation.report.pages.long_csv import to_csv
 from ppa_plugin.evaluation.report.sections import Report
 from ppa_plugin.evaluation.results import Result, read_results
 from ppa_plugin.evaluation.tables import Table, check_data, pivot, to_text
@@ -110,7 +110,7 @@ def _main_tables(tables: list[Table]) -> list[Table]:
 
 
 def _write_all(directory: Path, title: str, report: Report, sections: list[Section], tables: list[Table]) -> None:
-    from ppa_plugin.evaluation.report import html  # needs the plots' ink, that is matplotlib
+    from ppa_plugin.evaluation.report.pages import html  # needs the plots' ink, that is matplotlib
 
     blocks = [block for section in sections for block in section.blocks]
     for picture in (block for block in blocks if isinstance(block, Picture)):

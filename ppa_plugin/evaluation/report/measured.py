@@ -8,17 +8,8 @@ from typing import NamedTuple
 
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tables import METRICS, check_data, metric_order
-from ppa_plugin.evaluation.variants import (
-    Variant,
-    Way,
-    distinct,
-    natural,
-    row_names,
-    step_of,
-    task_order,
-    variant_of,
-)
-from ppa_plugin.layers import default_layer
+from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, task_order, variant_of
+from ppa_plugin.model.sizes import default_layer
 
 # As many layers of a model on one task are a sweep: a plot, not that many rows of every table.
 SWEEP = 4

@@ -56,7 +56,9 @@ class Report:
 
     def sections(self, main_tables: list[Table]) -> list[Section]:
         """All sections that have something to show."""
-        from ppa_plugin.evaluation.plots import bar_plot  # matplotlib takes a second to import: not for a usage error
+        from ppa_plugin.evaluation.report.plots.drawing import (
+            bar_plot,  # matplotlib takes a second to import: not for a usage error
+        )
 
         bars = [
             Picture(
@@ -84,7 +86,7 @@ class Report:
         return with_unique_names([section for section in sections if section.blocks])
 
     def _group_section(self, group: Group) -> Section:
-        from ppa_plugin.evaluation.report.figures import gain_maps
+        from ppa_plugin.evaluation.report.plots.figures import gain_maps
 
         blocks = paper_tables.main_blocks(self.measured, group, self.groups)
         parts: list[Grid | Picture] = []
@@ -100,19 +102,19 @@ class Report:
         return Section(f"{group.name}, other metrics", grids, folded=True)
 
     def _step_plots(self) -> list[Picture]:
-        from ppa_plugin.evaluation.report.figures import step_curves
+        from ppa_plugin.evaluation.report.plots.figures import step_curves
 
         results = one_layer(self.results, self.layer)
         return [p for group in self.groups for p in step_curves(results, self.measured, group, self.baseline)]
 
     def _layer_plots(self) -> list[Picture]:
-        from ppa_plugin.evaluation.report.figures import layer_curves
+        from ppa_plugin.evaluation.report.plots.figures import layer_curves
 
         results = last_steps(self.results)
         return [picture for group in self.groups for picture in layer_curves(results, group)]
 
     def _analysis_blocks(self) -> list[Grid | Picture]:
-        from ppa_plugin.evaluation.report.analysis_figures import probe_plot, projection_plot
+        from ppa_plugin.evaluation.report.plots.analysis_figures import probe_plot, projection_plot
 
         grids = analysis_tables.vocabulary_tables(self.analysis.get("vocabulary", []))
         probe = analysis_tables.script_table(self.analysis.get("scripts", []))

@@ -14,11 +14,12 @@ from running import exit_code
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import cli, names
-from ppa_plugin.convert.checkpoint import load_fairseq, model_settings
-from ppa_plugin.convert.sentencepiece_file import check_tokenizer_agrees
+from ppa_plugin.convert import cli
+from ppa_plugin.convert.tokenizer.sentencepiece_file import check_tokenizer_agrees
 from ppa_plugin.data import vocabulary
-from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.evaluation.encoder.loading import import_transformers
+from ppa_plugin.model import names
+from ppa_plugin.model.checkpoint import load_fairseq, model_settings
 
 transformers = import_transformers()
 WORDS = "roberta.embeddings.word_embeddings.weight"

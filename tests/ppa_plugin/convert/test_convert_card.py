@@ -9,7 +9,7 @@ import torch
 from running import exit_code
 
 from ppa_plugin.convert import card, cli, sentence_vectors
-from ppa_plugin.evaluation.embedding import SentenceEncoder
+from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 
 CONFIG = {"num_hidden_layers": 12, "hidden_size": 768, "vocab_size": 401145}
 

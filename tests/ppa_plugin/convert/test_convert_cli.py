@@ -11,11 +11,13 @@ from running import exit_code
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ppa_plugin.convert import cli, hugging_face, names, tokenizer
-from ppa_plugin.convert.checkpoint import load_fairseq
+from ppa_plugin.convert import cli, hugging_face
 from ppa_plugin.convert.to_hf import HF_FILES
+from ppa_plugin.convert.tokenizer import tokenizer_json
 from ppa_plugin.data import vocabulary
-from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.evaluation.encoder.loading import import_transformers
+from ppa_plugin.model import names
+from ppa_plugin.model.checkpoint import load_fairseq
 
 transformers = import_transformers()
 
@@ -108,12 +110,12 @@ def test_transformers_loads_the_whole_model(tiny_hf_model, converted, auto_class
 def test_tokenizer_ids_are_sentencepiece_plus_one(sentences, sentencepiece_path, converted):
     processor = vocabulary.load_sentencepiece(sentencepiece_path)
     for directory in (converted[1], converted[0] / "hf"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
-        assert tokenizer.model_max_length == 512
-        assert tokenizer.mask_token_id == len(tokenizer) - 1 == processor.get_piece_size() + 1
+        tokenizer_json = transformers.AutoTokenizer.from_pretrained(directory)
+        assert tokenizer_json.model_max_length == 512
+        assert tokenizer_json.mask_token_id == len(tokenizer_json) - 1 == processor.get_piece_size() + 1
         for sentence in [*sentences, "𓀀 unseen ☃", " two  spaces ", ""]:
             ids = [i + 1 if i else 3 for i in processor.encode(sentence)]
-            assert tokenizer(sentence)["input_ids"] == [0, *ids, 2]
+            assert tokenizer_json(sentence)["input_ids"] == [0, *ids, 2]
 
 
 @pytest.mark.parametrize("layout", ["bin", "safetensors shards", "bin shards"])
@@ -319,7 +321,7 @@ def test_a_failure_while_writing_leaves_nothing(tiny_hf_directory, tmp_path, mon
     def fail(*_):
         raise RuntimeError("disk")
 
-    monkeypatch.setattr(tokenizer, "write_tokenizer", fail)
+    monkeypatch.setattr(tokenizer_json, "write_tokenizer", fail)
     with pytest.raises(RuntimeError, match="disk"):
         cli.main(["to-fairseq", str(tiny_hf_directory), str(tmp_path / "out")])
     assert os.listdir(tmp_path) == []

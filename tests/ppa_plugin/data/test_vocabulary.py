@@ -17,7 +17,7 @@ from ppa_plugin.data.vocabulary import (
     load_sentencepiece,
     write_dictionary,
 )
-from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.evaluation.encoder.loading import import_transformers
 
 
 @pytest.fixture

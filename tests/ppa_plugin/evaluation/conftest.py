@@ -6,15 +6,15 @@ import pytest
 import stub_cells
 from suites import LANGUAGES
 
-from ppa_plugin.evaluation import cells, workers
 from ppa_plugin.evaluation.commands import suite
+from ppa_plugin.evaluation.suite import cell, workers
 
 
 @pytest.fixture
 def stubs(monkeypatch):
     """Fine-tuning takes no time, and processes are forked: spawning one takes seconds."""
     for task in stub_cells.TASKS:
-        monkeypatch.setitem(cells.KINDS, task, stub_cells)
+        monkeypatch.setitem(cell.KINDS, task, stub_cells)
     monkeypatch.setattr(suite, "measure", stub_cells.measure_planned)
     monkeypatch.setattr(workers, "_START", "fork")
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")

@@ -4,7 +4,7 @@ import shutil
 
 import torch
 
-from ppa_plugin.hugging_face import import_transformers
+from ppa_plugin.evaluation.encoder.loading import import_transformers
 
 
 def make_learner(tiny_hf_directory, directory):

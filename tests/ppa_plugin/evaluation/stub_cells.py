@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation import cells
 from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.suite import cell as cells
 
 SEEDS = (42, 43)
 BAD_INPUT, CRASH, NO_MEMORY, KILLED, EXIT, OTHER_DATA = 90, 91, 92, 93, 94, 95

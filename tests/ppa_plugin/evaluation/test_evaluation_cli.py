@@ -10,7 +10,7 @@ from running import exit_code
 
 from ppa_plugin.convert import cli as convert_cli
 from ppa_plugin.evaluation import cli, report
-from ppa_plugin.evaluation.embedding import SentenceEncoder
+from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.files import sha256
 
@@ -191,7 +191,7 @@ def test_report_of_nothing(tmp_path, capsys):
 
 def test_another_encoder_works_too(tmp_path, data):
     """Any encoder that Transformers loads can be measured: a BERT with a word list."""
-    from ppa_plugin.hugging_face import import_transformers
+    from ppa_plugin.evaluation.encoder.loading import import_transformers
 
     transformers = import_transformers()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "verse", *map(str, range(10))]

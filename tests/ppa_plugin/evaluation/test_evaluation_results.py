@@ -6,7 +6,7 @@ import pytest
 from made_up_results import result
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.report.markdown import side_by_side
+from ppa_plugin.evaluation.report.pages.markdown import side_by_side
 from ppa_plugin.evaluation.results import append_results, read_results
 from ppa_plugin.evaluation.tables import pivot, to_text
 

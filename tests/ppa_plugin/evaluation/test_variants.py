@@ -10,9 +10,9 @@ from running import exit_code
 
 from ppa_plugin.evaluation import report
 from ppa_plugin.evaluation.report.groups import EVERYTHING
-from ppa_plugin.evaluation.report.long_csv import to_csv
 from ppa_plugin.evaluation.report.measured import Column, Measured, for_tables
 from ppa_plugin.evaluation.report.methods import method_tables, no_gains, warnings
+from ppa_plugin.evaluation.report.pages.long_csv import to_csv
 from ppa_plugin.evaluation.report.paper_tables import average_table, main_blocks, main_table
 from ppa_plugin.evaluation.results import append_results
 from ppa_plugin.evaluation.tables import pivot, to_text

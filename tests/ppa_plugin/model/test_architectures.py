@@ -10,9 +10,9 @@ import torch
 from pairs import make_dataset
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.names import to_fairseq, to_hugging_face
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.model.attention import find_runs, padded_share
+from ppa_plugin.model.names import to_fairseq, to_hugging_face
 
 LAYERS = 3  # of the shared tiny model
 
@@ -60,8 +60,8 @@ def test_logits_and_layers_equal_transformers(model, hf_model, batch):
         theirs = hf_model(input_ids=ids, attention_mask=real.long(), output_hidden_states=True)
         everything = torch.arange(batch["ntokens"])
         for layer in range(LAYERS + 1):
-            output = model(**batch["net_input"], head_rows=everything, seq_layer=layer)
-            torch.testing.assert_close(output.layer, theirs.hidden_states[layer][real], rtol=0, atol=1e-5)
+            output = model(**batch["net_input"], head_rows=everything, layers=[layer])
+            torch.testing.assert_close(output.layers[layer], theirs.hidden_states[layer][real], rtol=0, atol=1e-5)
         logits = output.head @ output.weight.T + output.bias
     torch.testing.assert_close(logits, theirs.logits[real], rtol=1e-5, atol=1e-5)
 
@@ -84,11 +84,11 @@ def test_gradients_equal_the_padded_forms(model, hf_model, batch):
 def test_packed_equals_one_sequence_at_a_time(model, batch):
     net_input, bounds = batch["net_input"], batch["net_input"]["cu_seqlens"].tolist()
     with torch.no_grad():
-        packed = model(**net_input, seq_layer=LAYERS).layer
+        packed = model(**net_input, layers=[LAYERS]).layers[LAYERS]
         for start, end in pairwise(bounds):
             alone = model(
-                net_input["tokens"][start:end], torch.arange(end - start), np.array([end - start]), seq_layer=LAYERS
-            ).layer
+                net_input["tokens"][start:end], torch.arange(end - start), np.array([end - start]), layers=[LAYERS]
+            ).layers[LAYERS]
             torch.testing.assert_close(packed[start:end], alone, rtol=0, atol=1e-5)
 
 
@@ -100,7 +100,7 @@ def test_state_dict_has_transformers_parameters_and_no_others(model, hf_model):
 
 
 def test_blocks_above_the_last_wanted_layer_are_skipped(model, batch):
-    model(**batch["net_input"], seq_layer=2).layer.sum().backward()
+    model(**batch["net_input"], layers=[2]).layers[2].sum().backward()
     layers = model.encoder.sentence_encoder.layers
     assert layers[1].fc1.weight.grad is not None
     assert layers[2].fc1.weight.grad is None
@@ -108,10 +108,10 @@ def test_blocks_above_the_last_wanted_layer_are_skipped(model, batch):
 
 def test_dropout_acts_in_training_alone(model, batch):
     model.train()
-    one, two = (model(**batch["net_input"], seq_layer=LAYERS).layer for _ in range(2))
+    one, two = (model(**batch["net_input"], layers=[LAYERS]).layers[LAYERS] for _ in range(2))
     assert not torch.equal(one, two)
     model.eval()
-    one, two = (model(**batch["net_input"], seq_layer=LAYERS).layer for _ in range(2))
+    one, two = (model(**batch["net_input"], layers=[LAYERS]).layers[LAYERS] for _ in range(2))
     assert torch.equal(one, two)
 
 

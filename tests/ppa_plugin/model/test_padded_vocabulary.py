@@ -5,11 +5,12 @@ import pytest
 import torch
 from pairs import make_dataset
 
-from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCriterionConfig, needed_streams
+from ppa_plugin.configuration import needed_streams
+from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCriterionConfig
 from ppa_plugin.data.masking import Masking, mask_tokens
-from ppa_plugin.model import linear_cross_entropy
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
-from ppa_plugin.model.starting_point import Shape, first_checkpoint, read_shape
+from ppa_plugin.objectives import masked_lm
+from ppa_plugin.training.starting_point import Shape, first_checkpoint, read_shape
 
 VOCABULARY, PADDING = 40, 8
 EMBEDDING, BIAS = "encoder.sentence_encoder.embed_tokens.weight", "encoder.lm_head.bias"
@@ -47,7 +48,7 @@ def make_batch(config):
 
 @pytest.mark.parametrize("chunk", [16, 8192])
 def test_padding_changes_neither_loss_nor_gradient_and_gets_none(chunk, monkeypatch):
-    monkeypatch.setattr(linear_cross_entropy, "CHUNK", chunk)
+    monkeypatch.setattr(masked_lm, "CHUNK", chunk)
     plain, padded = make_model(), make_model(padding_rows=PADDING)
     state = dict(plain.state_dict())
     for name in (EMBEDDING, BIAS):  # padding of a size that would dominate any softmax which saw it

@@ -1,0 +1,1 @@
+"""`ppa-convert extend`: more sub-words for a model, from romanized text."""

@@ -1,0 +1,1 @@
+"""What alignment changes besides accuracy: the script barrier, and which sub-words text needs."""

@@ -1,0 +1,141 @@
+"""The analysis file: what explains the figures of a results file, one JSON object a line.
+
+Every record names its `kind`, `model`, `model_sha256`, `data_sha256` and `version`, and has the fields of its kind:
+
+`vocabulary`  how a tokenizer covers one side (`orig` or `latn`) of a language's text
+`scripts`     how well a linear probe on the sentence vectors of a layer tells the scripts apart
+`projection`  the sentence vectors of a layer in two dimensions
+"""
+
+import json
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.data.masking import SIDES
+from ppa_plugin.evaluation.json_lines import append_json_lines, is_count, is_number, is_share, numbered_json
+from ppa_plugin.evaluation.model import Model
+
+Record = dict[str, Any]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_share_or_none(value: Any) -> bool:
+    return value is None or is_share(value)
+
+
+def _is_size(value: Any) -> bool:
+    return is_number(value) and value >= 0
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_group(value: Any) -> bool:
+    """See `vocabulary.records`; None where the record is of a release that did not have it."""
+    known = {"languages": _are_texts, "distinct_tokens": is_count, "covered": is_share, "shared": _is_share_or_none}
+    return value is None or (
+        isinstance(value, dict) and all(name in value and is_kind(value[name]) for name, is_kind in known.items())
+    )
+
+
+_OF_EVERY_KIND = dict.fromkeys(("model", "model_sha256", "data_sha256", "version"), _is_text)
+_OF_A_LAYER = {"layer": is_count, "pool": _is_text}
+_SIZES = ("words", "tokens", "distinct_tokens", "unknown_tokens")
+# The fields that a record of a kind has to have, and what tells that they are what they should be; it may have more.
+FIELDS = {
+    "vocabulary": {
+        "language": _is_text,
+        "side": _is_text,
+        **dict.fromkeys(_SIZES, is_count),
+        "tokens_per_word": _is_size,
+        "covered": is_share,
+    },
+    "scripts": {
+        **_OF_A_LAYER,
+        "accuracy": is_share,
+        "chance": is_share,
+        "scripts": lambda value: isinstance(value, dict),
+    },
+    "projection": {**_OF_A_LAYER, "method": _is_text, "points": _is_list, "labels": _is_list},
+}
+# Those that it may have.
+_MORE_FIELDS = {"unit": _is_text, "shared": _is_share_or_none, "group": _is_group, "layer": is_count}
+_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side"), _is_text_or_none)
+# What makes two records the same measurement; None where a kind has no such field.
+_KEY = ("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side")
+
+
+def record(kind: str, model: Model, data_sha256: str, **values: Any) -> Record:
+    """A record of a model: its kind, what every kind has, then `values`."""
+    return {
+        "kind": kind,
+        "model": model.name,
+        "model_sha256": model.sha256,
+        **values,
+        "data_sha256": data_sha256,
+        "version": version("translit-ppa"),
+    }
+
+
+def append_analysis(path: str | Path, records: Iterable[Record]) -> None:
+    """Append records to a file, creating it if need be, in one write. Raises `UserError` where that fails."""
+    append_json_lines(path, records)
+
+
+def read_analysis(path: str | Path) -> list[Record]:
+    """The records in a file, in its order. Raises `UserError`, naming file and line, for what is not a record."""
+    records = []
+    for number, entry in numbered_json(path, "records of an analysis"):
+        if reason := _fault(entry):
+            raise UserError(f"{path}, line {number}: {reason}; ppa-evaluate vocabulary and scripts write such records")
+        records.append(entry)
+    return records
+
+
+def latest(records: Iterable[Record]) -> list[Record]:
+    """Of records of the same measurement the last one, in order.
+
+    The same are those of one kind, model (name and weights), data, task, layer, pool, language and side.
+    """
+    return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
+
+
+def _fault(entry: Any) -> str | None:
+    """What keeps a JSON value from being a record."""
+    kind = entry.get("kind") if isinstance(entry, dict) else None
+    if not isinstance(kind, str) or kind not in FIELDS:
+        return f"not a record of an analysis, whose kind has to be {', '.join(FIELDS)}"
+    required = {**_OF_EVERY_KIND, **FIELDS[kind]}
+    for name, is_kind in {**_MORE_FIELDS, **required}.items():
+        if name not in entry and name in required:
+            return f"a {kind} record without {name}"
+        if name in entry and not is_kind(entry[name]):
+            return f"a {kind} record whose {name} is {json.dumps(entry[name])[:40]}"
+    if kind == "vocabulary" and entry["side"] not in SIDES:
+        return f"a vocabulary record whose side is neither {' nor '.join(SIDES)}"
+    if kind == "projection" and not _is_labelled(entry["points"], entry["labels"]):
+        return "a projection record without one label for each point [x, y]"
+    return None
+
+
+def _is_labelled(points: list[Any], labels: list[Any]) -> bool:
+    return all(map(_is_point, points)) and _are_texts(labels) and len(points) == len(labels)

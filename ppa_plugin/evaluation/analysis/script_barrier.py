@@ -1,0 +1,91 @@
+"""The script barrier of one model: a probe at each layer, and pictures of the sentence vectors."""
+
+import numpy as np
+
+from ppa_plugin.commandline import UserError, align
+from ppa_plugin.evaluation.analysis import probe
+from ppa_plugin.evaluation.analysis.projection import principal_components
+from ppa_plugin.evaluation.analysis.records import Record
+from ppa_plugin.evaluation.analysis.sentence_sample import Sample
+from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
+from ppa_plugin.model.sizes import default_layer
+
+MOST_POINTS = 100  # of a language in a projection, so that a report stays small
+
+
+def embed(encoder: SentenceEncoder, samples: list[Sample], batch_size: int) -> np.ndarray:
+    """The vectors of all samples, one sample after the other, at each of the encoder's layers: L x N x C float32."""
+    sentences = [sentence for sample in samples for sentence in sample.sentences]
+    return encoder.encode_layers(sentences, batch_size).cpu().numpy()
+
+
+def chosen_layers(encoder: SentenceEncoder, asked: list[int] | str | None) -> list[int]:
+    """The layers that a flag asks for, in order: those it lists, every one for `all`, the retrieval layer for None.
+
+    Raises `UserError` for a layer that the model does not have.
+    """
+    if asked is None:
+        return [default_layer(encoder.depth)]
+    layers = list(range(encoder.depth + 1)) if asked == "all" else sorted(asked)
+    if layers[-1] > encoder.depth:
+        raise UserError(f"{encoder.directory} has {encoder.depth} layers, there is no layer {layers[-1]}")
+    return layers
+
+
+def probe_values(layer: int, vectors: np.ndarray, balanced: probe.Balanced, seed: int) -> Record:
+    """What a `scripts` record says of a layer; `by_script` is the accuracy on the vectors of each script."""
+    probed = probe.accuracy(vectors[balanced.rows], balanced, seed)
+    return {
+        "layer": layer,
+        "accuracy": probed.accuracy,
+        "chance": balanced.chance,
+        "scripts": balanced.counts,
+        "by_script": probed.by_script,
+        "folds": probe.FOLDS,
+        "seed": seed,
+        "converged": probed.converged,
+    }
+
+
+def projection_values(layer: int, vectors: np.ndarray, samples: list[Sample]) -> Record:
+    """What a `projection` record says of a layer: of each language the first `MOST_POINTS` sentences."""
+    rows: list[int] = []
+    labels: list[str] = []
+    start = 0
+    for sample in samples:
+        count = min(MOST_POINTS, len(sample.sentences))
+        rows += range(start, start + count)
+        labels += [sample.language] * count
+        start += len(sample.sentences)
+    points, shares = principal_components(vectors[rows])
+    rounded = [[round(float(x), 4) for x in point] for point in points]
+    return {
+        "layer": layer,
+        "method": "pca",
+        "points": rounded,
+        "labels": labels,
+        "explained": [round(share, 4) for share in shares],
+    }
+
+
+def summary(records: list[Record], depth: int) -> str:
+    """`scripts` and `projection` records of one run as text: a layer a row, accuracies and shares in percent."""
+    probed = [entry for entry in records if entry["kind"] == "scripts"]
+    first = probed[0]
+    scripts = list(first["scripts"])
+    rows = [["layer", "accuracy", "chance", *scripts]]
+    for entry in probed:
+        shares = [entry["accuracy"], entry["chance"], *(entry["by_script"][script] for script in scripts)]
+        rows.append([str(entry["layer"]), *(f"{100 * share:.1f}" for share in shares)])
+    title = f"{first['model']}: {first['task']}, {depth} layers, pool {first['pool']}, "
+    lines = [title + f"{first['scripts'][scripts[0]]} sentences a script, {first['folds']} folds; percent"]
+    lines += align(rows)
+    slow = [str(entry["layer"]) for entry in probed if not entry["converged"]]
+    if slow:
+        lines.append(f"note: the probe's fit had not converged at layer {', '.join(slow)} when it was ended")
+    for entry in records:
+        if entry["kind"] == "projection":
+            one, two = (f"{100 * share:.1f}" for share in entry["explained"])
+            points = len(entry["points"])
+            lines.append(f"layer {entry['layer']} in 2-D: {points} points, {one} and {two} percent of the variance")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,151 @@
+"""Sentence vectors from the layers of any Hugging Face encoder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS, cut_batches
+from ppa_plugin.evaluation.encoder.loading import (
+    available_device,
+    check_ids,
+    import_transformers,
+    load,
+    load_network,
+    load_tokenizer,
+    positions,
+)
+from ppa_plugin.model.sizes import default_layer
+
+# The paper's; a longer sentence is cut, in a model that takes more tokens too.
+MAX_LENGTH = 512
+# Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
+_POST_NORM = ("bert", "roberta", "xlm-roberta")
+
+
+class SentenceEncoder:
+    """Means over tokens of `hidden_states[k]`; layer 0 is the embeddings, layer k the output of block k.
+
+    `layer` is one layer, several, or "all"; None is the default of the depth. One pass gives all that were asked for,
+    and blocks above the highest of them are not computed. `pool` is `all`, every token with `<s>` and `</s>`, as the
+    paper's evaluation does, or `content`, without the tokens that the tokenizer adds. `precision` is that of the
+    model's weights and products, on CUDA; the means over tokens are FP32 in any case.
+    Raises `UserError` where the directory holds no encoder or tokenizer that Transformers loads, the encoder is not
+    whole and finite in all its layers, the tokenizer has more ids than it, the model has no such layer, or half
+    precision is asked for elsewhere than on CUDA.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        layer: int | Sequence[int] | str | None = None,
+        pool: str = POOLS[0],
+        device: str = "cpu",
+        precision: str = "fp32",
+    ):
+        self.directory, self.pool, self.device, self.precision = (
+            Path(directory),
+            pool,
+            available_device(device),
+            precision,
+        )
+        if precision != "fp32" and self.device.type != "cuda":
+            raise UserError(f"--precision {precision} needs --device cuda; on {device} leave it at fp32")
+        transformers = import_transformers()
+        config = load(transformers.AutoConfig, self.directory, "config.json")
+        self.depth = depth = getattr(config, "num_hidden_layers", None)
+        if depth is None:
+            raise UserError(
+                f"{directory} is a {config.model_type} model; only encoders with hidden layers can be evaluated"
+            )
+        self.layers = self._chosen(layer)
+        self.tokenizer = load_tokenizer(self.directory)
+        cut = config.model_type in _POST_NORM
+        options = {"add_pooling_layer": False} if cut else {}
+        model, _ = load_network("AutoModel", self.directory, config, **options)
+        check_ids(self.tokenizer, model.get_input_embeddings().num_embeddings, self.directory)
+        if cut:
+            model.config.num_hidden_layers = blocks = max(*self.layers, 1)
+            model.encoder.layer = model.encoder.layer[:blocks]
+        self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
+        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, positions(config))
+
+    @property
+    def layer(self) -> int:
+        """The layer asked for. Raises `ValueError` where there are several: `layers` names them."""
+        if len(self.layers) > 1:
+            raise ValueError(f"{len(self.layers)} layers were asked for: {self.layers}")
+        return self.layers[0]
+
+    def _chosen(self, layer: int | Sequence[int] | str | None) -> tuple[int, ...]:
+        if layer is None:
+            layer = default_layer(self.depth)
+        chosen = range(self.depth + 1) if layer == "all" else [layer] if isinstance(layer, int) else layer
+        absent = [k for k in chosen if not 0 <= k <= self.depth]
+        if absent:
+            raise UserError(f"{self.directory} has {self.depth} layers, there is no layer {absent[0]}")
+        return tuple(dict.fromkeys(chosen))
+
+    def encode(
+        self,
+        sentences: Sequence[str],
+        batch_size: int = BATCH_SENTENCES,
+        description: str = "embedding",
+        max_tokens: int = BATCH_TOKENS,
+    ) -> torch.Tensor:
+        """The vectors of `sentences` at the one layer asked for, in their order: N x C float32 on the CPU."""
+        place = self.layers.index(self.layer)  # several layers do not fit one matrix
+        return self.encode_layers(sentences, batch_size, description, max_tokens)[place].cpu()
+
+    @torch.inference_mode()
+    def encode_layers(
+        self,
+        sentences: Sequence[str],
+        batch_size: int = BATCH_SENTENCES,
+        description: str = "embedding",
+        max_tokens: int = BATCH_TOKENS,
+    ) -> torch.Tensor:
+        """The vectors of `sentences`, in their order, at each of `layers`: L x N x C float32 on the model's device.
+
+        Batches hold sentences of like length, so that little is spent on padding, and at most `batch_size` sentences or
+        `max_tokens` tokens with padding, so that they cost alike. A sentence that occurs twice is embedded once, so
+        that its vectors are the same to the last bit. Longer sentences are cut to `max_length` tokens.
+        Raises `UserError` where a vector is not finite.
+        """
+        unique = list(dict.fromkeys(sentences))
+        token_ids = self.tokenizer(unique, truncation=True, max_length=self.max_length)["input_ids"]
+        batches = cut_batches([len(ids) for ids in token_ids], batch_size, max_tokens)
+        vectors = torch.empty(len(self.layers), len(unique), self.model.config.hidden_size, device=self.device)
+        for batch in progress(batches, description, total=len(batches), unit="batch"):
+            rows = torch.tensor(batch, device=self.device)
+            vectors[:, rows] = self._vectors([token_ids[i] for i in batch])
+        self._check_finite(vectors)
+        place = {sentence: i for i, sentence in enumerate(unique)}
+        return vectors[:, torch.tensor([place[sentence] for sentence in sentences], device=self.device)]
+
+    def _check_finite(self, vectors: torch.Tensor) -> None:
+        finite = torch.isfinite(vectors).flatten(1).all(dim=1).tolist()
+        if all(finite):
+            return
+        if self.precision != "fp32":
+            raise UserError(f"{self.directory}: {self.precision} is too narrow for its layers; pass --precision fp32")
+        layer = self.layers[finite.index(False)]
+        raise UserError(f"{self.directory}: vectors of layer {layer} are not finite, though its weights are")
+
+    def _vectors(self, token_ids: list[list[int]]) -> torch.Tensor:
+        """B sentences as lists of ids -> L x B x C. `content` of a sentence with no tokens of its own is zeros."""
+        rows = [torch.tensor(ids, dtype=torch.long) for ids in token_ids]
+        padded = pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
+        lengths = torch.tensor([len(ids) for ids in token_ids])
+        attended = torch.arange(padded.size(1)) < lengths[:, None]
+        keep = attended
+        if self.pool == "content":
+            for token_id in (self.tokenizer.cls_token_id, self.tokenizer.sep_token_id):
+                keep = keep & (padded != token_id)
+        inputs = {"input_ids": padded.to(self.device), "attention_mask": attended.long().to(self.device)}
+        hidden = self.model(**inputs, output_hidden_states=True).hidden_states
+        weights = keep.unsqueeze(-1).float().to(self.device)
+        counts = weights.sum(dim=1).clamp(min=1)
+        return torch.stack([(hidden[k].float() * weights).sum(dim=1) / counts for k in self.layers])

@@ -1,0 +1,1 @@
+"""The tables of a report as Markdown, LaTeX, CSV and one HTML page."""

@@ -1,0 +1,98 @@
+"""One model's retrieval accuracy on one task: every language embedded once, every pair ranked."""
+
+import sys
+from collections import Counter
+from importlib.metadata import version
+
+import torch
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS
+from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
+from ppa_plugin.evaluation.model import Model
+from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.retrieval.readers import Pair, RetrievalSet
+from ppa_plugin.evaluation.retrieval.top_k import top_k_accuracy
+
+KS = (1, 5, 10)
+
+
+def plan(data: RetrievalSet, sources: list[str], targets: list[str] | None) -> list[Pair]:
+    """Every pair of a source and another target; by default of all targets that the task has for that source.
+
+    Raises `UserError` for an unknown language, files that do not fit together, or where no pair is left.
+    """
+    data.check_languages([*sources, *(targets or [])])
+    chosen = [(s, t) for s in sources for t in (targets if targets is not None else data.targets(s)) if s != t]
+    if not chosen:
+        raise UserError(f"no pair to rank: the only target is the source itself ({', '.join(sources)})")
+    pairs = [data.pair(source, target) for source, target in chosen]
+    for warning in dict.fromkeys(pair.warning for pair in pairs if pair.warning):
+        sys.stderr.write(f"warning: {warning}\n")
+    return pairs
+
+
+def measure(
+    encoder: SentenceEncoder,
+    model: Model,
+    task: str,
+    pairs: list[Pair],
+    batch_size: int = BATCH_SENTENCES,
+    max_tokens: int = BATCH_TOKENS,
+    step: int | None = None,
+) -> list[Result]:
+    """Top-1, top-5 and top-10 accuracy of every pair at every layer of the encoder, in the pairs' order.
+
+    `step`, the update that a checkpoint was made at, stands in the results' `config`.
+    """
+    config = {
+        "batch_size": batch_size,
+        "max_tokens": max_tokens,
+        "max_length": encoder.max_length,
+        "precision": encoder.precision,
+        "device": encoder.device.type,
+        "torch": torch.__version__,
+        "transformers": version("transformers"),
+    }
+    if step is not None:
+        config["step"] = step
+    # The English files beside two languages are mostly one text, so that the content is what decides.
+    uses = Counter(side.sha256 for pair in pairs for side in (pair.queries, pair.candidates))
+    vectors: dict[str, torch.Tensor] = {}
+    results = []
+    for pair in pairs:
+        for side, language in ((pair.queries, pair.source), (pair.candidates, pair.target)):
+            if side.sha256 not in vectors:
+                vectors[side.sha256] = encoder.encode_layers(
+                    side.sentences, batch_size, f"embedding {language}", max_tokens
+                )
+        for i, layer in enumerate(encoder.layers):
+            accuracy = top_k_accuracy(vectors[pair.queries.sha256][i], vectors[pair.candidates.sha256][i], KS)
+            results += [_result(encoder, model, task, pair, layer, k, accuracy[k], config) for k in KS]
+        for side in (pair.queries, pair.candidates):
+            uses[side.sha256] -= 1
+            if not uses[side.sha256]:  # Tatoeba's English differs from file to file: most are used once
+                vectors.pop(side.sha256, None)
+    return results
+
+
+def _result(
+    encoder: SentenceEncoder, model: Model, task: str, pair: Pair, layer: int, k: int, value: float, config: dict
+) -> Result:
+    return Result(
+        model=model.name,
+        model_path=model.path,
+        model_sha256=model.sha256,
+        task=task,
+        source=pair.source,
+        target=pair.target,
+        seed=None,
+        metric=f"top{k}",
+        value=value,
+        n=len(pair.queries.sentences),
+        layer=layer,
+        pool=encoder.pool,
+        data_sha256=pair.data_sha256,
+        config=dict(config),
+        version=version("translit-ppa"),
+    )

@@ -1,0 +1,1 @@
+"""Fine-tuning on one language and testing on all: labelled sets, recipes, scores."""

@@ -1,0 +1,256 @@
+"""Fine-tuning an encoder with a fresh head on one source language, and predicting with its best checkpoint."""
+
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.convert.output import directory_beside
+from ppa_plugin.evaluation.encoder.batches import PRECISIONS
+from ppa_plugin.evaluation.encoder.loading import TOKENIZER_FILES, import_transformers, load, load_network
+
+IGNORED = -100  # what cross-entropy leaves out, as in Transformers
+_EVALUATION_BATCH = 64
+_NOT_DECAYED = ("bias", "LayerNorm.weight", "layer_norm.weight", "norm.weight")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fine-tune; the tasks' RECIPES state what differs between them.
+
+    `max_length` counts tokens with the special ones, `warmup` updates, `patience` epochs without a better dev score
+    (None: never stop early), `clip_norm` the gradient's norm (None: as it is). The learning rate falls linearly to 0.
+    `precision` is one of `batches.PRECISIONS`; None is fp16 on CUDA and fp32 elsewhere.
+    """
+
+    learning_rate: float
+    epochs: int
+    max_length: int
+    batch_size: int = 32
+    accumulation: int = 1
+    weight_decay: float = 0.0
+    adam_eps: float = 1e-8
+    clip_norm: float | None = None
+    warmup: int = 0
+    patience: int | None = None
+    precision: str | None = None
+
+    def on(self, device: torch.device) -> str:
+        """The precision on that device. Raises `UserError` for fp16 where there is no CUDA."""
+        if self.precision is None:
+            return "fp16" if device.type == "cuda" else "fp32"
+        if self.precision == "fp16" and device.type != "cuda":
+            raise UserError(f"--precision fp16 needs a CUDA device, not {device.type}; use bf16 or fp32")
+        return self.precision
+
+
+@dataclass(frozen=True)
+class Example:
+    """Token ids with the special ones, and a class, or a label for each token (IGNORED: none).
+
+    `sentence` is the index of the sentence that it is, or is a part of.
+    """
+
+    token_ids: list[int]
+    labels: int | list[int]
+    sentence: int
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch (from 1) with the highest dev score, the first of equals."""
+
+    epoch: int
+    score: float
+    epochs_run: int
+
+
+@contextmanager
+def drawn_from(seed: int, device: torch.device) -> Iterator[None]:
+    """In the block, torch draws from `seed` (the head, dropout); afterwards it goes on as if nothing had been drawn."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def load_with_head(directory: Path, auto_class: str, labels: Sequence[str]) -> torch.nn.Module:
+    """The encoder of a Hugging Face directory under a head for `labels`, drawn from torch's generator, in FP32.
+
+    Raises `UserError` where the directory has a trained head already, for other labels or in another shape too, or
+    weights that are not those of its encoder, see `load_network`. A head under another name, a masked LM's or one for
+    question answering, is left out.
+    """
+    config = load(
+        import_transformers().AutoConfig,
+        directory,
+        "config.json",
+        num_labels=len(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        problem_type="single_label_classification",
+    )
+    network, info = load_network(auto_class, directory, config)
+    base = network.base_model_prefix + "."
+    head = {name for name, _ in network.named_parameters() if not name.startswith(base)}
+    places = {name.split(".")[0] for name in head}
+    found = (head - set(info["missing_keys"])) | {n for n in info["unexpected_keys"] if n.split(".")[0] in places}
+    if found:
+        raise UserError(f"{directory} has a trained head already; pass the encoder that it was made from")
+    return network.float()
+
+
+def fine_tune(
+    network: torch.nn.Module,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    seed: int,
+    pad_id: int,
+    dev_score: Callable[[], float],
+    say: Callable[[int, float, float, bool], None],
+) -> Best:
+    """Train, and leave in `network` the parameters of the epoch with the best dev score.
+
+    Batches are drawn at random from a generator of their own. `say` is told epoch, mean loss, dev score and whether
+    that is the best so far. Raises `UserError` where the loss is no longer a number.
+    """
+    trainer = _Trainer(network, recipe, updates=_updates(len(examples), recipe))
+    shuffling = torch.Generator().manual_seed(seed)
+    best, state = Best(0, -1.0, 0), {}
+    for epoch in range(1, recipe.epochs + 1):
+        order = torch.randperm(len(examples), generator=shuffling).tolist()
+        batches = [order[i : i + recipe.batch_size] for i in range(0, len(order), recipe.batch_size)]
+        loss = trainer.epoch(([examples[i] for i in batch] for batch in batches), len(batches), pad_id)
+        if not math.isfinite(loss):
+            raise UserError(f"the loss of epoch {epoch} is {loss}; a lower --learning-rate than {recipe.learning_rate}")
+        score = dev_score()
+        if better := score > best.score:
+            best = Best(epoch, score, epoch)
+            state = {name: tensor.to("cpu", copy=True) for name, tensor in network.state_dict().items()}
+        say(epoch, loss, score, better)
+        if recipe.patience is not None and epoch - best.epoch >= recipe.patience:
+            break
+    network.load_state_dict(state)
+    return Best(best.epoch, best.score, epoch)
+
+
+@torch.inference_mode()
+def predict(network: torch.nn.Module, examples: Sequence[Example], pad_id: int, precision: str) -> list:
+    """The label of the highest logit of each example, or of each of its tokens, in the examples' order.
+
+    Batches are sorted by length, so that little is spent on padding. Raises `UserError` where a logit is not finite.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    order = sorted(range(len(examples)), key=lambda i: (len(examples[i].token_ids), i))
+    predicted: list = [None] * len(examples)
+    batches = [order[i : i + _EVALUATION_BATCH] for i in range(0, len(order), _EVALUATION_BATCH)]
+    for batch in progress(batches, "testing", total=len(batches), unit="step"):
+        chosen = [examples[i] for i in batch]
+        with autocast(device, precision):
+            logits = network(**_inputs(chosen, pad_id, device)).logits
+        if not torch.isfinite(logits).all():
+            raise UserError(f"logits of the fine-tuned model are not finite in {precision}; pass another --precision")
+        for i, best in zip(batch, logits.argmax(dim=-1).tolist(), strict=True):
+            predicted[i] = best if isinstance(best, int) else best[: len(examples[i].token_ids)]
+    return predicted
+
+
+def save(network: torch.nn.Module, encoder: Path, path: Path) -> None:
+    """Write network, config and the tokenizer of `encoder` to the directory `path`, as safetensors, whole or not."""
+    with directory_beside(path) as fresh:
+        network.save_pretrained(fresh)
+        # copied: save_pretrained of today's tokenizers leaves the SentencePiece model out
+        for name in TOKENIZER_FILES:
+            if (encoder / name).is_file():
+                shutil.copyfile(encoder / name, fresh / name)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Mixed precision on that device, or nothing."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, PRECISIONS[precision]))
+
+
+class _Trainer:
+    """AdamW with the learning rate rising over the warm-up and falling linearly to 0 at the last update."""
+
+    def __init__(self, network: torch.nn.Module, recipe: Recipe, updates: int):
+        self.network, self.recipe, self.updates, self.done = network, recipe, updates, 0
+        self.device = next(network.parameters()).device
+        self.precision = recipe.on(self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        decayed = {n: not any(part in n for part in _NOT_DECAYED) for n, _ in network.named_parameters()}
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": [p for n, p in network.named_parameters() if decayed[n] is decay],
+                    "weight_decay": recipe.weight_decay if decay else 0.0,
+                }
+                for decay in (True, False)
+            ],
+            lr=recipe.learning_rate,
+            eps=recipe.adam_eps,
+        )
+
+    def epoch(self, batches: Iterator[list[Example]], count: int, pad_id: int) -> float:
+        """Train on every batch once; the mean of their losses.
+
+        What is left after the last full group of `accumulation` batches makes an update of its own (the released
+        tagging code carries it over into the next epoch, its classification code does as here).
+        """
+        self.network.train()
+        total = torch.zeros((), device=self.device)
+        for number, batch in enumerate(progress(batches, "training", total=count, unit="step"), 1):
+            group_start = (number - 1) // self.recipe.accumulation * self.recipe.accumulation
+            group = min(self.recipe.accumulation, count - group_start)
+            with autocast(self.device, self.precision):
+                loss = self.network(**_inputs(batch, pad_id, self.device), labels=_labels(batch, self.device)).loss
+            self.scaler.scale(loss / group).backward()
+            total += loss.detach()
+            if number == group_start + group:
+                self._update()
+        return (total / count).item()
+
+    def _update(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * self._share()
+        if self.recipe.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.done += 1
+
+    def _share(self) -> float:
+        """Of the learning rate, at the update that comes next."""
+        if self.done < self.recipe.warmup:
+            return self.done / self.recipe.warmup
+        return max(0.0, (self.updates - self.done) / max(1, self.updates - self.recipe.warmup))
+
+
+def _updates(examples: int, recipe: Recipe) -> int:
+    return recipe.epochs * math.ceil(math.ceil(examples / recipe.batch_size) / recipe.accumulation)
+
+
+def _inputs(examples: list[Example], pad_id: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """B examples -> B x T ids and attention mask, T the longest."""
+    longest = max(len(example.token_ids) for example in examples)
+    ids = [example.token_ids + [pad_id] * (longest - len(example.token_ids)) for example in examples]
+    mask = [[1] * len(example.token_ids) + [0] * (longest - len(example.token_ids)) for example in examples]
+    return {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+
+
+def _labels(examples: list[Example], device: torch.device) -> torch.Tensor:
+    """B classes, or B x T labels."""
+    if isinstance(examples[0].labels, int):
+        return torch.tensor([example.labels for example in examples], device=device)
+    longest = max(len(example.labels) for example in examples)
+    return torch.tensor([e.labels + [IGNORED] * (longest - len(e.labels)) for e in examples], device=device)

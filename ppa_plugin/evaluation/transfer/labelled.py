@@ -1,0 +1,275 @@
+"""The labelled sets of the classification and tagging tasks: which languages they have, and whether labels agree."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ppa_plugin.codes import canonical, passed_over
+from ppa_plugin.commandline import UserError, note_once
+from ppa_plugin.evaluation.transfer.labelled_files import (
+    OUTSIDE,
+    UPOS,
+    Labelled,
+    as_published,
+    read_classes,
+    read_tags,
+    say_without_words,
+)
+from ppa_plugin.evaluation.transfer.labelled_hub import PREFIX, HubFiles
+from ppa_plugin.files import read_bytes
+
+CLASSES = {
+    "taxi1500": ("Description", "Faith", "Grace", "Recommendation", "Sin", "Violence"),
+    "sib200": ("entertainment", "geography", "health", "politics", "science/technology", "sports", "travel"),
+}
+TAGGING_TASKS = ("ner", "pos")
+SPLITS = ("train", "dev", "test")
+UNKNOWN_LABELS = ("error", "outside")
+_SYNONYMS = {"valid": "dev", "validation": "dev"}
+_SPLIT = r"(?P<split>train|dev|test|valid|validation)"
+# Where a collection keeps a task: XTREME's names, and those of the tasks.
+_FOLDERS = {"ner": ("ner", "panx"), "pos": ("udpos", "pos"), "taxi1500": ("taxi1500",), "sib200": ("sib200",)}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One language's training, development or test set.
+
+    `places` says, for each label, where it stands first (`FILE, line N`); `content` is the bytes of the files;
+    `reading` is what results on it should say of how it was read.
+    """
+
+    language: str
+    name: str
+    where: str
+    sentences: Sequence = field(repr=False)
+    places: dict[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+    reading: dict[str, Any] = field(default_factory=dict)
+
+
+class LabelledSet:
+    """The sets of one task in a directory, or, as `hf:NAME`, of a dataset of the Hugging Face hub.
+
+    Found are `{language}/{train,dev,test}` with the task's endings, as in plain layouts and WikiAnn's, and the names
+    in `NAMES`; both in the directory or in the task's folder in it. Languages go by Glot500's codes; what is named as
+    no language is passed over, which a note on standard error says.
+    """
+
+    ENDINGS: ClassVar[dict[str, tuple[str, ...]]]
+    NAMES: ClassVar[dict[str, tuple[str, ...]]]
+
+    def __init__(self, directory: str | Path, task: str):
+        """Find the files. Raises `UserError` where there are none or two stand for one set."""
+        self.directory, self.task = str(directory), task
+        self._splits: dict[tuple[str, str], Split] = {}
+        self._paths: dict[tuple[str, str], list[Path]] = {}
+        self._passed_over: list[str] = []
+        self._hub = HubFiles(self.directory, task) if self.directory.startswith(PREFIX) else None
+        if self._hub is None:
+            self._find(Path(directory))
+
+    def _find(self, directory: Path) -> None:
+        if not directory.is_dir():
+            raise UserError(f"{directory} is not a directory")
+        root = next((directory / name for name in _FOLDERS[self.task] if (directory / name).is_dir()), directory)
+        patterns = [re.compile(pattern) for pattern in self.NAMES[self.task]]
+        for path in sorted([*root.glob("*"), *root.glob("*/*")]):
+            if path.is_dir():  # what is no file either is found by its name, and said when it is read
+                continue
+            stem, _, ending = path.name.partition(".")
+            split = _SYNONYMS.get(stem, stem)
+            if path.parent != root and split in SPLITS and ending in self.ENDINGS[self.task]:
+                self._add(path, path.parent.name, split)
+            for match in filter(None, (pattern.fullmatch(path.name) for pattern in patterns)):
+                self._add(path, match["code"], _SYNONYMS.get(match["split"], match["split"]))
+        passed = passed_over(self._passed_over)
+        if not self._paths:
+            because = f"; {passed}" if passed else ""
+            example = self._example("eng_Latn", "train")
+            raise UserError(f"{directory} holds no {self.task} files such as {example}{because}")
+        if passed:
+            note_once(f"{directory}: {passed}")
+
+    def _add(self, path: Path, code: str, split: str) -> None:
+        language = canonical(code)
+        if language is None:
+            self._passed_over.append(code)
+            return
+        paths = self._paths.setdefault((language, split), [])
+        # the treebanks of a language stand side by side under UD's names; XTREME joins them too
+        if paths and not all("-ud-" in other.name for other in (*paths, path)):
+            raise UserError(f"{paths[0]} and {path} are both {language}'s {split} set; keep one of them")
+        paths.append(path)
+
+    def _example(self, language: str, split: str) -> str:
+        ending = self.ENDINGS[self.task][0]
+        return f"{language}/{split}.{ending}"
+
+    @property
+    def languages(self) -> list[str]:
+        """Every language found, sorted."""
+        return self._hub.languages if self._hub else sorted({language for language, _ in self._paths})
+
+    def targets(self, source: str) -> list[str]:
+        """Every language with a test set, `source` included if it has one; of the hub's, none is a default."""
+        if self._hub:
+            raise UserError(f"--targets is needed with --data {self.directory}: it has {len(self.languages)} languages")
+        return self._having("test")
+
+    def _having(self, split: str) -> list[str]:
+        return sorted(language for language, name in self._paths if name == split)
+
+    def split(self, language: str, name: str) -> Split:
+        """A language's `train`, `dev` or `test` set. Raises `UserError` where it is missing, empty or malformed."""
+        if (language, name) not in self._splits:
+            split = self._hub.read(language, name) if self._hub else None
+            where, sentences, places, content = split or self._read(language, name)
+            sentences = self._prepared(sentences)
+            self._splits[language, name] = Split(language, name, where, sentences, places, content, self._reading())
+        return self._splits[language, name]
+
+    def _prepared(self, sentences: list) -> list:
+        """The sentences as they are trained and tested on."""
+        return sentences
+
+    def _reading(self) -> dict[str, Any]:
+        """See `Split.reading`."""
+        return {}
+
+    def _read(self, language: str, name: str) -> tuple:
+        paths = self._paths.get((language, name))
+        if not paths:
+            found = "; ".join(filter(None, (", ".join(self._having(name)) or "none", passed_over(self._passed_over))))
+            raise UserError(
+                f"{self.directory} has no {self.task} {name} file for {language} "
+                f"({self._example(language, name)}); there is one for: {found}"
+            )
+        sentences, places, without_words = [], {}, 0
+        for path in paths:
+            read = self._read_file(path)
+            if not read.sentences and not read.without_words:
+                raise UserError(f"{path} is empty")
+            sentences += read.sentences
+            without_words += read.without_words
+            places = {label: f"{path}, line {number}" for label, number in read.lines.items()} | places
+        where = ", ".join(map(str, paths))
+        say_without_words(where, without_words, len(sentences))
+        return where, sentences, places, b"".join(map(read_bytes, paths))
+
+    def _read_file(self, path: Path) -> Labelled:
+        raise NotImplementedError
+
+    def labels(self, source: str) -> list[str]:
+        """The labels that a model trained on `source` gives, in the order of its outputs."""
+        raise NotImplementedError
+
+    def check(self, sources: Iterable[str], targets: Iterable[str]) -> None:
+        """Read what is needed to train on `sources` and test on `targets`.
+
+        Raises `UserError` where a set is missing, empty or malformed or has a label that the source cannot teach.
+        """
+        for source in sources:
+            labels = self.labels(source)
+            for split in (self.split(source, "train"), self.split(source, "dev")):
+                self._check_labels(split, labels, source)
+            for target in targets:
+                self._check_labels(self.split(target, "test"), labels, source)
+
+    def _check_labels(self, split: Split, labels: list[str], source: str) -> None:
+        for label, place in split.places.items():
+            if label not in labels:
+                raise UserError(f"{place}: {self._unknown(label, labels, source)}")
+
+    def _unknown(self, label: str, labels: list[str], source: str) -> str:
+        return f"{label!r} is none of the labels of {self.task} ({', '.join(labels)})"
+
+    def data_sha256(self, source: str, target: str) -> str:
+        """SHA-256 of the bytes of the source's training and dev sets and the target's test set, in that order."""
+        parts = (self.split(source, "train"), self.split(source, "dev"), self.split(target, "test"))
+        return hashlib.sha256(b"".join(split.content for split in parts)).hexdigest()
+
+
+class ClassificationSet(LabelledSet):
+    """Taxi1500 and SIB-200: `{language}/{train,dev,test}.tsv`, Glot500's `860_{language}_train.tsv`."""
+
+    ENDINGS = dict.fromkeys(CLASSES, ("tsv",))
+    NAMES = dict.fromkeys(CLASSES, (rf"(?:\d+_)?(?P<code>.+?)_{_SPLIT}\.tsv",))
+
+    def _read_file(self, path: Path) -> Labelled:
+        return read_classes(path)
+
+    def labels(self, source: str) -> list[str]:
+        """The task's classes. Raises `UserError` where the source's training set lacks one of them.
+
+        The head has an output for each: trained on fewer, its macro-F1 would not compare with others.
+        """
+        train, classes = self.split(source, "train"), CLASSES[self.task]
+        missing = [label for label in classes if label not in train.places]
+        if missing:
+            raise UserError(
+                f"{train.where} has {len(classes) - len(missing)} of the {len(classes)} labels of {self.task}; "
+                f"missing: {', '.join(missing)}"
+            )
+        return list(classes)
+
+
+class TaggingSet(LabelledSet):
+    """NER as BIO files and POS as CoNLL-U or tab-separated files, under plain, XTREME's and UD's names.
+
+    `unknown_labels` says what becomes of an entity tag that the source's training set does not have: `error`, or
+    `outside` for O. Universal part-of-speech tags are a closed set, which the head has whole. `raw_words` leaves POS
+    words as they are in the files, in place of what Glot500's preparation makes of them (`as_published`).
+    """
+
+    ENDINGS: ClassVar = {"ner": ("tsv", "txt", "conll", "bio", "iob", "iob2", ""), "pos": ("conllu", "tsv", "")}
+    NAMES: ClassVar = {
+        "ner": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv", rf"(?P<code>[^.]+)-{_SPLIT}"),
+        # repositories of UD keep large training sets in parts, as -ud-train-a.conllu
+        "pos": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv", rf"(?P<code>[a-z]+)_[a-z0-9]+-ud-{_SPLIT}(?:-[a-z0-9]+)*\.conllu"),
+    }
+
+    def __init__(self, directory: str | Path, task: str, unknown_labels: str = "error", raw_words: bool = False):
+        """Find the files. Raises `UserError` where there are none or two stand for one set."""
+        super().__init__(directory, task)
+        self.unknown_labels, self.raw_words = unknown_labels, raw_words
+
+    def _read_file(self, path: Path) -> Labelled:
+        return read_tags(path, self.task)
+
+    def _prepared(self, sentences: list) -> list:
+        return as_published(sentences) if self.task == "pos" and not self.raw_words else sentences
+
+    def _reading(self) -> dict[str, Any]:
+        return {"raw_words": self.raw_words} if self.task == "pos" else {}
+
+    def labels(self, source: str) -> list[str]:
+        """O and the entity tags of the source's training set, or the universal tags; `UserError` where it has none."""
+        if self.task == "pos":
+            return list(UPOS)
+        train = self.split(source, "train")
+        tags = sorted(tag for tag in train.places if tag != OUTSIDE)
+        if not tags:
+            raise UserError(f"{train.where} has no entity: every tag is {OUTSIDE}")
+        return [OUTSIDE, *tags]
+
+    def _check_labels(self, split: Split, labels: list[str], source: str) -> None:
+        if self.task == "pos" or self.unknown_labels == "error":
+            super()._check_labels(split, labels, source)
+
+    def _unknown(self, label: str, labels: list[str], source: str) -> str:
+        if self.task == "pos":
+            return super()._unknown(label, labels, source)
+        return (
+            f"{label!r} is not in the training set of {source} ({', '.join(labels)}); "
+            "name other --targets, or pass --unknown-labels outside to take it for O"
+        )
+
+    def outside(self, split: Split, labels: list[str]) -> Counter[str]:
+        """How many words of a set have which tag that is not in `labels`, and so count as O."""
+        tags = Counter(tag for sentence in split.sentences for tag in sentence.tags)
+        return Counter({tag: count for tag, count in tags.items() if tag not in labels})

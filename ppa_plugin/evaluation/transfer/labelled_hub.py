@@ -1,0 +1,159 @@
+"""Labelled sets of the Hugging Face hub, as the readers of files give them: `hf:Davlan/sib200`, `hf:wikiann`, ..."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+
+from ppa_plugin.codes import canonical, passed_over
+from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.transfer.labelled_files import (
+    Labelled,
+    Sentence,
+    TaggedSentence,
+    check_tag,
+    has_words,
+    say_without_words,
+)
+
+PREFIX = "hf:"
+_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class _Dataset:
+    """Where a dataset is and which columns hold its text or words and its labels."""
+
+    path: str
+    task: str
+    text: str
+    labels: str
+
+
+# By the names that they are known under. datasets >= 4 runs no loading scripts: the paths are those of the Parquet
+# versions, to which the short names of two of them no longer lead in every release of the client.
+_DATASETS = {
+    "Davlan/sib200": _Dataset("Davlan/sib200", "sib200", "text", "category"),
+    "wikiann": _Dataset("unimelb-nlp/wikiann", "ner", "tokens", "ner_tags"),
+    "universal_dependencies": _Dataset("universal-dependencies/universal_dependencies", "pos", "tokens", "upos"),
+}
+_DATASETS |= {dataset.path: dataset for dataset in _DATASETS.values()}
+
+
+class HubFiles:
+    """A configuration for each language (SIB-200, WikiAnn) or treebank (UD, whose treebanks of a language are joined).
+
+    `NAME@REVISION` asks for one revision.
+    """
+
+    def __init__(self, name: str, task: str):
+        """Ask the hub for the configurations. Raises `UserError` where the dataset is none of the task's."""
+        self._name = name
+        path, _, self._revision = name.removeprefix(PREFIX).partition("@")
+        known = _DATASETS.get(path)
+        if known is None or known.task != task:
+            fitting = ", ".join(f"{PREFIX}{key}" for key, dataset in _DATASETS.items() if dataset.task == task)
+            raise UserError(f"--data {name} is not a dataset of {task} that is known here; known: {fitting or 'none'}")
+        self._dataset, self._library = known, _library(name)
+        self._configurations: dict[str, list[str]] = {}
+        self._passed_over: list[str] = []
+        with _naming_errors(name):
+            names = self._library.get_dataset_config_names(known.path, revision=self._revision or None)
+        for configuration in sorted(names):
+            language = canonical(configuration if task != "pos" else configuration.partition("_")[0])
+            if language is None:
+                self._passed_over.append(configuration)
+            else:
+                self._configurations.setdefault(language, []).append(configuration)
+
+    @property
+    def languages(self) -> list[str]:
+        """Every language with a configuration, sorted."""
+        return sorted(self._configurations)
+
+    def read(self, language: str, split: str) -> tuple:
+        """Where it is, sentences, places of labels and, as bytes, what a plain file of them would hold."""
+        if language not in self._configurations:
+            passed = passed_over(self._passed_over)
+            raise UserError(
+                f"{self._name} has no {self._dataset.task} text in {language}; there is some in: "
+                + "; ".join(filter(None, (", ".join(self.languages), passed)))
+            )
+        found, places = Labelled(), {}
+        for configuration in self._configurations[language]:
+            where = f"{self._name} {configuration}"
+            with _naming_errors(where):
+                rows = self._load(configuration, _SPLITS[split])
+            for number, row in enumerate(rows, 1):
+                self._add(found, row, f"{where}, {_SPLITS[split]}, row {number}", places)
+        if not found.sentences and not found.without_words:
+            raise UserError(f"{self._name} has no {split} split for {language}")
+        names = " ".join(self._configurations[language])
+        say_without_words(f"{self._name} {names}, {_SPLITS[split]}", found.without_words, len(found.sentences))
+        return self._name, found.sentences, places, _content(found.sentences)
+
+    def _load(self, configuration: str, split: str) -> list[tuple]:
+        """The rows as (text or words, label names). Empty where the configuration lacks the split."""
+        known, revision = self._dataset, self._revision or None
+        if split not in self._library.get_dataset_split_names(known.path, configuration, revision=revision):
+            return []
+        data = self._library.load_dataset(known.path, configuration, split=split, revision=revision)
+        feature = data.features[known.labels]
+        names = getattr(getattr(feature, "feature", feature), "names", None)
+        texts, labels = data[known.text], data[known.labels]
+        return [(text, _named(label, names)) for text, label in zip(texts, labels, strict=True)]
+
+    def _add(self, found: Labelled, row: tuple, where: str, places: dict[str, str]) -> None:
+        text, labels = row
+        if isinstance(text, str):
+            found.sentences.append(Sentence(text, labels))
+            places.setdefault(labels, where)
+            return
+        # a contraction stands before its words, tagged "_": it is what CoNLL-U numbers 1-2
+        pairs = [(word, tag) for word, tag in zip(text, labels, strict=True) if tag != "_"]
+        if not pairs:
+            return
+        words, tags = zip(*pairs, strict=True)
+        for tag in tags:
+            check_tag(tag, self._dataset.task, where)
+        if not has_words(words, self._dataset.task):
+            found.without_words += 1
+            return
+        for tag in tags:
+            places.setdefault(tag, where)
+        found.sentences.append(TaggedSentence(words, tags))
+
+
+def _named(label, names: list[str] | None):
+    """Names of numbered labels; labels that are names already stay."""
+    if isinstance(label, str) or names is None:
+        return label
+    return names[label] if isinstance(label, int) else [names[i] if isinstance(i, int) else i for i in label]
+
+
+def _content(sentences: list) -> bytes:
+    if isinstance(sentences[0], Sentence):
+        lines = [f"{sentence.label}\t{sentence.text}\n" for sentence in sentences]
+    else:
+        lines = ["".join(f"{w}\t{t}\n" for w, t in zip(s.words, s.tags, strict=True)) + "\n" for s in sentences]
+    return "".join(lines).encode("utf-8", "surrogatepass")
+
+
+def _library(name: str) -> ModuleType:
+    try:
+        import datasets
+    except ImportError:
+        raise UserError(f"--data {name} takes the package datasets: pip install 'translit-ppa[sources]'") from None
+    return datasets
+
+
+@contextmanager
+def _naming_errors(name: str) -> Iterator[None]:
+    """Whatever the library or the network raises, as a `UserError` that names the dataset."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # no network, no such dataset, no such revision: each has a class of its own
+        said = " ".join(str(error).split())[:200]
+        raise UserError(f"cannot read {name}: {type(error).__name__}: {said}") from None

@@ -1,0 +1,44 @@
+"""What the criterion asks of a term of the objective; `ppa_plugin.objectives.TERMS` lists those that there are."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from torch import Tensor
+
+from ppa_plugin.commandline import Range
+
+WEIGHT = Range(0, 1_000_000)  # 0 leaves the term and its computation out
+
+
+class Loss(NamedTuple):
+    """One loss of a micro-batch: a mean over its pairs, in nats."""
+
+    name: str  # in the log, one of the term's `logged`
+    weight: float
+    mean: Tensor  # a scalar in FP32, with its gradient
+    figures: dict[str, Tensor]  # logged beside it as it is, each a mean over the pairs, under names of `logged`
+
+
+class Term(Protocol):
+    """A term is a class: what is known of it before training stands on the class, the rest on its object."""
+
+    # a dataclass: its flags become the criterion's. `metadata` of a field: `help`, and for a number its `range`
+    flags: ClassVar[type]
+    # those of its flags that decide which streams it needs, which the task reads too
+    decided_by: ClassVar[tuple[str, ...]]
+    # every name that it may log
+    logged: ClassVar[tuple[str, ...]]
+
+    streams: tuple[str, ...]  # what it needs of the forward; () where it is turned off, and nothing else is then asked
+    masked_streams: tuple[str, ...]  # those of them whose masked positions go through the head
+    layers: tuple[int, ...]  # the layers whose output it reads
+
+    def __init__(self, cfg: Any, depth: int) -> None:
+        """`cfg` has the flags, `depth` is the number of blocks; raises `UserError` for what cannot be."""
+
+    @staticmethod
+    def needed_streams(cfg: Any) -> tuple[str, ...]:
+        """`streams`, without a model. Raises `UserError` for flags that cannot be."""
+
+    def losses(self, output: Any, sample: dict[str, Any]) -> Iterator[Loss]:
+        """Its losses of a micro-batch: `output` of `ppa_plugin.model.architectures`, `sample` of `data.batch`."""

@@ -1,0 +1,43 @@
+"""Romanizers: what turns one line of any script into one line of Latin letters."""
+
+import importlib
+from typing import Protocol
+
+from ppa_plugin.commandline import UserError
+from ppa_plugin.romanization.exact_uroman import Uroman
+
+
+class Romanizer(Protocol):
+    """What a romanizer has to offer: a class without arguments; forked processes share one instance.
+
+    A group file names its own one by module and class, `romanizer: {name: my_package.my_module:MyRomanizer}`. It may
+    offer `split(line) -> list[str]` as well: the parts of a line that, romanized one by one and joined, are the line's
+    romanization. Then each distinct part is romanized once, and kept in the romanizer cache under `version`.
+    """
+
+    version: str
+
+    def romanize(self, line: str, lang: str | None) -> str:
+        """Romanize one line; `lang` is an ISO 639-3 code or None. Where it raises, the pair is dropped and recorded."""
+
+
+DEFAULT = "uroman"
+ROMANIZERS: dict[str, type[Romanizer]] = {DEFAULT: Uroman}
+
+
+def find_romanizer(name: str) -> type[Romanizer]:
+    """The romanizer's class, by its name or as `module:Class`; raises `UserError` where there is none."""
+    if name in ROMANIZERS:
+        return ROMANIZERS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise UserError(
+            f"romanizer.name is {name!r}, known are: {', '.join(ROMANIZERS)}; name your own as package.module:Class"
+        )
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"romanizer.name is {name!r}, which cannot be imported: {error}") from None
+    if not isinstance(getattr(found, "version", None), str) or not callable(getattr(found, "romanize", None)):
+        raise UserError(f"romanizer.name is {name!r}, which lacks `version`, a text, or `romanize(line, lang)`")
+    return found

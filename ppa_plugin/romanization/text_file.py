@@ -1,0 +1,85 @@
+"""Romanizing lines and files of them: one line for one line, in parallel processes, what is known from the cache."""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ppa_plugin.cluster import Cluster
+from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.files import count_lines, read_lines, write_beside
+from ppa_plugin.parallel import Workers, map_ordered
+from ppa_plugin.romanization.by_part import Chunk, PartwiseRomanizer, Romanization, load_romanizer
+from ppa_plugin.romanization.cache import CacheWriter, prepare
+
+# 3 ms of look-ups where all is cached, some 250 where Thai is new: little overhead, and processes end together
+_CHUNK_LINES = 256
+
+
+def romanize_lines(
+    lines: Iterable[str], settings: Romanization, workers: Workers
+) -> Iterator[tuple[str, str, str | None]]:
+    """Yield (line, romanization, None) for each line, in order; (line, "", reason) where the romanizer failed."""
+    romanizer = load_romanizer(settings.name)  # before the workers are forked
+    if not hasattr(romanizer, "split") or isinstance(workers, Cluster):
+        # no cache on a cluster: SQLite's locks do not hold on network file systems
+        settings = dataclasses.replace(settings, cache=None)
+    with contextlib.ExitStack() as opened:
+        writer = None
+        if settings.cache:
+            prepare(settings.cache)
+            writer = CacheWriter(settings.cache, settings.name, romanizer.version, settings.lang)
+            opened.callback(writer.close)
+        function = functools.partial(_romanize_in_worker, settings)
+        if workers == 1:
+            own = PartwiseRomanizer(settings)
+            opened.callback(own.close)
+            function = own.romanize
+        away: deque[list[str]] = deque()  # what the workers have, so that they need not send it back
+        for chunk in map_ordered(function, _chunks(lines, away), workers):
+            if writer:
+                writer.keep(chunk.new, chunk.trouble)
+            yield from zip(away.popleft(), chunk.latn, chunk.reasons, strict=True)
+
+
+def romanize_file(
+    source: Path, target: Path, settings: Romanization, workers: Workers, label: str
+) -> list[dict[str, Any]]:
+    """Romanize `source` into `target`, line for line, and return a record of each line on which the romanizer failed.
+
+    `label` names the language in the records. Raises `UserError` where `source` is missing, empty or not UTF-8;
+    `target` is then as it was.
+    """
+    total = count_lines(source)
+    if not total:
+        raise UserError(f"{source} is empty")
+    if not isinstance(workers, Cluster):
+        workers = min(workers, -(-total // _CHUNK_LINES))
+    failures = []
+    with write_beside(target) as handle:
+        results = romanize_lines(read_lines(source), settings, workers)
+        for number, (line, latn, reason) in enumerate(progress(results, f"romanize {label}", total), 1):
+            handle.write(f"{latn}\n")
+            if reason:
+                failures.append({"lang": label, "line": number, "reason": reason, "text": line})
+    return failures
+
+
+def _chunks(lines: Iterable[str], away: deque[list[str]]) -> Iterator[list[str]]:
+    lines = iter(lines)
+    while chunk := list(itertools.islice(lines, _CHUNK_LINES)):
+        away.append(chunk)
+        yield chunk
+
+
+@functools.lru_cache(maxsize=1)
+def _of_this_worker(settings: Romanization) -> PartwiseRomanizer:
+    return PartwiseRomanizer(settings)
+
+
+def _romanize_in_worker(settings: Romanization, lines: list[str]) -> Chunk:
+    return _of_this_worker(settings).romanize(lines)

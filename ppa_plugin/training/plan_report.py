@@ -1,0 +1,151 @@
+"""`ppa-preprocess verify --plan`: what a training on these shards will take, as lines to read and flags to copy."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ppa_plugin.commandline import UserError, align
+from ppa_plugin.configuration import TranslitAlignmentConfig
+from ppa_plugin.data.masking import SIDES
+from ppa_plugin.data.shards import binarized_path, index_sizes
+from ppa_plugin.data.vocabulary import load_dictionary
+from ppa_plugin.training import plan
+
+_GPUS = (1, 4)
+_CARDS = (24, 80)
+_SAVE_INTERVAL_UPDATES = 2000
+
+
+class Training(NamedTuple):
+    """How one means to train; the defaults are the paper's."""
+
+    passes: int = 2
+    batch: int = 512
+    pairs: int = 16
+    arch: str = "glot500_base"
+
+
+class _Shard(NamedTuple):
+    pairs: int
+    orig: int  # tokens as binarized, with </s>
+    latn: int
+    trained: int  # tokens of the three streams
+
+
+def check(training: Training) -> None:
+    """Raise `UserError` for an unknown architecture, or a batch that is no whole number of micro-batches."""
+    plan.architecture_sizes(training.arch, 0, 0)
+    if plan.update_freq(training.batch, training.pairs, 1) is None:
+        raise UserError(f"--batch {training.batch} is not a multiple of --pairs {training.pairs}, the micro-batch")
+
+
+def run(paths: list[Path], dictionary: Path, training: Training) -> Iterator[str]:
+    """The lines of the plan for verified shards and their dictionary; raises `UserError` where they hold no pairs."""
+    config = TranslitAlignmentConfig()
+    shards = [_read_shard(path, config.max_positions) for path in paths]
+    total = _Shard(*(sum(column) for column in zip(*shards, strict=True)))
+    if not total.pairs:
+        raise UserError(f"{dictionary.parent} holds no training pairs: nothing to plan")
+    sizes = plan.architecture_sizes(training.arch, len(load_dictionary(dictionary)), config.max_positions)
+    yield from (
+        "",
+        *_shard_lines(paths, shards, total, training),
+        "",
+        *_command_lines(paths, shards, total, training),
+        "",
+        *_disk_lines(paths, sizes, total, training),
+        "",
+        *_memory_lines(sizes, total, config.mask_prob, training),
+    )
+
+
+def _read_shard(path: Path, max_positions: int) -> _Shard:
+    """Count a shard from the indexes of its languages; the manifest has the sums over all shards only."""
+    pairs = orig = latn = trained = 0
+    for index in sorted(path.glob("*/train.orig-latn.orig.idx")):
+        sides = [index_sizes(binarized_path(index.parent, "train", side)) for side in SIDES]
+        pairs += len(sides[0])
+        orig, latn = orig + int(sides[0].sum()), latn + int(sides[1].sum())
+        trained += plan.stream_tokens(*sides, max_positions)
+    return _Shard(pairs, orig, latn, trained)
+
+
+def _shard_lines(paths: list[Path], shards: list[_Shard], total: _Shard, training: Training) -> list[str]:
+    update_freq = plan.update_freq(training.batch, training.pairs, 1)
+    rows = []
+    for path, shard in zip(paths, shards, strict=True):
+        count = plan.micro_batches(shard.pairs, training.pairs)
+        rows.append((path.name, *shard, count, plan.updates(shard.pairs, training.pairs, update_freq)))
+    rows.append(("all", *total, sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
+    header = ("shard", "pairs", "tokens orig", "tokens latn", "tokens, 3 streams", "micro-batches", "updates")
+    return align([header, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)])
+
+
+def _command_lines(paths: list[Path], shards: list[_Shard], total: _Shard, training: Training) -> Iterable[str]:
+    updates = plan.max_update(total.pairs, training.passes, training.batch)
+    epochs = training.passes * len(paths)
+    yield (
+        f"{training.passes} passes x {total.pairs:,} pairs / {training.batch} pairs an update = {updates:,} updates; "
+        f"one shard an epoch: {epochs} epochs"
+    )
+    yield "--max-update also ends the schedule of polynomial_decay. Pass to fairseq-train:"
+    for gpus in _GPUS:
+        update_freq = plan.update_freq(training.batch, training.pairs, gpus)
+        contrast = f"{gpus} x {training.pairs} = {gpus * training.pairs} pairs per contrastive batch"
+        if update_freq is None:
+            yield f"# {gpus} GPUs: --batch {training.batch} is not a multiple of {contrast}"
+            continue
+        in_full = training.passes * sum(plan.updates(s.pairs, training.pairs, update_freq, gpus) for s in shards)
+        yield f"# {gpus} GPU{'s' if gpus > 1 else ''}: {contrast}; {in_full:,} updates would end the last epoch"
+        yield (
+            f"{':'.join(map(str, paths))} --arch {training.arch} --batch-size {training.pairs} "
+            f"--update-freq {update_freq} --max-update {updates} --save-interval-updates {_SAVE_INTERVAL_UPDATES}"
+        )
+
+
+def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: Training) -> Iterable[str]:
+    binarized = sum(file.stat().st_size for path in paths for file in path.glob("*/*"))
+    one = plan.checkpoint_bytes(sizes)
+    updates = plan.max_update(total.pairs, training.passes, training.batch)
+    count = plan.checkpoint_count(updates, training.passes * len(paths), _SAVE_INTERVAL_UPDATES)
+    yield f"disk: shards {_size(binarized)}; a checkpoint {_size(one)} (parameters and Adam's two moments in FP32)"
+    yield (
+        f"      at most {count} checkpoints = {_size(count * one)}: one every {_SAVE_INTERVAL_UPDATES} updates, one an "
+        "epoch, best, last; fewer with --keep-interval-updates N --no-epoch-checkpoints"
+    )
+
+
+def _memory_lines(sizes: plan.Sizes, total: _Shard, mask_prob: float, training: Training) -> list[str]:
+    mean = total.trained / total.pairs
+    columns = [plan.memory(sizes, precision, training.pairs, mean, mask_prob) for precision in plan.PRECISIONS]
+    masked = plan.masked_tokens(training.pairs, mean, mask_prob)
+    rows = [("GB", *("FP32" if precision == "fp32" else f"--{precision}" for precision in plan.PRECISIONS))]
+    for name, field in {
+        "parameters": "parameters",
+        "gradients": "gradients",
+        "optimizer state, in FP32": "optimizer",
+        f"activations of {training.pairs} pairs": "activations",
+        f"logits, {masked:,} x {sizes.vocabulary:,}": "logits",
+        "gradients of the tied embedding": "tied_gradient",
+        "Adam's step, after the micro-batch": "step",
+        "peak": "peak",
+    }.items():
+        rows.append((name, *(f"{getattr(column, field) / 1e9:.2f}" for column in columns)))
+    for card in _CARDS:
+        fits = [
+            "/".join(
+                str(plan.largest_batch_size(sizes, precision, card * 10**9, mean, mask_prob, gpus)) for gpus in _GPUS
+            )
+            for precision in plan.PRECISIONS
+        ]
+        rows.append((f"largest --batch-size, {' or '.join(map(str, _GPUS))} GPUs of {card} GB", *fits))
+    return [
+        f"memory of a GPU, estimated: {training.arch} with {sizes.vocabulary:,} entries has "
+        f"{plan.parameter_count(sizes):,} parameters; {mean:.1f} tokens a pair over the three streams",
+        *align(rows),
+        "the estimate is for pairs of mean length; --max-tokens bounds a micro-batch of long ones",
+    ]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.2f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

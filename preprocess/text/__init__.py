@@ -1,0 +1,1 @@
+"""Where raw text comes from, and which of its lines are kept."""

@@ -1,0 +1,108 @@
+"""Lines to dictionary indices with SentencePiece, in every process alike, and indices to fairseq-preprocess's text."""
+
+import functools
+import itertools
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import sentencepiece
+
+from ppa_plugin import files
+from ppa_plugin.commandline import UserError
+from ppa_plugin.data.masking import EOS, UNK
+from ppa_plugin.data.vocabulary import SPECIALS, entries, load_sentencepiece, pieces, to_indices
+
+KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID = range(4)  # what became of a pair
+_SPECIALS_A_SIDE = 2  # <s> and </s>
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How lines become tokens. It names the model's file and digest instead of holding the model: processes load it."""
+
+    spm: Path
+    sha256: str
+    max_tokens: int  # a side, with <s> and </s>
+
+
+class Encoded(NamedTuple):
+    """Some pairs, encoded; the tuples have an entry a side. A pair that is not kept has no tokens."""
+
+    fates: bytes  # one of KEPT, EMPTY_ORIG, EMPTY_LATN a pair
+    tokens: tuple[bytes, ...]
+    sizes: tuple[np.ndarray, ...]  # tokens of each pair with </s>, int32 (pairs,)
+    cut: tuple[int, ...]  # sides that were longer than max_tokens
+    unknown: tuple[int, ...]
+
+
+class Encoder:
+    """A SentencePiece model and the dictionary that goes with it: index = SentencePiece id + 1, `<unk>` 3."""
+
+    def __init__(self, processor: sentencepiece.SentencePieceProcessor) -> None:
+        self._processor = processor
+        # Not SentencePiece's own pieces: its piece for an unknown character is the character itself, and a string of
+        # unknown ones could spell an entry of the dictionary, such as <mask>.
+        self._symbols = [*SPECIALS, *entries(pieces(processor))]
+        self.dtype = token_dtype(len(self._symbols) + 1)  # <mask>
+
+    def indices(self, lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """(indices, lengths): those of all lines one after the other, without specials, and how many each line has."""
+        ids = self._processor.encode(lines, out_type=int, num_threads=1)
+        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+        # one array, not a list of lists: Python's garbage collector would go through these again and again
+        return to_indices(np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int64, count=lengths.sum())), lengths
+
+    def surfaces(self, lines: list[str]) -> list[list[str]]:
+        """The pieces of each line, as SentencePiece normalises and cuts it; an unknown one is its characters."""
+        return self._processor.encode(lines, out_type=str, num_threads=1)
+
+    def text(self, row: bytes) -> str:
+        """The symbols of a row but for its </s>, separated by spaces."""
+        return " ".join([self._symbols[index] for index in np.frombuffer(row, dtype=self.dtype)[:-1].tolist()])
+
+
+def token_dtype(vocabulary: int) -> np.dtype:
+    """The type in which fairseq-preprocess stores tokens of a dictionary with that many entries."""
+    from fairseq.data.indexed_dataset import best_fitting_int_dtype
+
+    return np.dtype(best_fitting_int_dtype(vocabulary))
+
+
+@functools.cache
+def load_encoder(spm: Path, sha256: str) -> Encoder:
+    """The encoder of a model, loaded once a process; forked processes inherit it.
+
+    Raises `UserError` where the file's digest is not `sha256`: on another machine the path may lead to another file.
+    """
+    if files.sha256(spm) != sha256:
+        raise UserError(f"{spm} on {platform.node()} is another SentencePiece model than the run began with")
+    return Encoder(load_sentencepiece(spm))
+
+
+def encode_chunk(encoding: Encoding, chunk: tuple[list[str], list[str]]) -> Encoded:
+    """Encode originals and romanizations; a pair with an empty side is not kept, a side too long is cut."""
+    encoder = load_encoder(encoding.spm, encoding.sha256)
+    most = encoding.max_tokens - _SPECIALS_A_SIDE
+    sides = [encoder.indices(lines) for lines in chunk]
+    (_, orig), (_, latn) = sides
+    fates = np.where(orig == 0, EMPTY_ORIG, np.where(latn == 0, EMPTY_LATN, KEPT))
+    kept = [np.where(fates == KEPT, np.minimum(lengths, most), 0) for _, lengths in sides]
+    tokens = [rows(*side, wished).astype(encoder.dtype) for side, wished in zip(sides, kept, strict=True)]
+    return Encoded(
+        fates=fates.astype(np.uint8).tobytes(),
+        tokens=tuple(side.tobytes() for side in tokens),
+        sizes=tuple((wished + (wished > 0)).astype(np.int32) for wished in kept),
+        cut=tuple(int(((fates == KEPT) & (lengths > most)).sum()) for _, lengths in sides),
+        unknown=tuple(int((side == UNK).sum()) for side in tokens),
+    )
+
+
+def rows(indices: np.ndarray, lengths: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The first `kept` (N,) of the `lengths` (N,) indices of each line, then </s>; nothing where `kept` is 0."""
+    if (kept != lengths).any():
+        place = np.arange(len(indices)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        indices = indices[place < np.repeat(kept, lengths)]
+    return np.insert(indices, np.cumsum(kept)[kept > 0], EOS)

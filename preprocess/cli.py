@@ -291,6 +291,9 @@ def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
         default = getattr(defaults, name)
         parser.add_argument(f"--{name}", type=positive, help=f"with --plan: {meaning} (default: {default})")
     parser.add_argument("--arch", help=f"with --plan: fairseq-train's --arch (default: {defaults.arch})")
+    parser.add_argument(
+        "--flags", metavar="TEXT", help="with --plan: fairseq-train's flags of task and criterion, as '--tlm-weight 0'"
+    )
 
 
 def _example(step: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ppa_preprocess.group import Group
 from ppa_preprocess.sample import check_some_left, sample_size, wanted_lines
-from ppa_preprocess.text.source_formats import Found
+from ppa_preprocess.text.source_formats import Findings
 from ppa_preprocess.text.sources import Source
 
 from ppa_plugin.commandline import align
@@ -42,7 +42,7 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, say: Callab
     """
     rows, reasons, doubts, line_breaks, line_ends = [], [], [], 0, 0
     for lang in group.languages:
-        found, filtered = Found(), Counter()
+        found, filtered = Findings(), Counter()
         passed = sum(1 for _ in wanted_lines(group, lang, sources[lang], column, found, filtered))
         check_some_left(passed, filtered, lang, sources[lang])
         names = " + ".join(source.name for source in sources[lang])

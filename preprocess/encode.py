@@ -11,13 +11,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import sentencepiece
 from ppa_preprocess.group import Group
-from ppa_preprocess.tokens.pair_encoder import (
+from ppa_preprocess.tokens.line_encoder import (
     EMPTY_LATN,
     EMPTY_ORIG,
     IN_VALID,
     KEPT,
-    Encoder,
-    Encoding,
+    EncodingSettings,
+    LineEncoder,
     encode_chunk,
     load_encoder,
 )
@@ -51,7 +51,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
     """
-    encoding = Encoding(spm, workspace.digest(spm), group.max_tokens)
+    encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens)
     for lang in group.languages:
         inputs = task_inputs(group, lang, spm, workspace)
         _check_romanized(lang, group, inputs, workspace)
@@ -61,9 +61,9 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
             continue
         target, pair = workspace.encoded(lang), workspace.pair(lang)
         with fresh_directory(target) as directory:
-            counts, fates = encode_pairs(encoding, pair, directory, group, lang, workers)
+            counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers)
         record = workspace.dropped_by("encode", lang)
-        counts["dropped"] = _write_dropped(record, lang, fates, pair[0], workspace.dropped_by("romanize", lang))
+        counts["dropped"] = _write_dropped(record, lang, outcomes, pair[0], workspace.dropped_by("romanize", lang))
         workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
         workspace.say(
             f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and {counts['valid']:,} "
@@ -129,7 +129,7 @@ def unknown_warnings(lang: str, counts: dict[str, Any]) -> list[str]:
 
 
 def encode_pairs(
-    encoding: Encoding, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, workers: Workers
+    encoding: EncodingSettings, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, workers: Workers
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Encode a language's pairs into `directory`.
 
@@ -144,14 +144,14 @@ def encode_pairs(
             "to line i of the other; romanize again"
         )
     encoder = load_encoder(encoding.spm, encoding.sha256)  # before the processes are forked
-    counts, fates = _write_tokens(encoding, pair, directory, lang, lines[0], workers)
-    kept = np.flatnonzero(fates == KEPT)
+    counts, outcomes = _write_tokens(encoding, pair, directory, lang, lines[0], workers)
+    kept = np.flatnonzero(outcomes == KEPT)
     if not len(kept):
         raise UserError(f"{pair[0]}: none of the {lines[0]:,} pairs of {lang} is left, each has an empty side")
     with open_tokens(directory, "orig", encoder.dtype) as orig, open_tokens(directory, "latn", encoder.dtype) as latn:
         shuffled = kept[random_order(len(kept), group.seed, "shuffle", lang)]
         split = split_pairs((orig, latn), pair, encoder, shuffled, group.valid_size)
-        fates[split.in_valid] = IN_VALID
+        outcomes[split.in_valid] = IN_VALID
         for side, tokens in zip(SIDES, (orig, latn), strict=True):
             counts["unknown"][side] -= sum(tokens.count(UNK, row) for row in tokens.take(split.in_valid))
         for name, chosen in (("train", split.train), ("valid", split.valid)):
@@ -165,11 +165,11 @@ def encode_pairs(
         for side in SIDES:
             tokens_path(directory, side).unlink()
             sizes_path(directory, side).unlink()
-    return counts, fates
+    return counts, outcomes
 
 
 def _write_tokens(
-    encoding: Encoding, pair: tuple[Path, Path], directory: Path, lang: str, lines: int, workers: Workers
+    encoding: EncodingSettings, pair: tuple[Path, Path], directory: Path, lang: str, lines: int, workers: Workers
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Write the tokens of every line, in the order of `pairs/`; returns counts and what became of each pair."""
     sizes = {side: np.zeros(lines, dtype=np.int32) for side in SIDES}
@@ -178,14 +178,14 @@ def _write_tokens(
     def written(handles: tuple[BinaryIO, BinaryIO]) -> Iterator[int]:
         start = 0
         for chunk in chunks:
-            stop = start + len(chunk.fates)
+            stop = start + len(chunk.outcomes)
             for number, (side, handle) in enumerate(zip(SIDES, handles, strict=True)):
                 handle.write(chunk.tokens[number])
                 sizes[side][start:stop] = chunk.sizes[number]
                 counts["cut"][side] += chunk.cut[number]
                 counts["unknown"][side] += chunk.unknown[number]
             start = stop
-            yield from chunk.fates
+            yield from chunk.outcomes
 
     function = functools.partial(encode_chunk, encoding)
     with (
@@ -193,10 +193,10 @@ def _write_tokens(
         open(tokens_path(directory, "orig"), "wb") as orig,
         open(tokens_path(directory, "latn"), "wb") as latn,
     ):
-        fates = np.fromiter(progress(written((orig, latn)), f"encode {lang}", lines), dtype=np.uint8, count=lines)
+        outcomes = np.fromiter(progress(written((orig, latn)), f"encode {lang}", lines), dtype=np.uint8, count=lines)
     for side in SIDES:
         save_array(sizes_path(directory, side), sizes[side])
-    return counts, fates
+    return counts, outcomes
 
 
 def _chunks(pair: tuple[Path, Path]) -> Iterator[tuple[list[str], list[str]]]:
@@ -206,7 +206,7 @@ def _chunks(pair: tuple[Path, Path]) -> Iterator[tuple[list[str], list[str]]]:
         yield chunk
 
 
-def _write_text(path: Path, encoder: Encoder, tokens: Tokens, lines: np.ndarray) -> None:
+def _write_text(path: Path, encoder: LineEncoder, tokens: Tokens, lines: np.ndarray) -> None:
     with open(path, "w", encoding="utf-8", newline="\n") as handle:
         for row in progress(tokens.take(lines), f"write {path.name}", len(lines)):
             handle.write(f"{encoder.text(row)}\n")
@@ -217,7 +217,7 @@ def _warn(lang: str, workspace: Workspace) -> None:
         workspace.say(f"warning   {warning}")
 
 
-def _write_dropped(path: Path, lang: str, fates: np.ndarray, texts: Path, failures: Path) -> dict[str, int]:
+def _write_dropped(path: Path, lang: str, outcomes: np.ndarray, texts: Path, failures: Path) -> dict[str, int]:
     """Record each pair that was left out, by line, and return how many were for which reason.
 
     `failures`, where it is there, says by line why the romanizer gave nothing; `texts` are the originals.
@@ -227,10 +227,10 @@ def _write_dropped(path: Path, lang: str, fates: np.ndarray, texts: Path, failur
     counts: Counter[str] = Counter()
 
     def records(lines: Records) -> Iterator[dict[str, Any]]:
-        dropped = np.flatnonzero(fates)
-        for number, fate, text in zip(dropped + 1, fates[dropped], lines.take(dropped), strict=True):
-            reason = reasons[fate]
-            if fate == EMPTY_LATN:
+        dropped = np.flatnonzero(outcomes)
+        for number, outcome, text in zip(dropped + 1, outcomes[dropped], lines.take(dropped), strict=True):
+            reason = reasons[outcome]
+            if outcome == EMPTY_LATN:
                 reason = failed.get(number, reason)
             counts[reason] += 1
             yield {"lang": lang, "line": int(number), "reason": reason, "text": text.decode()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from ppa_preprocess.tokens.binarizers import shard_bounds
-from ppa_preprocess.tokens.pair_encoder import token_dtype
+from ppa_preprocess.tokens.line_encoder import token_dtype
 from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens, lines_path
 from ppa_preprocess.workspace import Workspace

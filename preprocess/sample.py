@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ppa_preprocess.group import Group, Sampling
 from ppa_preprocess.text.filters import BLANK, RULE, filter_lines
-from ppa_preprocess.text.source_formats import Found
+from ppa_preprocess.text.source_formats import Findings
 from ppa_preprocess.text.sources import Source
 from ppa_preprocess.workspace import Workspace
 
@@ -61,13 +61,13 @@ def settings_of(group: Group) -> dict[str, Any]:
 
 def sample_language(
     group: Group, lang: str, sources: list[Source], column: str, target: Path
-) -> tuple[dict[str, Any], Found]:
+) -> tuple[dict[str, Any], Findings]:
     """Write a language's sample to `target`; what was counted, and what it was read from.
 
     Memory does not grow with the sources: lines that may be of the sample lie in an unnamed file beside `target` until
     it is known how many are wanted, which is little more than are.
     """
-    found, filtered = Found(), Counter()
+    found, filtered = Findings(), Counter()
     draw = Draw(group.sampling, group.seed, lang)
     lines = wanted_lines(group, lang, sources, column, found, filtered)
     with (
@@ -97,7 +97,7 @@ def sample_language(
 
 
 def wanted_lines(
-    group: Group, lang: str, sources: list[Source], column: str, found: Found, filtered: Counter[str]
+    group: Group, lang: str, sources: list[Source], column: str, found: Findings, filtered: Counter[str]
 ) -> Iterator[str]:
     """The lines of a language that are not blank and pass the group's filters; the others are counted in `filtered`."""
     lines = itertools.chain.from_iterable(source.read(column, found) for source in sources)

@@ -6,6 +6,8 @@ import numpy as np
 
 SIDES = ("orig", "latn")
 STREAMS = (*SIDES, "tlm")
+# special tokens of a stream's sequence: <s> side </s>, and <s> a </s> b </s>
+SPECIALS_OF_STREAM = {"orig": 2, "latn": 2, "tlm": 3}
 # XLM-R's layout, as ppa_plugin.data.vocabulary checks it: <s> <pad> </s> <unk> first, <mask> last
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 FIRST_PIECE = 4
@@ -65,6 +67,19 @@ def mask_tokens(tokens: np.ndarray, masking: Masking, generator: np.random.Gener
 def wrap(side: np.ndarray, max_positions: int) -> np.ndarray:
     """`<s> side </s>` for the tokens of a side without specials, cut to `max_positions` with its specials."""
     return np.concatenate(([BOS], side[: max_positions - 2], [EOS]))
+
+
+def stream_lengths(orig: np.ndarray, latn: np.ndarray, max_positions: int) -> dict[str, np.ndarray]:
+    """Tokens of every stream, specials included and cut, for sides of these lengths (N,) as binarized, with `</s>`.
+
+    What `wrap` and `concatenate_pair` make, counted: each is (N,).
+    """
+    cut = {
+        side: np.minimum(np.asarray(sizes, dtype=np.int64) - 1, max_positions - SPECIALS_OF_STREAM[side])
+        for side, sizes in zip(SIDES, (orig, latn), strict=True)
+    }
+    lengths = {side: sizes + SPECIALS_OF_STREAM[side] for side, sizes in cut.items()}
+    return lengths | {"tlm": np.minimum(sum(cut.values()) + SPECIALS_OF_STREAM["tlm"], max_positions)}
 
 
 def share_positions(orig: int, latn: int, available: int) -> tuple[int, int]:

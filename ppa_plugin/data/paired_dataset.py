@@ -7,7 +7,17 @@ import numpy as np
 from fairseq.data import FairseqDataset
 
 from ppa_plugin.data.batch import collate
-from ppa_plugin.data.masking import EOS, STREAMS, Masking, concatenate_pair, mask_tokens, stream_generator, wrap
+from ppa_plugin.data.bounds import bounded
+from ppa_plugin.data.masking import (
+    EOS,
+    STREAMS,
+    Masking,
+    concatenate_pair,
+    mask_tokens,
+    stream_generator,
+    stream_lengths,
+    wrap,
+)
 from ppa_plugin.data.sampling import sample_languages
 
 
@@ -96,10 +106,7 @@ class PairedDataset(FairseqDataset):
     @cached_property
     def sizes(self) -> np.ndarray:
         """Real tokens of each pair over its streams, after cutting (N,)."""
-        orig = np.minimum(np.asarray(self.orig.sizes), self.max_positions - 1)
-        latn = np.minimum(np.asarray(self.latn.sizes), self.max_positions - 1)
-        # stored rows end in </s>; every sequence begins with <s>
-        lengths = {"orig": orig + 1, "latn": latn + 1, "tlm": np.minimum(orig + latn + 1, self.max_positions)}
+        lengths = stream_lengths(self.orig.sizes, self.latn.sizes, self.max_positions)
         return sum(lengths[stream] for stream in self.streams)
 
     def num_tokens(self, index: int) -> int:
@@ -142,23 +149,11 @@ class PairedDataset(FairseqDataset):
         """
         if len(indices) < self.batch_count_multiple:
             raise ValueError(f"{len(indices)} pairs cannot be shared among {self.batch_count_multiple} ranks")
-        if max_tokens is None:
-            ends = list(range(max_sentences or len(indices), len(indices), max_sentences or len(indices)))
-        else:
-            ends = self._ends(indices, max_tokens, max_sentences or len(indices))
-        batches = self._share_among_ranks(np.split(indices, ends))
+        lengths = self.sizes[indices].tolist()
+        cut = [indices[places] for places in bounded(lengths, max_sentences, max_tokens)]
+        batches = self._share_among_ranks(cut)
         self.most_pairs = max(map(len, batches))
         return batches
-
-    def _ends(self, indices: np.ndarray, max_tokens: int, max_sentences: int) -> list[int]:
-        """Where a micro-batch is full: the first position of each one but the first."""
-        ends, start, tokens = [], 0, 0
-        for position, size in enumerate(self.sizes[indices].tolist()):
-            if position > start and (position - start >= max_sentences or tokens + size > max_tokens):
-                ends.append(position)
-                start, tokens = position, 0
-            tokens += size
-        return ends
 
     def _share_among_ranks(self, batches: list[np.ndarray]) -> list[np.ndarray]:
         ranks, pairs = self.batch_count_multiple, sum(map(len, batches))

@@ -6,15 +6,22 @@ The sizes of an architecture are read from where it is registered, ppa_plugin/mo
 """
 
 import argparse
+import shlex
+from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
 
 import numpy as np
+from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin import flag_ranges
+from ppa_plugin.commandline import UserError, shown
+from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, needed_streams
+from ppa_plugin.data.masking import SPECIALS_OF_STREAM
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.model.encoder import POSITION_OFFSET
+from ppa_plugin.objectives import TERMS
 from ppa_plugin.objectives.masked_lm import KEPT_SHARE, chunk_entries
 
 # training flag (FP32 has none): bytes a parameter of the parameters, their gradients and the optimizer state
@@ -23,8 +30,6 @@ PRECISIONS = {
     "fp16": (2, 2, 4 + 4 + 4 + 4),  # the flat master copy, its gradient, the two moments
     "memory-efficient-fp16": (2, 2, 4 + 4),
 }
-# <s> and </s> of each side, and the three of the TLM stream: tokens of a pair that are never masked
-SPECIALS_OF_A_PAIR = 7
 # what the CUDA context, its libraries and the allocator's rounding take beside the tensors
 CUDA_CONTEXT = 10**9
 # pairs a micro-batch beyond which nobody asks
@@ -39,6 +44,16 @@ class Sizes(NamedTuple):
     ffn_dim: int
     heads: int
     vocabulary: int
+    max_positions: int
+
+
+class Objective(NamedTuple):
+    """What the flags make of a pair and of the model."""
+
+    streams: tuple[str, ...]
+    masked_streams: tuple[str, ...]  # those whose masked positions go through the head
+    blocks: int  # that run: without masked positions, up to the highest layer that a term reads
+    mask_prob: float
     max_positions: int
 
 
@@ -77,6 +92,30 @@ def architecture_sizes(arch: str, vocabulary: int, max_positions: int) -> Sizes:
     return Sizes(*(values[flag] for flag in flags), vocabulary, max_positions)
 
 
+def read_objective(flags: str, depth: int) -> Objective:
+    """The objective that flags of `fairseq-train`, such as `--tlm-weight 0`, give a model of `depth` blocks.
+
+    Raises `UserError` for a flag that neither task nor criterion has, or that cannot be.
+    """
+    parser = argparse.ArgumentParser(prog="--flags", add_help=False, exit_on_error=False, allow_abbrev=False)
+    for config in (TranslitAlignmentCriterionConfig, TranslitAlignmentConfig):
+        gen_parser_from_dataclass(parser, config(), delete_default=True)
+    try:
+        given, unknown = parser.parse_known_args(["data", *shlex.split(flags)])
+    except (argparse.ArgumentError, ValueError) as error:
+        raise UserError(f"--flags {shown(flags)}: {error}") from None
+    if unknown:
+        raise UserError(f"--flags {shown(flags)}: {unknown[0]} is no flag of the task or criterion translit_alignment")
+    chosen = {name: value for name, value in vars(given).items() if value is not None}
+    flag_ranges.check(chosen, flag_ranges.as_flag)
+    defaults = vars(TranslitAlignmentConfig()) | vars(TranslitAlignmentCriterionConfig())
+    cfg = argparse.Namespace(**(defaults | chosen))
+    terms = [term(cfg, depth) for term in TERMS]
+    masked = tuple(stream for term in terms for stream in term.masked_streams)
+    highest = max((layer for term in terms for layer in term.layers), default=0)
+    return Objective(needed_streams(cfg), masked, depth if masked else highest, cfg.mask_prob, cfg.max_positions)
+
+
 def parameter_count(sizes: Sizes) -> int:
     """P, exactly, the tied embedding once.
 
@@ -89,14 +128,11 @@ def parameter_count(sizes: Sizes) -> int:
     return embeddings + sizes.layers * block + (c * c + c + 2 * c + v)
 
 
-def stream_tokens(orig: np.ndarray, latn: np.ndarray, max_positions: int) -> int:
-    """Real tokens of pairs over the three streams, after cutting.
-
-    `orig` and `latn` (N,) are the lengths of the binarized rows, which end in </s>; every sequence begins with <s>, and
-    the TLM sequence has o + z - 2 tokens of the sides and three specials. Each is cut to `max_positions`.
-    """
-    orig, latn = (np.minimum(side.astype(np.int64), max_positions - 1) for side in (orig, latn))
-    return int((orig + 1).sum() + (latn + 1).sum() + np.minimum(orig + latn + 1, max_positions).sum())
+def pair_tokens(lengths: Mapping[str, np.ndarray], objective: Objective) -> tuple[int, int]:
+    """Over pairs whose streams have these lengths: real tokens, and those of them that may be masked."""
+    every = sum(int(lengths[stream].sum()) for stream in objective.streams)
+    maskable = sum(int((lengths[s] - SPECIALS_OF_STREAM[s]).sum()) for s in objective.masked_streams)
+    return every, maskable
 
 
 def max_update(pairs: int, passes: int, batch: int) -> int:
@@ -132,13 +168,8 @@ def checkpoint_count(updates_in_all: int, epochs: int, save_interval_updates: in
     return updates_in_all // save_interval_updates + epochs + 2
 
 
-def masked_tokens(pairs: int, tokens_per_pair: float, mask_prob: float) -> int:
-    """M = mask_prob x (T - 7 pairs), rounded up: the specials are never masked."""
-    return ceil(pairs * (tokens_per_pair - SPECIALS_OF_A_PAIR) * mask_prob)
-
-
-def activation_bytes(sizes: Sizes, tokens: int, masked: int, value_bytes: int) -> int:
-    """What the forward keeps for the backward, without the logits.
+def activation_bytes(sizes: Sizes, tokens: int, masked: int, value_bytes: int, blocks: int | None = None) -> int:
+    """What the forward keeps for the backward, without the logits; `blocks` of the model run, by default all.
 
     * A block keeps (8C + 2F) b a token: its input; query, key and value; attention's result; the first LayerNorm's
       input and result; the values before and after GELU; the second LayerNorm's input. To these come two dropout masks
@@ -151,12 +182,13 @@ def activation_bytes(sizes: Sizes, tokens: int, masked: int, value_bytes: int) -
     token more for sequences of unequal length, and with attention dropout about 3 H t^2 b for a sequence of t tokens.
     """
     c, f = sizes.embed_dim, sizes.ffn_dim
+    layers = sizes.layers if blocks is None else blocks
     before = 4 * c * value_bytes + 4 * sizes.heads
     after = (4 * c + 2 * f) * value_bytes + 2 * c + 16
-    blocks = sizes.layers * (tokens * before + 3 * c * c * value_bytes)
-    blocks += ((sizes.layers - 1) * tokens + masked) * after + tokens * c * value_bytes
+    kept = layers * (tokens * before + 3 * c * c * value_bytes)
+    kept += ((layers - 1) * tokens + (masked or tokens)) * after + tokens * c * value_bytes
     embeddings = tokens * (c * value_bytes + c + 8)
-    return blocks + embeddings + 5 * masked * c * value_bytes
+    return kept + embeddings + 5 * masked * c * value_bytes
 
 
 def kept_logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | None = None) -> int:
@@ -176,11 +208,12 @@ def memory(
     precision: str,
     pairs: int,
     tokens_per_pair: float,
-    mask_prob: float,
+    masked_per_pair: float,
     ranks: int = 1,
     card_bytes: int | None = None,
+    blocks: int | None = None,
 ) -> Memory:
-    """The memory of one GPU for micro-batches of `pairs` of mean length, T = pairs x tokens a pair.
+    """The memory of one GPU for micro-batches of `pairs` of mean length, T = pairs x tokens a pair, M likewise.
 
     * State: P times the bytes of `PRECISIONS`; on several GPUs P b for pytorch_ddp's buckets.
     * Tied gradient, VC b: the projection's, to which the embedding adds its rows before it reaches .grad.
@@ -189,27 +222,33 @@ def memory(
     """
     count = parameter_count(sizes)
     value_bytes, gradient_bytes, optimizer_bytes = PRECISIONS[precision]
-    masked = masked_tokens(pairs, tokens_per_pair, mask_prob)
+    masked = ceil(pairs * masked_per_pair)
     embedding = sizes.vocabulary * sizes.embed_dim
     return Memory(
         parameters=count * value_bytes,
         gradients=count * gradient_bytes,
         optimizer=count * optimizer_bytes,
         buckets=count * gradient_bytes if ranks > 1 else 0,
-        activations=activation_bytes(sizes, ceil(pairs * tokens_per_pair), masked, value_bytes),
-        logits=logits_bytes(sizes, masked, value_bytes, card_bytes),
+        activations=activation_bytes(sizes, ceil(pairs * tokens_per_pair), masked, value_bytes, blocks),
+        logits=logits_bytes(sizes, masked, value_bytes, card_bytes) if masked else 0,
         tied_gradient=embedding * value_bytes,
         step={"fp32": 4 * embedding, "fp16": 4 * count, "memory-efficient-fp16": 12 * embedding}[precision],
     )
 
 
 def largest_batch_size(
-    sizes: Sizes, precision: str, card_bytes: int, tokens_per_pair: float, mask_prob: float, ranks: int = 1
+    sizes: Sizes,
+    precision: str,
+    card_bytes: int,
+    tokens_per_pair: float,
+    masked_per_pair: float,
+    ranks: int = 1,
+    blocks: int | None = None,
 ) -> int:
     """The most pairs of a micro-batch whose peak, with 1 GB for CUDA itself, fits the card; 0 where none does."""
 
     def peak(pairs: int) -> int:
-        return memory(sizes, precision, pairs, tokens_per_pair, mask_prob, ranks, card_bytes).peak
+        return memory(sizes, precision, pairs, tokens_per_pair, masked_per_pair, ranks, card_bytes, blocks).peak
 
     # not by bisection: where the logits are no longer kept, memory falls
     fitting = (pairs for pairs in range(_MOST_PAIRS, 0, -1) if peak(pairs) <= card_bytes - CUDA_CONTEXT)

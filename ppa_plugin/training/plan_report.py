@@ -1,12 +1,12 @@
 """`ppa-preprocess verify --plan`: what a training on these shards will take, as lines to read and flags to copy."""
 
 from collections.abc import Iterable, Iterator
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 from ppa_plugin.commandline import UserError, align
-from ppa_plugin.configuration import TranslitAlignmentConfig
-from ppa_plugin.data.masking import SIDES
+from ppa_plugin.data.masking import SIDES, stream_lengths
 from ppa_plugin.data.shards import binarized_path, index_sizes
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.training import plan
@@ -23,61 +23,75 @@ class Training(NamedTuple):
     batch: int = 512
     pairs: int = 16
     arch: str = "glot500_base"
+    flags: str = ""  # others of fairseq-train's, those of task and criterion
 
 
 class _Shard(NamedTuple):
     pairs: int
     orig: int  # tokens as binarized, with </s>
     latn: int
-    trained: int  # tokens of the three streams
+    trained: int  # tokens of the streams
+    maskable: int  # those of them that may be masked
 
 
 def check(training: Training) -> None:
-    """Raise `UserError` for an unknown architecture, or a batch that is no whole number of micro-batches."""
-    plan.architecture_sizes(training.arch, 0, 0)
+    """Raise `UserError` for an unknown architecture or flag, or a batch that is no whole number of micro-batches."""
+    plan.read_objective(training.flags, plan.architecture_sizes(training.arch, 0, 0).layers)
     if plan.update_freq(training.batch, training.pairs, 1) is None:
         raise UserError(f"--batch {training.batch} is not a multiple of --pairs {training.pairs}, the micro-batch")
 
 
 def run(paths: list[Path], dictionary: Path, training: Training) -> Iterator[str]:
     """The lines of the plan for verified shards and their dictionary; raises `UserError` where they hold no pairs."""
-    config = TranslitAlignmentConfig()
-    shards = [_read_shard(path, config.max_positions) for path in paths]
+    depth = plan.architecture_sizes(training.arch, 0, 0).layers
+    objective = plan.read_objective(training.flags, depth)
+    shards = [_read_shard(path, objective) for path in paths]
     total = _Shard(*(sum(column) for column in zip(*shards, strict=True)))
     if not total.pairs:
         raise UserError(f"{dictionary.parent} holds no training pairs: nothing to plan")
-    sizes = plan.architecture_sizes(training.arch, len(load_dictionary(dictionary)), config.max_positions)
+    sizes = plan.architecture_sizes(training.arch, len(load_dictionary(dictionary)), objective.max_positions)
     yield from (
         "",
-        *_shard_lines(paths, shards, total, training),
+        *_shard_lines(paths, shards, total, objective, training),
         "",
         *_command_lines(paths, shards, total, training),
         "",
         *_disk_lines(paths, sizes, total, training),
         "",
-        *_memory_lines(sizes, total, config.mask_prob, training),
+        *_memory_lines(sizes, total, objective, training),
     )
 
 
-def _read_shard(path: Path, max_positions: int) -> _Shard:
+def _read_shard(path: Path, objective: plan.Objective) -> _Shard:
     """Count a shard from the indexes of its languages; the manifest has the sums over all shards only."""
-    pairs = orig = latn = trained = 0
+    pairs = orig = latn = trained = maskable = 0
     for index in sorted(path.glob("*/train.orig-latn.orig.idx")):
         sides = [index_sizes(binarized_path(index.parent, "train", side)) for side in SIDES]
         pairs += len(sides[0])
         orig, latn = orig + int(sides[0].sum()), latn + int(sides[1].sum())
-        trained += plan.stream_tokens(*sides, max_positions)
-    return _Shard(pairs, orig, latn, trained)
+        every, masked = plan.pair_tokens(stream_lengths(*sides, objective.max_positions), objective)
+        trained, maskable = trained + every, maskable + masked
+    return _Shard(pairs, orig, latn, trained, maskable)
 
 
-def _shard_lines(paths: list[Path], shards: list[_Shard], total: _Shard, training: Training) -> list[str]:
+def _shard_lines(
+    paths: list[Path], shards: list[_Shard], total: _Shard, objective: plan.Objective, training: Training
+) -> list[str]:
     update_freq = plan.update_freq(training.batch, training.pairs, 1)
     rows = []
     for path, shard in zip(paths, shards, strict=True):
         count = plan.micro_batches(shard.pairs, training.pairs)
-        rows.append((path.name, *shard, count, plan.updates(shard.pairs, training.pairs, update_freq)))
-    rows.append(("all", *total, sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
-    header = ("shard", "pairs", "tokens orig", "tokens latn", "tokens, 3 streams", "micro-batches", "updates")
+        rows.append((path.name, *shard[:-1], count, plan.updates(shard.pairs, training.pairs, update_freq)))
+    rows.append(("all", *total[:-1], sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
+    header = (
+        "shard",
+        "pairs",
+        "tokens orig",
+        "tokens latn",
+        f"tokens, {_streams(objective)}",
+        "micro-batches",
+        "updates",
+    )
     return align([header, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)])
 
 
@@ -115,10 +129,14 @@ def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: T
     )
 
 
-def _memory_lines(sizes: plan.Sizes, total: _Shard, mask_prob: float, training: Training) -> list[str]:
+def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, training: Training) -> list[str]:
     mean = total.trained / total.pairs
-    columns = [plan.memory(sizes, precision, training.pairs, mean, mask_prob) for precision in plan.PRECISIONS]
-    masked = plan.masked_tokens(training.pairs, mean, mask_prob)
+    masked_mean = objective.mask_prob * total.maskable / total.pairs
+    blocks = objective.blocks
+    columns = [
+        plan.memory(sizes, precision, training.pairs, mean, masked_mean, blocks=blocks) for precision in plan.PRECISIONS
+    ]
+    masked = ceil(training.pairs * masked_mean)
     rows = [("GB", *("FP32" if precision == "fp32" else f"--{precision}" for precision in plan.PRECISIONS))]
     for name, field in {
         "parameters": "parameters",
@@ -134,17 +152,24 @@ def _memory_lines(sizes: plan.Sizes, total: _Shard, mask_prob: float, training: 
     for card in _CARDS:
         fits = [
             "/".join(
-                str(plan.largest_batch_size(sizes, precision, card * 10**9, mean, mask_prob, gpus)) for gpus in _GPUS
+                str(plan.largest_batch_size(sizes, precision, card * 10**9, mean, masked_mean, gpus, blocks))
+                for gpus in _GPUS
             )
             for precision in plan.PRECISIONS
         ]
         rows.append((f"largest --batch-size, {' or '.join(map(str, _GPUS))} GPUs of {card} GB", *fits))
     return [
         f"memory of a GPU, estimated: {training.arch} with {sizes.vocabulary:,} entries has "
-        f"{plan.parameter_count(sizes):,} parameters; {mean:.1f} tokens a pair over the three streams",
+        f"{plan.parameter_count(sizes):,} parameters; {mean:.1f} tokens a pair over "
+        f"{_streams(objective)}",
         *align(rows),
         "the estimate is for pairs of mean length; --max-tokens bounds a micro-batch of long ones",
     ]
+
+
+def _streams(objective: plan.Objective) -> str:
+    count = len(objective.streams)
+    return f"{count} stream{'s' if count > 1 else ''}"
 
 
 def _size(count: int) -> str:

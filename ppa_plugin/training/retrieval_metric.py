@@ -1,6 +1,5 @@
 """Retrieval accuracy during training, which the paper selects its checkpoints by."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import sentencepiece
 import torch
 
 from ppa_plugin.codes import ENGLISH
+from ppa_plugin.data.bounds import bounded
 from ppa_plugin.data.masking import wrap
 from ppa_plugin.data.vocabulary import load_sentencepiece, to_indices
 from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
@@ -64,7 +64,8 @@ def _embed(model, sequences: list[np.ndarray], layer: int) -> torch.Tensor:
     device = next(model.parameters()).device
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
     vectors = None
-    for batch in _cut(order, [len(s) for s in sequences]):
+    for places in bounded([len(sequences[i]) for i in order], most_tokens=_TOKENS_A_FORWARD):
+        batch = order[places]
         lengths = np.array([len(sequences[i]) for i in batch])
         tokens = torch.from_numpy(np.concatenate([sequences[i] for i in batch])).to(device)
         positions = torch.from_numpy(np.concatenate([np.arange(n) for n in lengths])).to(device)
@@ -75,14 +76,3 @@ def _embed(model, sequences: list[np.ndarray], layer: int) -> torch.Tensor:
             vectors = pooled.new_empty(len(sequences), pooled.size(1))
         vectors[torch.tensor(batch, device=device)] = pooled
     return vectors
-
-
-def _cut(order: list[int], lengths: list[int]) -> Iterator[list[int]]:
-    batch, tokens = [], 0
-    for i in order:
-        if batch and tokens + lengths[i] > _TOKENS_A_FORWARD:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(i)
-        tokens += lengths[i]
-    yield batch

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ppa_preprocess.text.source_formats import Found, check_column, library, string_values
+from ppa_preprocess.text.source_formats import Findings, check_column, library, string_values
 
 from ppa_plugin.commandline import UserError
 
@@ -47,7 +47,7 @@ class Configuration:
         self.name = name
         self._builder = builder
 
-    def read(self, column: str, found: Found) -> Iterator[str]:
+    def read(self, column: str, found: Findings) -> Iterator[str]:
         rows = 0
         with _naming_errors(self.name):
             stream = self._builder.as_streaming_dataset(split=_SPLIT)

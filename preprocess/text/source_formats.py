@@ -35,7 +35,7 @@ _GIT_LFS = b"version https://git-lfs"
 
 
 @dataclass
-class Found:
+class Findings:
     """What reading has found: each file's SHA-256, by name, what was taken off lines, what looks like no text.
 
     `line_breaks` counts values with line breaks inside, `line_ends` lines that ended in `\\r`; `doubts` has a sentence
@@ -73,7 +73,7 @@ def library(name: str, what: str) -> ModuleType:
         raise UserError(f"{what}: reading it takes the package {name}: pip install 'translit-ppa[sources]'") from None
 
 
-def read_file(path: Path, name: str, column: str, found: Found) -> Iterator[str]:
+def read_file(path: Path, name: str, column: str, found: Findings) -> Iterator[str]:
     """Yield a file's lines; of a table or JSON lines, the strings in `column`. Its SHA-256 goes into `found`.
 
     No line has a `\\n` in it: one at the end of a value is left out, one inside becomes a space (with the `\\r` before
@@ -104,7 +104,7 @@ def read_file(path: Path, name: str, column: str, found: Found) -> Iterator[str]
             found.files.append([name, raw.sha256.hexdigest()])
 
 
-def string_values(column: Any, where: str, before: int, name: str, found: Found) -> Iterator[str]:
+def string_values(column: Any, where: str, before: int, name: str, found: Findings) -> Iterator[str]:
     """Yield the strings of an Arrow array, as one line each; `before` rows of `where` precede it.
 
     Raises `UserError`, naming the row, where a value is null or not UTF-8, and where the column is not of strings.
@@ -236,7 +236,7 @@ def _utf8(piece: bytes, first: int, path: Path) -> str:
         raise
 
 
-def _text_lines(texts: Iterator[str], path: Path, found: Found) -> Iterator[str]:
+def _text_lines(texts: Iterator[str], path: Path, found: Findings) -> Iterator[str]:
     for number, text in enumerate(texts):
         if "\r" in text:
             found.line_ends += text.count("\r\n") + text.endswith("\r")
@@ -286,7 +286,7 @@ def _refuse_pointers(path: Path) -> None:
         raise UserError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it lies")
 
 
-def _json_values(lines: Iterable[str], path: Path, column: str, found: Found) -> Iterator[str]:
+def _json_values(lines: Iterable[str], path: Path, column: str, found: Findings) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)[column]
@@ -335,7 +335,7 @@ def _arrow_batches(path: Path, column: str, stream: IO[bytes] | None) -> Iterato
             yield reader.get_batch(number)
 
 
-def _column_values(batches: Iterable[Any], path: Path, column: str, found: Found) -> Iterator[str]:
+def _column_values(batches: Iterable[Any], path: Path, column: str, found: Findings) -> Iterator[str]:
     rows = 0
     for batch in batches:
         values = batch.column(column)
@@ -353,7 +353,7 @@ def _check_offsets(values: Any) -> None:
             raise
 
 
-def _one_line(value: str, found: Found) -> str:
+def _one_line(value: str, found: Findings) -> str:
     if "\n" in value:
         found.line_breaks += 1
         value = value.replace("\r\n", "\n").removesuffix("\n").replace("\n", " ")

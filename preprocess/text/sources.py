@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ppa_preprocess.text.hub import PREFIX, Hub
 from ppa_preprocess.text.language_directory import entries, file_size, files_of
-from ppa_preprocess.text.source_formats import KNOWN_FORMATS, Found, endings, file_format, read_file
+from ppa_preprocess.text.source_formats import KNOWN_FORMATS, Findings, endings, file_format, read_file
 
 from ppa_plugin.codes import same_language
 from ppa_plugin.commandline import UserError
@@ -19,7 +19,7 @@ class Source(Protocol):
 
     name: str  # for the user and the manifest
 
-    def read(self, column: str, found: Found) -> Iterator[str]:
+    def read(self, column: str, found: Findings) -> Iterator[str]:
         """Yield the lines, and note in `found` what they were read from."""
 
     def fingerprints(self, digest: Callable[[Path], str]) -> list[list[str]]:
@@ -47,7 +47,7 @@ class Files:
     name: str
     paths: tuple[Path, ...]
 
-    def read(self, column: str, found: Found) -> Iterator[str]:
+    def read(self, column: str, found: Findings) -> Iterator[str]:
         for path in self.paths:
             yield from read_file(path, self._name_of(path), column, found)
 

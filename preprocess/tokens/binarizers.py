@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ppa_preprocess.tokens.pair_encoder import token_dtype
+from ppa_preprocess.tokens.line_encoder import token_dtype
 from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens, lines_path, open_tokens, text_path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from ppa_preprocess.tokens.pair_encoder import Encoder
+from ppa_preprocess.tokens.line_encoder import LineEncoder
 from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens
 
@@ -33,7 +33,7 @@ def valid_size(pairs: int, wished: int) -> int:
 def split_pairs(
     sides: Sequence[Tokens],
     pair: Sequence[Path],
-    encoder: Encoder,
+    encoder: LineEncoder,
     shuffled: np.ndarray,
     wished: int,
 ) -> Split:
@@ -50,7 +50,7 @@ def split_pairs(
     return Split(rest[~in_valid], valid, rest[in_valid])
 
 
-def _shared(rest: np.ndarray, valid: np.ndarray, tokens: Tokens, path: Path, encoder: Encoder) -> np.ndarray:
+def _shared(rest: np.ndarray, valid: np.ndarray, tokens: Tokens, path: Path, encoder: LineEncoder) -> np.ndarray:
     """Which of the lines `rest` (N,) have the text of one of the lines `valid`, on one side: bool (N,).
 
     A text is what training reads of a line: as SentencePiece normalises it (NFKC, one space for any run of white space,
@@ -68,7 +68,7 @@ def _shared(rest: np.ndarray, valid: np.ndarray, tokens: Tokens, path: Path, enc
     return shared
 
 
-def _spelled(numbers: np.ndarray, tokens: Tokens, path: Path, encoder: Encoder) -> Iterator[str]:
+def _spelled(numbers: np.ndarray, tokens: Tokens, path: Path, encoder: LineEncoder) -> Iterator[str]:
     """Yield what the rows of these numbers (N,) were made from, as normalised and cut, unknown characters too."""
     with open_lines(path) as lines:
         for first in range(0, len(numbers), _CHUNK_LINES):

@@ -12,8 +12,8 @@ import pytest
 from distributed import Client, LocalCluster, WorkerPlugin
 from distributed.utils import get_mp_context
 from made_up_text import StubRomanizer, tree, write_group
-from ppa_preprocess.tokens import binarizers, pair_encoder
-from ppa_preprocess.tokens.pair_encoder import Encoding
+from ppa_preprocess.tokens import binarizers, line_encoder
+from ppa_preprocess.tokens.line_encoder import EncodingSettings
 
 from ppa_plugin import cluster
 from ppa_plugin.files import sha256
@@ -35,7 +35,7 @@ class Mortality(WorkerPlugin):
         stub = StubRomanizer()
         stub.romanize = self.dying(stub.romanize, "romanize", 100)
         romanizers.ROMANIZERS["stub"] = lambda: stub
-        pair_encoder.rows = self.dying(pair_encoder.rows, "encode", 12)
+        line_encoder.rows = self.dying(line_encoder.rows, "encode", 12)
         name = "fairseq-preprocess"
         binarizers.BINARIZERS[name] = self.dying(binarizers.BINARIZERS[name], "binarize", 2)
 
@@ -124,7 +124,7 @@ real_versions = cluster._versions
 
 def test_another_model_under_the_same_path_is_refused(spm):
     with pytest.raises(cluster.UserError, match=r"made_up\.model on .* is another SentencePiece model than the run"):
-        pair_encoder.encode_chunk(Encoding(spm, sha256(__file__), 512), (["a"], ["a"]))
+        line_encoder.encode_chunk(EncodingSettings(spm, sha256(__file__), 512), (["a"], ["a"]))
 
 
 @pytest.fixture

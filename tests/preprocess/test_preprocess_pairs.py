@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from made_up_text import ALPHABETS, UNDIGESTIBLE, StubRomanizer, seen, sentences, write_corpus, write_group
 from ppa_preprocess import cli
-from ppa_preprocess.tokens.pair_encoder import Encoder
+from ppa_preprocess.tokens.line_encoder import LineEncoder
 from running import exit_code
 from source_files import as_text
 
@@ -116,7 +116,7 @@ def test_a_text_of_unknown_characters_is_not_taken_for_a_special(tmp_path):
     )
     processor = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "greek.model"))
     write_dictionary(tmp_path / "greek.model", tmp_path / "dict.txt")
-    dictionary, encoder = load_dictionary(tmp_path / "dict.txt"), Encoder(processor)
+    dictionary, encoder = load_dictionary(tmp_path / "dict.txt"), LineEncoder(processor)
     for special in ("<mask>", "<s>", "<pad>", "</s>", "<unk>"):
         line = f"αβγ {special} δ"
         assert special in processor.encode(line, out_type=str)

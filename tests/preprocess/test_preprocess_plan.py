@@ -7,7 +7,7 @@ from fairseq import checkpoint_utils
 from made_up_text import sentences, write_corpus, write_group
 
 from ppa_plugin.data.batch import collate
-from ppa_plugin.data.masking import STREAMS, Masking
+from ppa_plugin.data.masking import STREAMS, Masking, stream_lengths
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import index_sizes
 from ppa_plugin.data.vocabulary import load_dictionary
@@ -17,6 +17,7 @@ from ppa_plugin.training import plan
 
 TINY = plan.architecture_sizes("translit_tiny", vocabulary=2000, max_positions=512)
 GLOT500 = plan.architecture_sizes("glot500_base", vocabulary=401_145, max_positions=512)
+MASKED = 0.15 * (184 - 7)  # tokens of a pair of 184 over the three streams
 CUSTOM = plan.Sizes(layers=3, embed_dim=48, ffn_dim=80, heads=6, vocabulary=321, max_positions=77)
 
 
@@ -63,9 +64,28 @@ def test_sizes_come_from_the_registered_architectures():
 
 def test_tokens_of_the_streams_are_those_of_the_dataset():
     pairs = pairs_of([(3, 5), (0, 1), (75, 75), (76, 2), (90, 200), (37, 37), (38, 37)], CUSTOM)
-    expected = int(pairs.sizes.sum())
-    assert plan.stream_tokens(pairs.orig.sizes, pairs.latn.sizes, CUSTOM.max_positions) == expected
-    assert collate([pairs[i] for i in range(len(pairs))], STREAMS)["ntokens"] == expected
+    lengths = stream_lengths(pairs.orig.sizes, pairs.latn.sizes, CUSTOM.max_positions)
+    every, maskable = plan.pair_tokens(lengths, plan.read_objective("", CUSTOM.layers))
+    batch = collate([pairs[i] for i in range(len(pairs))], STREAMS)
+    assert every == int(pairs.sizes.sum()) == batch["ntokens"]
+    tokens = batch["net_input"]["tokens"]
+    assert maskable == int(((tokens > 2) | (tokens == CUSTOM.vocabulary - 1)).sum())
+
+
+@pytest.mark.parametrize(
+    ("flags", "streams", "masked", "blocks"),
+    [
+        ("", STREAMS, STREAMS, 12),
+        ("--tlm-weight 0", ("orig", "latn"), ("orig", "latn"), 12),
+        ("--tlm-weight 0 --seq-weight 0 --mlm-sides latn", ("latn",), ("latn",), 12),
+        ("--mlm-weight 0 --tlm-weight 0 --seq-layer 5", ("orig", "latn"), (), 5),
+        ("--mlm-weight 0 --mask-prob 0.3 --max-positions 64", STREAMS, ("tlm",), 12),
+    ],
+)
+def test_the_objective_is_that_of_the_flags(flags, streams, masked, blocks):
+    objective = plan.read_objective(flags, depth=12)
+    assert objective[:3] == (streams, masked, blocks)
+    assert objective[3:] == ((0.3, 64) if "--mask-prob" in flags else (0.15, 512))
 
 
 @pytest.mark.parametrize("lengths", [[(20, 20)] * 8, [(5, 9), (8, 30), (31, 12), (17, 19), (25, 39), (9, 9), (12, 35)]])
@@ -97,10 +117,10 @@ def test_activations_are_estimated_within_a_quarter_of_what_the_forward_keeps(le
 def test_memory_of_the_training_state():
     count = plan.parameter_count(GLOT500)
     state = {
-        precision: sum(plan.memory(GLOT500, precision, 16, 184, 0.15)[:3]) / count for precision in plan.PRECISIONS
+        precision: sum(plan.memory(GLOT500, precision, 16, 184, MASKED)[:3]) / count for precision in plan.PRECISIONS
     }
     assert state == {"fp32": 16, "fp16": 20, "memory-efficient-fp16": 12}
-    four = plan.memory(GLOT500, "fp16", 16, 184, 0.15, ranks=4)
+    four = plan.memory(GLOT500, "fp16", 16, 184, MASKED, ranks=4)
     assert four.buckets == 2 * count
     assert four.peak == sum(four[:4]) + max(sum(four[4:7]), four.step)
 
@@ -108,10 +128,12 @@ def test_memory_of_the_training_state():
 def test_the_largest_batch_size_fits_and_one_more_does_not():
     for card in (24 * 10**9, 80 * 10**9):
         for precision in plan.PRECISIONS:
-            pairs = plan.largest_batch_size(GLOT500, precision, card, 184.0, 0.15)
-            peaks = [plan.memory(GLOT500, precision, n, 184.0, 0.15, card_bytes=card).peak for n in (pairs, pairs + 1)]
+            pairs = plan.largest_batch_size(GLOT500, precision, card, 184.0, MASKED)
+            peaks = [
+                plan.memory(GLOT500, precision, n, 184.0, MASKED, card_bytes=card).peak for n in (pairs, pairs + 1)
+            ]
             assert peaks[0] <= card - plan.CUDA_CONTEXT < peaks[1]
-    assert plan.largest_batch_size(GLOT500, "fp32", 6 * 10**9, 184.0, 0.15) == 0
+    assert plan.largest_batch_size(GLOT500, "fp32", 6 * 10**9, 184.0, MASKED) == 0
 
 
 def test_a_checkpoint_has_the_size_that_is_planned(tmp_path):
@@ -178,6 +200,10 @@ def test_without_the_flag_nothing_is_planned(made, ppa):
         (("--plan", "--passes", "0"), "0 is not a positive whole number"),
         (("--plan", "--pairs", "many"), "many is not a positive whole number"),
         (("--batch", "64"), "add --plan"),
+        (("--plan", "--flags", "--tlm-wait 0"), "--tlm-wait is no flag of the task or criterion"),
+        (("--plan", "--flags", "--tlm-weight much"), "--flags --tlm-weight much: argument --tlm-weight: invalid float"),
+        (("--plan", "--flags", "--tlm-weight -1"), "--tlm-weight -1"),
+        (("--plan", "--flags", "--mlm-weight 0 --seq-weight 0 --tlm-weight 0"), "nothing to train"),
     ],
 )
 def test_bad_flags_end_in_one_sentence(tmp_path, ppa, flags, said):

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up_text import ALPHABETS, write_group
 from ppa_preprocess.round_trip import Speller, _matches
-from ppa_preprocess.tokens.pair_encoder import Encoder
+from ppa_preprocess.tokens.line_encoder import LineEncoder
 
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.files import sha256
@@ -140,7 +140,7 @@ def test_unknown_pieces_stand_for_something(text, known, whole):
 def speller(spm):
     """(encoder, speller, processor) of one model."""
     processor = sentencepiece.SentencePieceProcessor(model_file=str(spm))
-    return Encoder(processor), Speller(processor, 512), processor
+    return LineEncoder(processor), Speller(processor, 512), processor
 
 
 @given(text=any_text | known_text, other=known_text)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from ppa_plugin.data.bounds import bounded
+
 # A batch ends at whichever bound it meets first.
 BATCH_SENTENCES = 64
 BATCH_TOKENS = 4096
@@ -16,10 +18,5 @@ def cut_batches(lengths: Sequence[int], max_sentences: int, max_tokens: int) -> 
 
     A batch holds at most `max_sentences`, and at most `max_tokens` positions with its padding or one sentence.
     """
-    batches: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        longest = lengths[batches[-1][0]] if batches else 0
-        if not batches or len(batches[-1]) == max_sentences or (len(batches[-1]) + 1) * longest > max_tokens:
-            batches.append([])
-        batches[-1].append(i)
-    return batches
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    return [order[batch] for batch in bounded([lengths[i] for i in order], max_sentences, max_tokens, padded=True)]

@@ -19,6 +19,7 @@ from ppa_plugin.data.masking import (
     mask_tokens,
     share_positions,
     stream_generator,
+    stream_lengths,
     wrap,
 )
 
@@ -109,3 +110,20 @@ def test_released_truncation_cuts_from_the_right():
 def test_sides_are_cut_with_their_specials():
     assert wrap(np.arange(10, 700), 512).tolist() == [BOS, *range(10, 520), EOS]
     assert wrap(np.array([7]), 512).tolist() == [BOS, 7, EOS]
+
+
+@given(
+    orig=st.integers(0, 40),
+    latn=st.integers(0, 40),
+    positions=st.integers(5, 40),
+    truncation=st.sampled_from(["both", "right"]),
+    swap=st.booleans(),
+)
+def test_lengths_of_streams_are_those_of_the_sequences(orig, latn, positions, truncation, swap):
+    if truncation == "both" and not (orig and latn):
+        return  # preprocessing leaves pairs with an empty side out
+    sides = {"orig": np.full(orig, 7), "latn": np.full(latn, 8)}
+    made = {side: wrap(tokens, positions) for side, tokens in sides.items()}
+    made["tlm"] = concatenate_pair(*sides.values(), positions, truncation, swap)
+    counted = stream_lengths(np.array([orig + 1]), np.array([latn + 1]), positions)  # as binarized, with </s>
+    assert {stream: len(tokens) for stream, tokens in made.items()} == {s: n.item() for s, n in counted.items()}

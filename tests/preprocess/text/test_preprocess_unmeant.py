@@ -389,10 +389,10 @@ def offsets(path: Path, values: list[int], kind: pyarrow.DataType, stream: bool)
 _READ_EACH = """
 import sys
 from pathlib import Path
-from ppa_preprocess.source_formats import Found, UserError, read_file
+from ppa_preprocess.text.source_formats import Findings, UserError, read_file
 for path in map(Path, sys.argv[1:]):
     try:
-        list(read_file(path, "", "text", Found()))
+        list(read_file(path, "", "text", Findings()))
     except UserError as error:
         print(error)
 """

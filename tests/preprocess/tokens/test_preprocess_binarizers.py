@@ -13,7 +13,7 @@ from ppa_preprocess.encode import encode_pairs
 from ppa_preprocess.group import Group, Language
 from ppa_preprocess.tokens import binarizers
 from ppa_preprocess.tokens.binarizers import BINARIZERS, Part
-from ppa_preprocess.tokens.pair_encoder import Encoding
+from ppa_preprocess.tokens.line_encoder import EncodingSettings
 from sentencepiece import sentencepiece_model_pb2
 
 from ppa_plugin.data.vocabulary import write_dictionary
@@ -84,7 +84,7 @@ def by_both(model: Path, lines: list[str], folder: Path) -> dict[str, dict[str, 
         encoded = folder / name
         encoded.mkdir()
         group = Group("g", {"ell_Grek": Language()}, valid_size=5, binarizer=name)
-        encode_pairs(Encoding(model, sha256(model), group.max_tokens), pair, encoded, group, "ell_Grek", 1)
+        encode_pairs(EncodingSettings(model, sha256(model), group.max_tokens), pair, encoded, group, "ell_Grek", 1)
         part = Part("ell_Grek", 0, encoded, 3, 20, True, folder / f"{name}.binarized")
         binarize_part(name, folder / "dict.txt", part)
         written[name] = tree(part.target)
@@ -133,7 +133,7 @@ def test_direct_does_not_write_rows_that_were_not_encoded(tmp_path, spm, damage)
     pair = [write_corpus(tmp_path / side, {"x": sentences("ell_Grek", 30)}) / "x.txt" for side in ("orig", "latn")]
     write_dictionary(spm, tmp_path / "dict.txt")
     (tmp_path / "encoded").mkdir()
-    encode_pairs(Encoding(spm, sha256(spm), 512), pair, tmp_path / "encoded", group, "x", 1)
+    encode_pairs(EncodingSettings(spm, sha256(spm), 512), pair, tmp_path / "encoded", group, "x", 1)
     part = Part("x", 0, tmp_path / "encoded", 0, 20, True, tmp_path / "part")
     binarize_part("direct", tmp_path / "dict.txt", part)
     before = tree(part.target)

@@ -20,7 +20,7 @@ _SPECIALS_A_SIDE = 2  # <s> and </s>
 
 
 @dataclass(frozen=True)
-class Encoding:
+class EncodingSettings:
     """How lines become tokens. It names the model's file and digest instead of holding the model: processes load it."""
 
     spm: Path
@@ -28,17 +28,17 @@ class Encoding:
     max_tokens: int  # a side, with <s> and </s>
 
 
-class Encoded(NamedTuple):
+class EncodedPairs(NamedTuple):
     """Some pairs, encoded; the tuples have an entry a side. A pair that is not kept has no tokens."""
 
-    fates: bytes  # one of KEPT, EMPTY_ORIG, EMPTY_LATN a pair
+    outcomes: bytes  # one of KEPT, EMPTY_ORIG, EMPTY_LATN a pair
     tokens: tuple[bytes, ...]
     sizes: tuple[np.ndarray, ...]  # tokens of each pair with </s>, int32 (pairs,)
     cut: tuple[int, ...]  # sides that were longer than max_tokens
     unknown: tuple[int, ...]
 
 
-class Encoder:
+class LineEncoder:
     """A SentencePiece model and the dictionary that goes with it: index = SentencePiece id + 1, `<unk>` 3."""
 
     def __init__(self, processor: sentencepiece.SentencePieceProcessor) -> None:
@@ -72,30 +72,30 @@ def token_dtype(vocabulary: int) -> np.dtype:
 
 
 @functools.cache
-def load_encoder(spm: Path, sha256: str) -> Encoder:
+def load_encoder(spm: Path, sha256: str) -> LineEncoder:
     """The encoder of a model, loaded once a process; forked processes inherit it.
 
     Raises `UserError` where the file's digest is not `sha256`: on another machine the path may lead to another file.
     """
     if files.sha256(spm) != sha256:
         raise UserError(f"{spm} on {platform.node()} is another SentencePiece model than the run began with")
-    return Encoder(load_sentencepiece(spm))
+    return LineEncoder(load_sentencepiece(spm))
 
 
-def encode_chunk(encoding: Encoding, chunk: tuple[list[str], list[str]]) -> Encoded:
+def encode_chunk(encoding: EncodingSettings, chunk: tuple[list[str], list[str]]) -> EncodedPairs:
     """Encode originals and romanizations; a pair with an empty side is not kept, a side too long is cut."""
     encoder = load_encoder(encoding.spm, encoding.sha256)
     most = encoding.max_tokens - _SPECIALS_A_SIDE
     sides = [encoder.indices(lines) for lines in chunk]
     (_, orig), (_, latn) = sides
-    fates = np.where(orig == 0, EMPTY_ORIG, np.where(latn == 0, EMPTY_LATN, KEPT))
-    kept = [np.where(fates == KEPT, np.minimum(lengths, most), 0) for _, lengths in sides]
+    outcomes = np.where(orig == 0, EMPTY_ORIG, np.where(latn == 0, EMPTY_LATN, KEPT))
+    kept = [np.where(outcomes == KEPT, np.minimum(lengths, most), 0) for _, lengths in sides]
     tokens = [rows(*side, wished).astype(encoder.dtype) for side, wished in zip(sides, kept, strict=True)]
-    return Encoded(
-        fates=fates.astype(np.uint8).tobytes(),
+    return EncodedPairs(
+        outcomes=outcomes.astype(np.uint8).tobytes(),
         tokens=tuple(side.tobytes() for side in tokens),
         sizes=tuple((wished + (wished > 0)).astype(np.int32) for wished in kept),
-        cut=tuple(int(((fates == KEPT) & (lengths > most)).sum()) for _, lengths in sides),
+        cut=tuple(int(((outcomes == KEPT) & (lengths > most)).sum()) for _, lengths in sides),
         unknown=tuple(int((side == UNK).sum()) for side in tokens),
     )
 

@@ -13,7 +13,7 @@ from ppa_plugin.model.checkpoint import settings
 # case: the paper's figures, and sizes, which come from --arch and may equal the default of another one.
 _SECTIONS = {
     "task": ("task", "mask_prob mask_keep mask_random max_positions"),
-    "criterion": ("criterion", "mlm_weight seq_weight tlm_weight seq_layer"),
+    "criterion": ("criterion", ""),  # each term says which of its flags
     "model": ("arch", "encoder_layers encoder_embed_dim encoder_ffn_embed_dim encoder_attention_heads"),
     "optimizer": ("optimizer", "adam_betas adam_eps weight_decay"),
     "lr_scheduler": ("lr_scheduler", "warmup_updates"),
@@ -54,6 +54,7 @@ def _section_flags(checkpoint: dict[str, Any], section: str) -> Iterator[str]:
         yield _flag(choice, name)
     kind = _dataclass(section, name)
     defaults = _defaults(kind)
+    shown = {*always.split(), *(field.name for field in _fields(kind) if field.metadata.get("recipe"))}
     every_flag = "save_dir" in found  # what fairseq keeps of a component without a dataclass, and did before 0.10
     for key, value in found.items():
         if key in ("_name", "data", choice, *_PLACES.split()) or value is None:
@@ -61,7 +62,7 @@ def _section_flags(checkpoint: dict[str, Any], section: str) -> Iterator[str]:
         default = defaults.get(key, _UNKNOWN)
         if default is _UNKNOWN and every_flag and (kind is not None or key in _flags_of_sections()):
             continue
-        if key in always.split() or _differs(value, default, checkpoint):
+        if key in shown or _differs(value, default, checkpoint):
             yield _flag(key, value)
 
 
@@ -87,10 +88,14 @@ def _dataclass(section: str, name: str | None) -> type | None:
     return field.type if field else None
 
 
+def _fields(kind: type | None) -> tuple[dataclasses.Field, ...]:
+    return dataclasses.fields(kind) if kind else ()
+
+
 def _defaults(kind: type | None) -> dict[str, Any]:
     """A dataclass's defaults by field; a field without one is left out."""
     defaults = {}
-    for field in dataclasses.fields(kind) if kind else ():
+    for field in _fields(kind):
         if field.default_factory is not dataclasses.MISSING:
             defaults[field.name] = field.default_factory()
         elif field.default is not dataclasses.MISSING:

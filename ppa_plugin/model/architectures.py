@@ -60,6 +60,7 @@ class TranslitXLMRConfig(FairseqDataclass):
         metadata={
             "help": "rows of the embedding after those of the dictionary, which are never predicted; a checkpoint that "
             "training starts from decides how many"
+            "range": Range(0, 1 << 24, whole=True),
         },
     )
 

@@ -24,13 +24,15 @@ class ContrastiveFlags:
     """The flags of SEQ; the defaults are the paper's."""
 
     seq_weight: float = field(
-        default=1.0, metadata={"help": "weight of the contrastive term; 0 leaves it out", "range": WEIGHT}
+        default=1.0,
+        metadata={"help": "weight of the contrastive term; 0 leaves it out", "range": WEIGHT, "recipe": True},
     )
     seq_layer: Optional[int] = field(
         default=None,
         metadata={
             "help": "block whose output is pooled for SEQ (default: 8 of 12, else two thirds of the depth)",
             "range": Range(0, 1000, whole=True),
+            "recipe": True,
         },
     )
     seq_temperature: float = field(

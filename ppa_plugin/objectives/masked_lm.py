@@ -31,13 +31,19 @@ class MaskedLMFlags:
     """The flags of the masked LM terms; the defaults are the paper's."""
 
     mlm_weight: float = field(
-        default=1.0, metadata={"help": "weight of masked LM on each side; 0 leaves it out", "range": WEIGHT}
+        default=1.0,
+        metadata={"help": "weight of masked LM on each side; 0 leaves it out", "range": WEIGHT, "recipe": True},
     )
     mlm_sides: str = field(
         default="orig,latn", metadata={"help": "sides with a masked LM term: orig,latn or one of them"}
     )
     tlm_weight: float = field(
-        default=1.0, metadata={"help": "weight of masked LM on the concatenated pair; 0 leaves it out", "range": WEIGHT}
+        default=1.0,
+        metadata={
+            "help": "weight of masked LM on the concatenated pair; 0 leaves it out",
+            "range": WEIGHT,
+            "recipe": True,
+        },
     )
 
 

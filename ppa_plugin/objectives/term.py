@@ -22,7 +22,8 @@ class Loss(NamedTuple):
 class Term(Protocol):
     """A term is a class: what is known of it before training stands on the class, the rest on its object."""
 
-    # a dataclass: its flags become the criterion's. `metadata` of a field: `help`, and for a number its `range`
+    # a dataclass: its flags become the criterion's. `metadata` of a field: `help`, for a number its `range`,
+    # and `recipe` where model cards show it whatever its value
     flags: ClassVar[type]
     # those of its flags that decide which streams it needs, which the task reads too
     decided_by: ClassVar[tuple[str, ...]]

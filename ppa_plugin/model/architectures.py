@@ -59,7 +59,7 @@ class TranslitXLMRConfig(FairseqDataclass):
         default=0,
         metadata={
             "help": "rows of the embedding after those of the dictionary, which are never predicted; a checkpoint that "
-            "training starts from decides how many"
+            "training starts from decides how many",
             "range": Range(0, 1 << 24, whole=True),
         },
     )

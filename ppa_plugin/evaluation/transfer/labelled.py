@@ -190,11 +190,12 @@ class ClassificationSet(LabelledSet):
         return read_classes(path)
 
     def labels(self, source: str) -> list[str]:
-        """The task's classes. Raises `UserError` where the source's training set lacks one of them.
+        """The task's classes, else those of the training set. Raises `UserError` where that lacks one of the task's.
 
         The head has an output for each: trained on fewer, its macro-F1 would not compare with others.
         """
-        train, classes = self.split(source, "train"), self.entry.labels
+        train = self.split(source, "train")
+        classes = self.entry.labels or sorted(train.places)
         missing = [label for label in classes if label not in train.places]
         if missing:
             raise UserError(

@@ -9,9 +9,11 @@ import yaml
 from learner import make_learner
 from running import exit_code
 
+from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import cli, report, tasks
 from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.evaluation.tasks import ClassificationTask, Recipe, RetrievalTask, TaggingTask, metric_order, task_order
+from ppa_plugin.evaluation.transfer.labelled import ClassificationSet
 
 RECIPE = Recipe(learning_rate=1e-2, epochs=2, max_length=20, batch_size=4)
 NEW = (
@@ -89,6 +91,15 @@ def test_in_a_suite_and_in_the_tables_of_their_kind(place):
     spans = [text.index(f"{name}, {metric}") for name, metric in MAIN]
     assert all(head < span for head, span in zip(heads, spans, strict=True))
     assert {path.name for path in (place / "report" / "tables").glob("*headlines*")}
+
+
+def test_classes_that_no_entry_lists_are_those_of_the_training_set(place, monkeypatch):
+    monkeypatch.setitem(tasks.TASKS, "headlines", ClassificationTask("headlines", "newspaper headlines", RECIPE))
+    data = ClassificationSet(place / "headlines", "headlines")
+    assert data.labels("eng_Latn") == ["news", "sport"]
+    write(place / "headlines" / "fas_Arab" / "test.tsv", ["1\tweather\train"])
+    with pytest.raises(UserError, match="line 1: 'weather' is none of the labels of headlines"):
+        ClassificationSet(place / "headlines", "headlines").check(["eng_Latn"], ["fas_Arab"])
 
 
 def test_the_order_of_tables_is_that_of_kinds_then_entries(monkeypatch):

@@ -310,8 +310,8 @@ def tagger(parts, max_length):
     max_length=st.integers(4, 40),
 )
 def test_long_sentences_are_split_and_every_word_is_scored_once(tagger_parts, texts, max_length):
-    form, split = tagger(tagger_parts, max_length), split_of(*texts)
-    examples = form.examples(split)
+    head, split = tagger(tagger_parts, max_length), split_of(*texts)
+    examples = head.examples(split)
     assert max(len(example.token_ids) for example in examples) <= max_length
     for example in examples:
         assert len(example.token_ids) == len(example.labels)
@@ -320,7 +320,7 @@ def test_long_sentences_are_split_and_every_word_is_scored_once(tagger_parts, te
         assert example.labels[0] == example.labels[-2] == example.labels[-1] == IGNORED
     # a model that is always right gives back exactly what the file says, sentence by sentence
     right = [[max(label, 0) for label in example.labels] for example in examples]
-    assert form.labels_of(examples, right) == form.gold(split) == [list(s.tags) for s in split.sentences]
+    assert head.labels_of(examples, right) == head.gold(split) == [list(s.tags) for s in split.sentences]
 
 
 def test_what_the_tagger_feeds_the_model(tagger_parts):
@@ -343,9 +343,9 @@ def test_a_length_without_room(tagger_parts):
 def test_classes_of_long_texts_are_cut(tagger_parts, sentences):
     from ppa_plugin.evaluation.transfer.labelled_files import Sentence
 
-    form = classify.Classifier("sib200", list(TASKS["sib200"].labels), *tagger_parts, 12)
+    head = classify.Classifier("sib200", list(TASKS["sib200"].labels), *tagger_parts, 12)
     split = Split("eng_Latn", "test", "x", [Sentence(text * 5, "travel") for text in sentences], {}, b"")
-    examples = form.examples(split)
+    examples = head.examples(split)
     assert {len(example.token_ids) for example in examples} == {12}
     assert {(example.token_ids[0], example.token_ids[-1], example.labels) for example in examples} == {(0, 2, 6)}
 

@@ -40,7 +40,7 @@ setup(
         "transformers>=4.51",
         "tokenizers",
         "safetensors",
-        "scikit-learn",
+        "scikit-learn>=1.5",  # from which PCA gives its components the sign that script_barrier promises
         "seqeval",
         "matplotlib",
         # torch.utils.tensorboard needs it, and fairseq imports it in the trainer's progress bar

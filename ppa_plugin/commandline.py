@@ -220,12 +220,12 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-@functools.cache
 def print_user_dir() -> None:
     """`ppa-user-dir`: print the installed plugin's path, for `fairseq-train --user-dir "$(ppa-user-dir)"`."""
     run(lambda argv: say(str(Path(__file__).parent)))
 
 
+@functools.cache
 def note_once(text: str) -> None:
     """Write a note to standard error, once a process however often what it is about is come across."""
     sys.stderr.write(f"note: {text}\n")

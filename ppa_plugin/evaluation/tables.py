@@ -8,11 +8,8 @@ from statistics import fmean
 from ppa_plugin.codes import is_latin
 from ppa_plugin.commandline import UserError, align
 from ppa_plugin.evaluation.results import Result
-from ppa_plugin.evaluation.variants import distinct, natural, row_names, task_order, variant_of
-
-# Metrics in the order of their tables; the first of a task is its main one. Others follow by name.
-METRICS = ("top10", "top5", "top1", "macro_f1", "accuracy", "span_micro_f1", "span_macro_f1", "seqeval_f1")
-METRICS += ("token_accuracy", "token_macro_f1")
+from ppa_plugin.evaluation.tasks import metric_order, task_order
+from ppa_plugin.evaluation.variants import distinct, natural, row_names, variant_of
 
 
 @dataclass(frozen=True)
@@ -112,11 +109,6 @@ def check_data(results: Iterable[Result]) -> None:
                 f"{first.model} and {result.model} were measured on different versions of {result.task} "
                 f"{result.source} to {result.target} (data_sha256 differs); measure one of them again"
             )
-
-
-def metric_order(metric: str) -> tuple[int, str]:
-    """Where a metric stands among those of its task."""
-    return (METRICS.index(metric) if metric in METRICS else len(METRICS), metric)
 
 
 def percent(value: float | None) -> str:

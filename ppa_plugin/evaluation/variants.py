@@ -26,8 +26,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.tasks import TASKS, task_order
 
-TASKS = ("bible", "tatoeba", "sib", "taxi1500", "sib200", "ner", "pos")  # in the order of their tables
 _NO_DIFFERENCE = {"device", "torch", "transformers", "best_epoch", "epochs_run", "dev_score", "cell", "cell_lines"}
 _NO_DIFFERENCE |= {"step", "checkpoint_sha256", "words_taken_for_outside"}
 _OF_BATCHES = {"batch_size", "max_tokens"}
@@ -62,7 +62,8 @@ def way_of(result: Result) -> Way:
 @functools.lru_cache(1 << 16)
 def _way(task: str, layer: int | None, pool: str | None, config: str) -> Way:
     retrieval = layer is not None
-    before = _BEFORE_PRECISION if retrieval else _BEFORE_RAW_WORDS if task == "pos" else {}
+    prepared = task in TASKS and TASKS[task].treebanks
+    before = _BEFORE_PRECISION if retrieval else _BEFORE_RAW_WORDS if prepared else {}
     left_out = _NO_DIFFERENCE | (_OF_BATCHES if retrieval else {"precision"})
     settings = before | json.loads(config)
     texts = sorted((key, _json(value)) for key, value in settings.items() if key not in left_out)
@@ -114,11 +115,6 @@ def remarks(results: Iterable[Result]) -> list[str]:
     for result in in_order(results):
         rows[result.task][way_of(result)][result.model] = None
     return [_several_ways(task, ways) for task, ways in rows.items() if len(ways) > 1] + _two_values(results)
-
-
-def task_order(task: str) -> tuple[int, str]:
-    """Where a task stands among others."""
-    return (TASKS.index(task) if task in TASKS else len(TASKS), task)
 
 
 @functools.lru_cache(1 << 12)

@@ -92,26 +92,20 @@ def accuracy(vectors: np.ndarray, balanced: Balanced, seed: int) -> Probed:
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    folds = folds_of(balanced.numbers, FOLDS, seed)
-    predicted = np.empty_like(balanced.scripts)
-    converged = True
-    for fold in range(FOLDS):
-        held_out = folds == fold
-        training = balanced.scripts[~held_out]
-        if not held_out.any() or set(training) != set(balanced.scripts):
-            raise UserError(
-                f"{min(balanced.counts.values())} sentences a script are too few to cross-validate in {FOLDS} folds; "
-                "raise --sentences, or leave out with --languages what has so few"
-            )
-        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_MOST_ITERATIONS))
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", ConvergenceWarning)
-            probe.fit(vectors[~held_out], training)
-        converged = converged and not any(issubclass(warning.category, ConvergenceWarning) for warning in said)
-        predicted[held_out] = probe.predict(vectors[held_out])
-    right = predicted == balanced.scripts
-    by_script = {script: float(right[balanced.scripts == script].mean()) for script in balanced.counts}
+    folds, scripts = folds_of(balanced.numbers, FOLDS, seed), balanced.scripts
+    if len(set(folds)) < FOLDS or any(set(scripts[folds != fold]) != set(scripts) for fold in range(FOLDS)):
+        raise UserError(
+            f"{min(balanced.counts.values())} sentences a script are too few to cross-validate in {FOLDS} folds; "
+            "raise --sentences, or leave out with --languages what has so few"
+        )
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_MOST_ITERATIONS))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ConvergenceWarning)
+        right = cross_val_predict(probe, vectors, scripts, cv=PredefinedSplit(folds)) == scripts
+    converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in said)
+    by_script = {script: float(right[scripts == script].mean()) for script in balanced.counts}
     return Probed(float(right.mean()), by_script, converged)

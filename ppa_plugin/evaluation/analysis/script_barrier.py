@@ -4,7 +4,6 @@ import numpy as np
 
 from ppa_plugin.commandline import UserError, align
 from ppa_plugin.evaluation.analysis import probe
-from ppa_plugin.evaluation.analysis.projection import principal_components
 from ppa_plugin.evaluation.analysis.records import Record
 from ppa_plugin.evaluation.analysis.sentence_sample import Sample
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
@@ -66,6 +65,20 @@ def projection_values(layer: int, vectors: np.ndarray, samples: list[Sample]) ->
         "labels": labels,
         "explained": [round(share, 4) for share in shares],
     }
+
+
+def principal_components(vectors: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """The first two principal components of N x C vectors, N and C at least 2: N x 2, and each one's share of variance.
+
+    A component's sign, which is free, is such that its largest loading by size is positive, so that a run repeated
+    gives the same picture. Shares are 0 where all vectors are the same.
+    """
+    from sklearn.decomposition import PCA
+
+    components = PCA(2, svd_solver="full")
+    with np.errstate(invalid="ignore"):  # of no variance a share is 0 / 0
+        points = components.fit_transform(vectors.astype(np.float64))
+    return points, np.nan_to_num(components.explained_variance_ratio_).tolist()
 
 
 def summary(records: list[Record], depth: int) -> str:

@@ -8,9 +8,7 @@ import numpy as np
 from ppa_plugin.codes import ENGLISH, script_of
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.retrieval.readers import Pair, RetrievalSet
-
-# In the other tasks line i is the same sentence in every language; here a sentence is known by its English one.
-_NUMBERED_BY_ENGLISH = ("tatoeba",)
+from ppa_plugin.evaluation.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,8 @@ def draw(data: RetrievalSet, languages: list[str], most: int, seed: int) -> tupl
     data.check_languages(languages)
     check_scripts(languages)
     pairs = [data.pair(language, ENGLISH) for language in languages if language != ENGLISH]
-    numbered = _by_english(pairs) if data.task in _NUMBERED_BY_ENGLISH else _by_line(pairs)
+    # where line i is not the same sentence in every language, a sentence is known by its English one
+    numbered = _by_line(pairs) if TASKS[data.task].parallel else _by_english(pairs)
     everything = sorted({number for texts in numbered.values() for number in texts})
     order = np.random.default_rng(seed).permutation(everything).tolist()
     samples = []

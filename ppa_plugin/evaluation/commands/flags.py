@@ -5,6 +5,7 @@ import os
 
 from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError, natural, shown
+from ppa_plugin.evaluation.tasks import of_kind
 from ppa_plugin.files import check_output
 
 
@@ -20,10 +21,10 @@ def add_named_model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what tables call the model (default: the directory's base name)")
 
 
-def add_data_flags(parser: argparse.ArgumentParser, tasks: tuple[str, ...], source_help: str, target_help: str) -> None:
-    """--data, --task, --sources, --targets."""
+def add_data_flags(parser: argparse.ArgumentParser, kind: str, source_help: str, target_help: str) -> None:
+    """--data, --task (those of a kind), --sources, --targets."""
     parser.add_argument("--data", required=True, metavar="DIR", help="the directory with the task's files")
-    parser.add_argument("--task", required=True, choices=tasks, help="which files in it")
+    parser.add_argument("--task", required=True, choices=of_kind(kind), help="which files in it")
     parser.add_argument("--sources", required=True, metavar="L,...", type=languages, help=source_help)
     parser.add_argument("--targets", metavar="L,...", type=languages, help=target_help)
 

@@ -6,10 +6,10 @@ import sys
 from ppa_plugin.commandline import natural, positive
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS
-from ppa_plugin.evaluation.retrieval.readers import RETRIEVAL_TASKS
+from ppa_plugin.evaluation.tasks import RETRIEVAL, titles
 
 NAME = "retrieval"
-HELP = "sentence retrieval: Bible verses, Tatoeba, SIB-200 sentences"
+HELP = f"sentence retrieval: {titles(RETRIEVAL)}"
 EXAMPLE = """\
 example:
   ppa-evaluate retrieval --model aligned --data eval/bible --task bible --sources eng_Latn --output results.jsonl
@@ -21,7 +21,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_model_flags(parser)
     flags.add_data_flags(
         parser,
-        RETRIEVAL_TASKS,
+        RETRIEVAL,
         "languages of the queries",
         "languages to search (default: every language found)",
     )

@@ -11,7 +11,7 @@ import sys
 from ppa_plugin.commandline import positive, progress, seed
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, POOLS
-from ppa_plugin.evaluation.retrieval.readers import RETRIEVAL_TASKS
+from ppa_plugin.evaluation.tasks import RETRIEVAL, of_kind
 
 NAME = "scripts"
 HELP = "how well a linear probe tells the scripts apart at each layer; sentence vectors in 2-D"
@@ -26,7 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate scripts`."""
     flags.add_model_flags(parser)
     parser.add_argument("--data", required=True, metavar="DIR", help="the directory with the files of a retrieval task")
-    parser.add_argument("--task", required=True, choices=RETRIEVAL_TASKS, help="which files in it")
+    parser.add_argument("--task", required=True, choices=of_kind(RETRIEVAL), help="which files in it")
     parser.add_argument(
         "--languages", metavar="L,...", type=flags.languages, help="which of them (default: every language found)"
     )

@@ -15,7 +15,7 @@ from ppa_plugin.codes import ENGLISH
 from ppa_plugin.commandline import natural, say
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.encoder.batches import POOLS
-from ppa_plugin.evaluation.retrieval.readers import RETRIEVAL_TASKS
+from ppa_plugin.evaluation.tasks import RETRIEVAL, RetrievalTask, of_kind
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.selection.checkpoints import Checkpoint
@@ -26,7 +26,7 @@ EXAMPLE = """\
 example:
   ppa-evaluate select --checkpoints checkpoints --data eval/tatoeba --output results.jsonl --best-to aligned
 """
-_METRICS = ("top10", "top5", "top1")
+_METRICS = RetrievalTask.metrics
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoints", required=True, metavar="DIR", help="the directory with the checkpoints")
     parser.add_argument("--name", help="what the results call the series (default: the directory's base name)")
     parser.add_argument("--data", required=True, metavar="DIR", help="the directory with the task's files")
-    parser.add_argument("--task", default="tatoeba", choices=RETRIEVAL_TASKS, help="which files in it (%(default)s)")
+    parser.add_argument("--task", default="tatoeba", choices=of_kind(RETRIEVAL), help="which files in it (%(default)s)")
     parser.add_argument(
         "--sources", default=[ENGLISH], metavar="L,...", type=flags.languages, help=f"of the queries ({ENGLISH})"
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ppa_plugin.commandline import Range, UserError, positive, say, shown
 from ppa_plugin.evaluation.commands import flags
+from ppa_plugin.evaluation.tasks import CLASSIFICATION, RETRIEVAL, TAGGING, of_kind
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.results import Result
@@ -23,19 +24,20 @@ if TYPE_CHECKING:
 
 NAME = "suite"
 HELP = "models x tasks x sources x seeds, resumable, on several GPUs"
-EXAMPLE = """\
+_RETRIEVAL, _FINE_TUNED = " ".join(of_kind(RETRIEVAL)), " ".join([*of_kind(CLASSIFICATION), *of_kind(TAGGING)])
+EXAMPLE = f"""\
 example of a file; paths are relative to it:
   output: results.jsonl
   models:
     - glot500
-    - {path: aligned/hf, name: MLM+SEQ+TLM}
+    - {{path: aligned/hf, name: MLM+SEQ+TLM}}
   tasks:
-    bible: {data: eval/bible, sources: [eng_Latn, fas_Arab], layer: 8}
-    sib200: {data: eval/sib200, sources: [eng_Latn], seeds: [42, 43], epochs: 20}
+    bible: {{data: eval/bible, sources: [eng_Latn, fas_Arab], layer: 8}}
+    sib200: {{data: eval/sib200, sources: [eng_Latn], seeds: [42, 43], epochs: 20}}
 
 tasks and what they take beside data and sources, all with the defaults of their own commands:
-  bible tatoeba sib          targets layer pool precision batch_size max_tokens; layer also as [0, 4, 8] or all
-  taxi1500 sib200 ner pos    targets seeds, and the flags of classify and tag with _ for -
+  {_RETRIEVAL:<25}  targets layer pool precision batch_size max_tokens; layer also as [0, 4, 8] or all
+  {_FINE_TUNED:<25}  targets seeds, and the flags of classify and tag with _ for -
 
 examples:
   ppa-evaluate suite --config suite.yaml --dry-run
@@ -104,12 +106,12 @@ def run(args: argparse.Namespace) -> int:
 def measure(planned: "Planned", device: str) -> "list[Result]":
     """What a worker does with a cell. Raises `UserError` where its model is no longer the one that was planned."""
     from ppa_plugin.evaluation.model import hash_weights
-    from ppa_plugin.evaluation.suite.cell import run_cell
 
+    cell = planned.cell
     # a suite runs for hours, in which a model's directory may be written anew
     if hash_weights(planned.directory) != planned.model.sha256:
         raise UserError(f"the weights in {planned.directory} changed since this run of the suite began; run it again")
-    return run_cell(planned.cell, device, planned.directory, planned.model, planned.missing)
+    return cell.kind.measure(cell, planned.directory, planned.model, planned.missing, device)
 
 
 def _outcomes(missing: "list[Planned]", devices: list[str], threads: int, jobs: int | None) -> Iterator[tuple]:

@@ -4,22 +4,22 @@ import argparse
 import sys
 
 from ppa_plugin.evaluation.commands import finetuning
-from ppa_plugin.evaluation.transfer import tag
+from ppa_plugin.evaluation.tasks import TAGGING, TASKS, titles
 from ppa_plugin.evaluation.transfer.labelled import UNKNOWN_LABELS, TaggingSet
 
 NAME = "tag"
-HELP = "sequence tagging: named entities, parts of speech"
-EXAMPLE = """\
+HELP = f"sequence tagging: {titles(TAGGING)}"
+EXAMPLE = f"""\
 example:
   ppa-evaluate tag --model aligned --data eval/ner --task ner --sources eng_Latn --output results.jsonl
 
---data may also be hf:wikiann (NER) or hf:universal_dependencies (POS), with --targets.
+{finetuning.of_the_hub(TAGGING)}
 """
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate tag`."""
-    finetuning.add_flags(parser, tag.RECIPES)
+    finetuning.add_flags(parser, TAGGING)
     parser.add_argument(
         "--unknown-labels",
         choices=UNKNOWN_LABELS,
@@ -36,9 +36,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
     data = TaggingSet(args.data, args.task, args.unknown_labels, args.raw_words)
-    if args.task == "ner" and args.unknown_labels == "outside":
+    if not TASKS[args.task].labels and args.unknown_labels == "outside":
         _count_outside(args, data)
-    finetuning.run(args, tag.Tagger, tag.RECIPES, data)
+    finetuning.run(args, data)
 
 
 def _count_outside(args: argparse.Namespace, data: TaggingSet) -> None:

@@ -7,8 +7,9 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from ppa_plugin.evaluation.results import Result
-from ppa_plugin.evaluation.tables import METRICS, check_data, metric_order
-from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, task_order, variant_of
+from ppa_plugin.evaluation.tables import check_data
+from ppa_plugin.evaluation.tasks import metric_order, task_order
+from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, variant_of
 from ppa_plugin.model.sizes import default_layer
 
 # As many layers of a model on one task are a sweep: a plot, not that many rows of every table.
@@ -136,7 +137,7 @@ class Measured:
 
 def main_metric(task_metrics: list[str]) -> str:
     """The metric of the paper's table: the first known one."""
-    return next((metric for metric in METRICS if metric in task_metrics), task_metrics[0])
+    return min(task_metrics, key=metric_order)
 
 
 def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Result], list[str]]:

@@ -12,13 +12,8 @@ from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row, slug
 from ppa_plugin.evaluation.report.groups import Group, sources_of
 from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
 from ppa_plugin.evaluation.tables import percent
+from ppa_plugin.evaluation.tasks import TASKS
 
-# Tasks that share a table: a page holds three tasks from four sources.
-FAMILIES = {
-    "retrieval": ("bible", "tatoeba", "sib"),
-    "classification": ("taxi1500", "sib200"),
-    "tagging": ("ner", "pos"),
-}
 ALL, SHARED = "mean", "mean, shared targets"
 
 
@@ -38,21 +33,12 @@ class Block:
 
 
 def main_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[Block]:
-    """A table a family of tasks, by the main metric of each."""
-    mains = {task: main_metric(measured.metrics(task)) for task in measured.tasks}
-    families = {name: [task for task in tasks if task in mains] for name, tasks in FAMILIES.items()}
-    known = {task for tasks in FAMILIES.values() for task in tasks}
-    families |= {task: [task] for task in mains if task not in known}
+    """A table a kind of task, by the main metric of each; tasks that are not known here have one of their own."""
+    kinds: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for task in measured.tasks:
+        kinds[TASKS[task].kind if task in TASKS else task].append((task, main_metric(measured.metrics(task))))
     blocks = [
-        _block(
-            measured,
-            group,
-            groups,
-            family,
-            [(task, mains[task]) for task in tasks],
-            lambda c: f"{c.task}, {c.metric}",
-        )
-        for family, tasks in families.items()
+        _block(measured, group, groups, kind, parts, lambda c: f"{c.task}, {c.metric}") for kind, parts in kinds.items()
     ]
     return [block for block in blocks if block is not None]
 

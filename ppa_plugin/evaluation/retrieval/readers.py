@@ -9,11 +9,8 @@ from pathlib import Path
 
 from ppa_plugin.codes import ENGLISH, canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
+from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.files import decode_lines, read_bytes
-
-RETRIEVAL_TASKS = ("bible", "tatoeba", "sib")
-# Their sentences are the same in every language; Tatoeba's languages share no sentences but with English.
-_PARALLEL_TASKS = ("bible", "sib")
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class RetrievalSet:
 
     def targets(self, source: str) -> list[str]:
         """The languages that `source` can be ranked against in this task, itself left out."""
-        if source != ENGLISH and self.task not in _PARALLEL_TASKS:
+        if source != ENGLISH and not TASKS[self.task].parallel:
             return [ENGLISH]
         return [language for language in self.languages if language != source]
 

@@ -8,19 +8,42 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
-from ppa_plugin.evaluation.suite import finetuned_cells, retrieval_cells
 
-# task -> how its cells are made and measured; both modules have the same functions
-KINDS: dict[str, ModuleType] = {
-    **dict.fromkeys(retrieval_cells.TASKS, retrieval_cells),
-    **dict.fromkeys(finetuned_cells.TASKS, finetuned_cells),
-}
 Pair = tuple[str, str]  # source and target
+
+
+class Kind(Protocol):
+    """How the cells of a kind of task are made and measured; `seeds` are the default ones."""
+
+    seeds: tuple[int | None, ...]
+
+    def sources_by_cell(self, sources: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """The sources of each cell."""
+
+    def names(self, task: str) -> list[str]:
+        """The settings that the task has."""
+
+    def check(self, task: str, settings: dict[str, Any], where: str) -> None:
+        """Raise `UserError`, naming the key, for a setting that cannot be."""
+
+    def resolved(self, cell: "Cell", directory: Path) -> dict[str, Any]:
+        """All settings that the cell's results depend on, defaults filled in, for the model in `directory`."""
+
+    def variants(self, settings: dict[str, Any]) -> set[tuple[int | None, str | None]]:
+        """The `layer` and `pool` of the results that these resolved settings lead to."""
+
+    def inputs(self, cell: "Cell") -> dict[Pair, str]:
+        """Every pair that the cell measures, in order, and the `data_sha256` of its results.
+
+        Raises `UserError` where a file is missing or the task has not these languages.
+        """
+
+    def measure(self, cell: "Cell", directory: Path, model: Model, pairs: list[Pair], device: str) -> list[Result]:
+        """Measure `pairs` of a cell on `device`, in the pairs' order. Raises `UserError` as the task does."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +53,7 @@ class Cell:
     `seed` is None for retrieval; `settings` are those of the task that are not left at their defaults.
     """
 
+    kind: Kind
     task: str
     model: str
     name: str
@@ -43,17 +67,6 @@ class Cell:
         seed = "" if self.seed is None else f", seed {self.seed}"
         return f"{self.name}, {self.task} from {' '.join(self.sources)}{seed}"
 
-    def inputs(self) -> dict[Pair, str]:
-        """Every pair that the cell measures, in order, and the `data_sha256` of its results.
-
-        Raises `UserError` where a file is missing or the task has not these languages.
-        """
-        return KINDS[self.task].inputs(self)
-
-    def resolved(self, directory: Path) -> dict[str, Any]:
-        """All settings that its results depend on, defaults filled in, for the model in `directory`."""
-        return KINDS[self.task].resolved(self, directory)
-
     def key(self, pair: Pair, model_sha256: str, data_sha256: str, settings: dict[str, Any]) -> str:
         """16 hexadecimal digits, the same in every run, for the results of one pair: what they depend on, and no path.
 
@@ -61,27 +74,6 @@ class Cell:
         """
         parts = [self.name, model_sha256, self.task, *pair, self.seed, data_sha256, settings]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()[:16]
-
-
-def run_cell(
-    cell: Cell, device: str, directory: Path | None = None, model: Model | None = None, pairs: list[Pair] | None = None
-) -> list[Result]:
-    """Measure `pairs` of a cell (default: all of them) on `device`, in the pairs' order.
-
-    `directory` and `model` are found and hashed here unless they are given. Raises `UserError` as the task does.
-    """
-    if directory is None or model is None:
-        directory, model = find_model(cell.model, cell.name)
-    pairs = list(cell.inputs()) if pairs is None else pairs
-    return KINDS[cell.task].measure(cell, directory, model, pairs, device)
-
-
-def find_model(path: str, name: str | None) -> tuple[Path, Model]:
-    """The local directory of a model and what results say of it. Raises `UserError` where there is none."""
-    from ppa_plugin.convert.hugging_face import locate
-
-    directory = locate(path)
-    return directory, Model.of(directory, path, name)
 
 
 def stamped(results: list[Result], keys: dict[Pair, str]) -> list[Result]:

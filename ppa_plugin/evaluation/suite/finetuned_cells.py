@@ -2,100 +2,78 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.transfer import classify, cross_lingual, tag
-from ppa_plugin.evaluation.transfer.finetune import Recipe
-from ppa_plugin.evaluation.transfer.labelled import (
-    CLASSES,
-    TAGGING_TASKS,
-    UNKNOWN_LABELS,
-    ClassificationSet,
-    TaggingSet,
-)
+from ppa_plugin.evaluation.model import Model
+from ppa_plugin.evaluation.results import Result
+from ppa_plugin.evaluation.suite.cell import Cell, Pair
+from ppa_plugin.evaluation.tasks import TAGGING, TASKS, Recipe
+from ppa_plugin.evaluation.transfer import cross_lingual
+from ppa_plugin.evaluation.transfer.labelled import SETS, UNKNOWN_LABELS, LabelledSet
 from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, changed, seeds
 
-if TYPE_CHECKING:
-    from ppa_plugin.evaluation.model import Model
-    from ppa_plugin.evaluation.results import Result
-    from ppa_plugin.evaluation.suite.cell import Cell, Pair
-
-TASKS = (*CLASSES, *TAGGING_TASKS)
-SEEDS = tuple(seeds(DEFAULT_SEEDS))
-_UNKNOWN, _RAW = "unknown_labels", "raw_words"  # the settings that are no part of a recipe
+_RECIPE = [f.name for f in dataclasses.fields(Recipe)]
+_UNKNOWN, _RAW = "unknown_labels", "raw_words"  # how labels and words of some tasks are read
 
 
-def sources_by_cell(sources: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Each in a cell of its own: a model is fine-tuned on one language."""
-    return [(source,) for source in sources]
+class FinetunedCells:
+    """A `Kind`: each source in a cell of its own, since a model is fine-tuned on one language."""
+
+    seeds = tuple(seeds(DEFAULT_SEEDS))
+
+    def sources_by_cell(self, sources: tuple[str, ...]) -> list[tuple[str, ...]]:
+        return [(source,) for source in sources]
+
+    def names(self, task: str) -> list[str]:
+        return [*_RECIPE, *_reading(task)]
+
+    def check(self, task: str, settings: dict[str, Any], where: str) -> None:
+        _recipe(task, settings, where)
+        if settings.get(_UNKNOWN, UNKNOWN_LABELS[0]) not in UNKNOWN_LABELS:
+            expected = " or ".join(UNKNOWN_LABELS)
+            raise UserError(f"{where}: {_UNKNOWN} is {settings[_UNKNOWN]!r}, expected {expected}")
+        if not isinstance(settings.get(_RAW, False), bool):
+            raise UserError(f"{where}: {_RAW} is {settings[_RAW]!r}, expected true or false")
+
+    def resolved(self, cell: Cell, directory: Path) -> dict[str, Any]:
+        """The whole recipe, and for tagging what becomes of unknown labels, for treebanks how words are read.
+
+        A `precision` that is left to the device stays None: a suite that was begun on GPUs goes on on a CPU, and a
+        --dry-run on a machine without one sees what is done. What each result ran in stands in its `config`.
+        """
+        reading = _reading(cell.task) | {key: cell.settings[key] for key in _reading(cell.task) if key in cell.settings}
+        # results from before words were prepared had them raw: they are those of `raw_words`, under the key they have
+        if reading.get(_RAW):
+            del reading[_RAW]
+        return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | reading
+
+    def variants(self, settings: dict[str, Any]) -> set[tuple[int | None, str | None]]:
+        return {(None, None)}
+
+    def inputs(self, cell: Cell) -> dict[Pair, str]:
+        data, source = _data(cell), cell.sources[0]
+        targets = data.targets(source) if cell.targets is None else list(cell.targets)
+        data.check([source], targets)
+        return {(source, target): data.data_sha256(source, target) for target in targets}
+
+    def measure(self, cell: Cell, directory: Path, model: Model, pairs: list[Pair], device: str) -> list[Result]:
+        recipe = _recipe(cell.task, cell.settings, cell.task)
+        targets = [target for _, target in pairs]
+        return cross_lingual.measure(directory, model, _data(cell), cell.sources[0], targets, cell.seed, recipe, device)
 
 
-def names(task: str) -> list[str]:
-    """The settings that the task has: its recipe's, and for tagging how labels and words are read."""
-    own = [_UNKNOWN] * (task in TAGGING_TASKS) + [_RAW] * (task == "pos")
-    return [f.name for f in dataclasses.fields(Recipe)] + own
+def _reading(task: str) -> dict[str, Any]:
+    """The settings of a task that are no part of a recipe, with their defaults."""
+    unknown = {_UNKNOWN: UNKNOWN_LABELS[0]} if TASKS[task].kind == TAGGING else {}
+    return unknown | ({_RAW: False} if TASKS[task].treebanks else {})
 
 
-def check(task: str, settings: dict[str, Any], where: str) -> None:
-    """Raise `UserError`, naming the key, for a setting that cannot be."""
-    _recipe(task, settings, where)
-    if settings.get(_UNKNOWN, UNKNOWN_LABELS[0]) not in UNKNOWN_LABELS:
-        expected = " or ".join(UNKNOWN_LABELS)
-        raise UserError(f"{where}: {_UNKNOWN} is {settings[_UNKNOWN]!r}, expected {expected}")
-    if not isinstance(settings.get(_RAW, False), bool):
-        raise UserError(f"{where}: {_RAW} is {settings[_RAW]!r}, expected true or false")
-
-
-def resolved(cell: "Cell", directory: Path) -> dict[str, Any]:
-    """The whole recipe, and for tagging what becomes of unknown labels, for POS how words are read.
-
-    A `precision` that is left to the device stays None: a suite that was begun on GPUs goes on on a CPU, and a
-    --dry-run on a machine without one sees what is done. What each result ran in stands in its `config`.
-    """
-    unknown = {_UNKNOWN: cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0])} if cell.task in TAGGING_TASKS else {}
-    # results from before words were prepared had them raw: they are those of `raw_words`, under the key they have
-    words = {_RAW: False} if cell.task == "pos" and not cell.settings.get(_RAW) else {}
-    return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | unknown | words
-
-
-def variants(settings: dict[str, Any]) -> set[tuple]:
-    """The `layer` and `pool` of the results: none."""
-    return {(None, None)}
-
-
-def inputs(cell: "Cell") -> dict["Pair", str]:
-    """See `Cell.inputs`."""
-    data, source = _data(cell), cell.sources[0]
-    targets = _targets(data, cell)
-    data.check([source], targets)
-    return {(source, target): data.data_sha256(source, target) for target in targets}
-
-
-def measure(cell: "Cell", directory: Path, model: "Model", pairs: list["Pair"], device: str) -> list["Result"]:
-    """See `cells.run_cell`."""
-    recipe = _recipe(cell.task, cell.settings, cell.task)
-    targets = [target for _, target in pairs]
-    form = classify.Classifier if cell.task in CLASSES else tag.Tagger
-    return cross_lingual.measure(
-        form, directory, model, cell.task, _data(cell), cell.sources[0], targets, cell.seed, recipe, device
-    )
-
-
-def _targets(data, cell: "Cell") -> list[str]:
-    return data.targets(cell.sources[0]) if cell.targets is None else list(cell.targets)
-
-
-def _data(cell: "Cell"):
-    if cell.task in CLASSES:
-        return ClassificationSet(cell.data, cell.task)
-    return TaggingSet(
-        cell.data, cell.task, cell.settings.get(_UNKNOWN, UNKNOWN_LABELS[0]), cell.settings.get(_RAW, False)
-    )
+def _data(cell: Cell) -> LabelledSet:
+    reading = {key: value for key, value in cell.settings.items() if key not in _RECIPE}
+    return SETS[TASKS[cell.task].kind](cell.data, cell.task, **reading)
 
 
 def _recipe(task: str, settings: dict[str, Any], where: str) -> Recipe:
     """The task's recipe with these settings in it; those that are no part of it are left aside."""
-    recipe = (classify.RECIPES | tag.RECIPES)[task]
-    own = {f.name: settings[f.name] for f in dataclasses.fields(recipe) if f.name in settings}
-    return changed(recipe, own, where)
+    return changed(TASKS[task].recipe, {key: settings[key] for key in _RECIPE if key in settings}, where)

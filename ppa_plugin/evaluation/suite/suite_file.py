@@ -7,9 +7,17 @@ from typing import Any
 from ppa_plugin import commandline
 from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError, quoted
-from ppa_plugin.evaluation.suite.cell import KINDS, Cell
+from ppa_plugin.evaluation.suite.cell import Cell, Kind
+from ppa_plugin.evaluation.suite.finetuned_cells import FinetunedCells
+from ppa_plugin.evaluation.suite.retrieval_cells import RetrievalCells
+from ppa_plugin.evaluation.tasks import CLASSIFICATION, RETRIEVAL, TAGGING, TASKS
 from ppa_plugin.yaml_file import check_number, known_keys, load_yaml
 
+KINDS: dict[str, Kind] = {
+    RETRIEVAL: RetrievalCells(),
+    CLASSIFICATION: FinetunedCells(),
+    TAGGING: FinetunedCells(),
+}
 _HUB = "hf:"  # a dataset of the hub in place of a directory
 _OF_EVERY_TASK = ("data", "sources", "targets", "seeds")
 
@@ -65,17 +73,17 @@ def _cells(path: str, name: str, tasks: Any, base: Path) -> list[Cell]:
     if not isinstance(tasks, dict) or not tasks:
         raise UserError("tasks is empty or no mapping; write 'bible: {data: DIR, sources: [eng_Latn]}' or the like")
     cells = []
-    for task, options in known_keys(KINDS, tasks, "tasks").items():
-        where, kind = f"tasks.{task}", KINDS[task]
+    for task, options in known_keys(TASKS, tasks, "tasks").items():
+        where, kind = f"tasks.{task}", KINDS[TASKS[task].kind]
         known_keys((*_OF_EVERY_TASK, *kind.names(task)), options, where)
         settings = {key: value for key, value in options.items() if key not in _OF_EVERY_TASK}
         kind.check(task, settings, where)
         sources = _languages(options, "sources", where)
         targets = _languages(options, "targets", where) if options.get("targets") is not None else None
         cells += [
-            Cell(task, path, name, _data(options, where, base), group, targets, seed, settings)
+            Cell(kind, task, path, name, _data(options, where, base), group, targets, seed, settings)
             for group in kind.sources_by_cell(sources)
-            for seed in _seeds(options, kind.SEEDS, where)
+            for seed in _seeds(options, kind.seeds, where)
         ]
     return cells
 

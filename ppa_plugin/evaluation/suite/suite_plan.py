@@ -9,8 +9,7 @@ from typing import Any
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result, numbered_results
-from ppa_plugin.evaluation.suite import cell as cells
-from ppa_plugin.evaluation.suite.cell import KINDS, Cell, Pair
+from ppa_plugin.evaluation.suite.cell import Cell, Pair, stamped
 from ppa_plugin.evaluation.suite.workers import attempt
 
 
@@ -90,7 +89,7 @@ class Planned:
             if result.data_sha256 != self.data_sha256[result.source, result.target]:
                 pair = f"{result.source} to {result.target}"
                 raise UserError(f"the files of {self.cell.task} {pair} changed while they were measured; run it again")
-        return cells.stamped(results, self.keys)
+        return stamped(results, self.keys)
 
 
 class Planner:
@@ -106,10 +105,10 @@ class Planner:
         return outcome.value or Planned(cell, reason=outcome.reason)
 
     def _plan(self, cell: Cell) -> Planned:
-        directory, model = self._once((cell.model, cell.name), lambda: cells.find_model(cell.model, cell.name))
-        inputs = self._once((cell.task, cell.data, cell.sources, cell.targets), cell.inputs)
-        settings = cell.resolved(directory)
-        variants = KINDS[cell.task].variants(settings)
+        directory, model = self._once((cell.model, cell.name), lambda: _find_model(cell))
+        inputs = self._once((cell.task, cell.data, cell.sources, cell.targets), lambda: cell.kind.inputs(cell))
+        settings = cell.kind.resolved(cell, directory)
+        variants = cell.kind.variants(settings)
         keys = {pair: cell.key(pair, model.sha256, sha256, settings) for pair, sha256 in inputs.items()}
         for pair, key in keys.items():
             self.finished.check(cell, pair, key, Expected(model, inputs[pair]), variants)
@@ -126,6 +125,14 @@ class Planner:
         if isinstance(self._known[key], UserError):
             raise self._known[key]
         return self._known[key]
+
+
+def _find_model(cell: Cell) -> tuple[Path, Model]:
+    """The local directory of a cell's model and what results say of it. Raises `UserError` where there is none."""
+    from ppa_plugin.convert.hugging_face import locate
+
+    directory = locate(cell.model)
+    return directory, Model.of(directory, cell.model, cell.name)
 
 
 def array_share(planned: list[Cell], index: int, count: int) -> list[Cell]:

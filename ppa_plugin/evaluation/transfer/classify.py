@@ -1,23 +1,16 @@
-"""Text classification by zero-shot transfer: Taxi1500 and SIB-200."""
+"""Text classification by zero-shot transfer: how sentences are fed, and the scores."""
 
 from collections.abc import Sequence
 
-from ppa_plugin.evaluation.transfer import cross_lingual
-from ppa_plugin.evaluation.transfer.finetune import Example, Recipe
+from ppa_plugin.evaluation.transfer.finetune import Example
 from ppa_plugin.evaluation.transfer.labelled import Split
-
-# as the paper's evaluation was run
-RECIPES = {
-    "taxi1500": Recipe(learning_rate=1e-5, epochs=40, max_length=100),
-    "sib200": Recipe(learning_rate=1e-5, epochs=40, max_length=160),
-}
+from ppa_plugin.evaluation.transfer.task_head import TaskHead
 
 
-class Classifier(cross_lingual.Form):
+class Classifier(TaskHead):
     """A sentence, cut to `max_length` tokens, is an example."""
 
     AUTO_CLASS = "AutoModelForSequenceClassification"
-    metric = "macro_f1"
 
     def gold(self, split: Split) -> list[str]:
         """The class of each sentence."""

@@ -8,45 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.evaluation.encoder.batches import PRECISIONS
 from ppa_plugin.evaluation.encoder.loading import TOKENIZER_FILES, import_transformers, load, load_network
+from ppa_plugin.evaluation.tasks import Recipe
 
 IGNORED = -100  # what cross-entropy leaves out, as in Transformers
 _EVALUATION_BATCH = 64
 _NOT_DECAYED = ("bias", "LayerNorm.weight", "layer_norm.weight", "norm.weight")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to fine-tune; the tasks' RECIPES state what differs between them.
-
-    `max_length` counts tokens with the special ones, `warmup` updates, `patience` epochs without a better dev score
-    (None: never stop early), `clip_norm` the gradient's norm (None: as it is). The learning rate falls linearly to 0.
-    `precision` is one of `batches.PRECISIONS`; None is fp16 on CUDA and fp32 elsewhere.
-    """
-
-    learning_rate: float
-    epochs: int
-    max_length: int
-    batch_size: int = 32
-    accumulation: int = 1
-    weight_decay: float = 0.0
-    adam_eps: float = 1e-8
-    clip_norm: float | None = None
-    warmup: int = 0
-    patience: int | None = None
-    precision: str | None = None
-
-    def on(self, device: torch.device) -> str:
-        """The precision on that device. Raises `UserError` for fp16 where there is no CUDA."""
-        if self.precision is None:
-            return "fp16" if device.type == "cuda" else "fp32"
-        if self.precision == "fp16" and device.type != "cuda":
-            raise UserError(f"--precision fp16 needs a CUDA device, not {device.type}; use bf16 or fp32")
-        return self.precision
 
 
 @dataclass(frozen=True)
@@ -171,6 +143,15 @@ def save(network: torch.nn.Module, encoder: Path, path: Path) -> None:
                 shutil.copyfile(encoder / name, fresh / name)
 
 
+def precision_on(recipe: Recipe, device: torch.device) -> str:
+    """The recipe's precision on that device. Raises `UserError` for fp16 where there is no CUDA."""
+    if recipe.precision is None:
+        return "fp16" if device.type == "cuda" else "fp32"
+    if recipe.precision == "fp16" and device.type != "cuda":
+        raise UserError(f"--precision fp16 needs a CUDA device, not {device.type}; use bf16 or fp32")
+    return recipe.precision
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     """Mixed precision on that device, or nothing."""
     if precision == "fp32":
@@ -184,7 +165,7 @@ class _Trainer:
     def __init__(self, network: torch.nn.Module, recipe: Recipe, updates: int):
         self.network, self.recipe, self.updates, self.done = network, recipe, updates, 0
         self.device = next(network.parameters()).device
-        self.precision = recipe.on(self.device)
+        self.precision = precision_on(recipe, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         decayed = {n: not any(part in n for part in _NOT_DECAYED) for n, _ in network.named_parameters()}
         self.optimizer = torch.optim.AdamW(
@@ -242,15 +223,14 @@ def _updates(examples: int, recipe: Recipe) -> int:
 
 def _inputs(examples: list[Example], pad_id: int, device: torch.device) -> dict[str, torch.Tensor]:
     """B examples -> B x T ids and attention mask, T the longest."""
-    longest = max(len(example.token_ids) for example in examples)
-    ids = [example.token_ids + [pad_id] * (longest - len(example.token_ids)) for example in examples]
-    mask = [[1] * len(example.token_ids) + [0] * (longest - len(example.token_ids)) for example in examples]
-    return {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+    rows = [torch.tensor(example.token_ids, dtype=torch.long) for example in examples]
+    ids = pad_sequence(rows, batch_first=True, padding_value=pad_id)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
 
 def _labels(examples: list[Example], device: torch.device) -> torch.Tensor:
     """B classes, or B x T labels."""
-    if isinstance(examples[0].labels, int):
-        return torch.tensor([example.labels for example in examples], device=device)
-    longest = max(len(example.labels) for example in examples)
-    return torch.tensor([e.labels + [IGNORED] * (longest - len(e.labels)) for e in examples], device=device)
+    labels = [torch.tensor(example.labels) for example in examples]
+    padded = pad_sequence(labels, batch_first=True, padding_value=IGNORED) if labels[0].ndim else torch.stack(labels)
+    return padded.to(device)

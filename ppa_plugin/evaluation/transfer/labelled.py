@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
+from ppa_plugin.evaluation.tasks import CLASSIFICATION, TAGGING, TASKS
 from ppa_plugin.evaluation.transfer.labelled_files import (
     OUTSIDE,
-    UPOS,
     Labelled,
     as_published,
     read_classes,
@@ -22,17 +22,9 @@ from ppa_plugin.evaluation.transfer.labelled_files import (
 from ppa_plugin.evaluation.transfer.labelled_hub import PREFIX, HubFiles
 from ppa_plugin.files import read_bytes
 
-CLASSES = {
-    "taxi1500": ("Description", "Faith", "Grace", "Recommendation", "Sin", "Violence"),
-    "sib200": ("entertainment", "geography", "health", "politics", "science/technology", "sports", "travel"),
-}
-TAGGING_TASKS = ("ner", "pos")
 SPLITS = ("train", "dev", "test")
 UNKNOWN_LABELS = ("error", "outside")
 _SYNONYMS = {"valid": "dev", "validation": "dev"}
-_SPLIT = r"(?P<split>train|dev|test|valid|validation)"
-# Where a collection keeps a task: XTREME's names, and those of the tasks.
-_FOLDERS = {"ner": ("ner", "panx"), "pos": ("udpos", "pos"), "taxi1500": ("taxi1500",), "sib200": ("sib200",)}
 
 
 @dataclass(frozen=True)
@@ -55,17 +47,14 @@ class Split:
 class LabelledSet:
     """The sets of one task in a directory, or, as `hf:NAME`, of a dataset of the Hugging Face hub.
 
-    Found are `{language}/{train,dev,test}` with the task's endings, as in plain layouts and WikiAnn's, and the names
-    in `NAMES`; both in the directory or in the task's folder in it. Languages go by Glot500's codes; what is named as
-    no language is passed over, which a note on standard error says.
+    Found are files under the names that the task's entry has (`tasks.LabelledTask`), in the directory or in the task's
+    folder in it. Languages go by Glot500's codes; what is named as no language is passed over, which a note on standard
+    error says.
     """
-
-    ENDINGS: ClassVar[dict[str, tuple[str, ...]]]
-    NAMES: ClassVar[dict[str, tuple[str, ...]]]
 
     def __init__(self, directory: str | Path, task: str):
         """Find the files. Raises `UserError` where there are none or two stand for one set."""
-        self.directory, self.task = str(directory), task
+        self.directory, self.task, self.entry = str(directory), task, TASKS[task]
         self._splits: dict[tuple[str, str], Split] = {}
         self._paths: dict[tuple[str, str], list[Path]] = {}
         self._passed_over: list[str] = []
@@ -76,14 +65,15 @@ class LabelledSet:
     def _find(self, directory: Path) -> None:
         if not directory.is_dir():
             raise UserError(f"{directory} is not a directory")
-        root = next((directory / name for name in _FOLDERS[self.task] if (directory / name).is_dir()), directory)
-        patterns = [re.compile(pattern) for pattern in self.NAMES[self.task]]
+        folders = [directory / name for name in self.entry.folders or [self.task]]
+        root = next((folder for folder in folders if folder.is_dir()), directory)
+        patterns = [re.compile(pattern) for pattern in self.entry.patterns]
         for path in sorted([*root.glob("*"), *root.glob("*/*")]):
             if path.is_dir():  # what is no file either is found by its name, and said when it is read
                 continue
             stem, _, ending = path.name.partition(".")
             split = _SYNONYMS.get(stem, stem)
-            if path.parent != root and split in SPLITS and ending in self.ENDINGS[self.task]:
+            if path.parent != root and split in SPLITS and ending in self.entry.endings:
                 self._add(path, path.parent.name, split)
             for match in filter(None, (pattern.fullmatch(path.name) for pattern in patterns)):
                 self._add(path, match["code"], _SYNONYMS.get(match["split"], match["split"]))
@@ -107,8 +97,7 @@ class LabelledSet:
         paths.append(path)
 
     def _example(self, language: str, split: str) -> str:
-        ending = self.ENDINGS[self.task][0]
-        return f"{language}/{split}.{ending}"
+        return f"{language}/{split}.{self.entry.endings[0]}"
 
     @property
     def languages(self) -> list[str]:
@@ -195,20 +184,18 @@ class LabelledSet:
 
 
 class ClassificationSet(LabelledSet):
-    """Taxi1500 and SIB-200: `{language}/{train,dev,test}.tsv`, Glot500's `860_{language}_train.tsv`."""
-
-    ENDINGS = dict.fromkeys(CLASSES, ("tsv",))
-    NAMES = dict.fromkeys(CLASSES, (rf"(?:\d+_)?(?P<code>.+?)_{_SPLIT}\.tsv",))
+    """A class a sentence: Taxi1500, SIB-200."""
 
     def _read_file(self, path: Path) -> Labelled:
         return read_classes(path)
 
     def labels(self, source: str) -> list[str]:
-        """The task's classes. Raises `UserError` where the source's training set lacks one of them.
+        """The task's classes, else those of the training set. Raises `UserError` where that lacks one of the task's.
 
         The head has an output for each: trained on fewer, its macro-F1 would not compare with others.
         """
-        train, classes = self.split(source, "train"), CLASSES[self.task]
+        train = self.split(source, "train")
+        classes = self.entry.labels or sorted(train.places)
         missing = [label for label in classes if label not in train.places]
         if missing:
             raise UserError(
@@ -222,16 +209,9 @@ class TaggingSet(LabelledSet):
     """NER as BIO files and POS as CoNLL-U or tab-separated files, under plain, XTREME's and UD's names.
 
     `unknown_labels` says what becomes of an entity tag that the source's training set does not have: `error`, or
-    `outside` for O. Universal part-of-speech tags are a closed set, which the head has whole. `raw_words` leaves POS
+    `outside` for O. Universal part-of-speech tags are a closed set, which the head has whole. `raw_words` leaves UD's
     words as they are in the files, in place of what Glot500's preparation makes of them (`as_published`).
     """
-
-    ENDINGS: ClassVar = {"ner": ("tsv", "txt", "conll", "bio", "iob", "iob2", ""), "pos": ("conllu", "tsv", "")}
-    NAMES: ClassVar = {
-        "ner": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv", rf"(?P<code>[^.]+)-{_SPLIT}"),
-        # repositories of UD keep large training sets in parts, as -ud-train-a.conllu
-        "pos": (rf"{_SPLIT}-(?P<code>[^.]+)\.tsv", rf"(?P<code>[a-z]+)_[a-z0-9]+-ud-{_SPLIT}(?:-[a-z0-9]+)*\.conllu"),
-    }
 
     def __init__(self, directory: str | Path, task: str, unknown_labels: str = "error", raw_words: bool = False):
         """Find the files. Raises `UserError` where there are none or two stand for one set."""
@@ -242,15 +222,15 @@ class TaggingSet(LabelledSet):
         return read_tags(path, self.task)
 
     def _prepared(self, sentences: list) -> list:
-        return as_published(sentences) if self.task == "pos" and not self.raw_words else sentences
+        return as_published(sentences) if self.entry.treebanks and not self.raw_words else sentences
 
     def _reading(self) -> dict[str, Any]:
-        return {"raw_words": self.raw_words} if self.task == "pos" else {}
+        return {"raw_words": self.raw_words} if self.entry.treebanks else {}
 
     def labels(self, source: str) -> list[str]:
-        """O and the entity tags of the source's training set, or the universal tags; `UserError` where it has none."""
-        if self.task == "pos":
-            return list(UPOS)
+        """The task's labels, or O and the entity tags of the source's training set; `UserError` where it has none."""
+        if self.entry.labels:
+            return list(self.entry.labels)
         train = self.split(source, "train")
         tags = sorted(tag for tag in train.places if tag != OUTSIDE)
         if not tags:
@@ -258,11 +238,11 @@ class TaggingSet(LabelledSet):
         return [OUTSIDE, *tags]
 
     def _check_labels(self, split: Split, labels: list[str], source: str) -> None:
-        if self.task == "pos" or self.unknown_labels == "error":
+        if self.entry.labels or self.unknown_labels == "error":
             super()._check_labels(split, labels, source)
 
     def _unknown(self, label: str, labels: list[str], source: str) -> str:
-        if self.task == "pos":
+        if self.entry.labels:
             return super()._unknown(label, labels, source)
         return (
             f"{label!r} is not in the training set of {source} ({', '.join(labels)}); "
@@ -273,3 +253,6 @@ class TaggingSet(LabelledSet):
         """How many words of a set have which tag that is not in `labels`, and so count as O."""
         tags = Counter(tag for sentence in split.sentences for tag in sentence.tags)
         return Counter({tag: count for tag, count in tags.items() if tag not in labels})
+
+
+SETS: dict[str, type[LabelledSet]] = {CLASSIFICATION: ClassificationSet, TAGGING: TaggingSet}

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError, note_once
+from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.files import read_lines
 
-UPOS = ("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT")
-UPOS += ("SCONJ", "SYM", "VERB", "X")
 OUTSIDE = "O"
 _BIO = re.compile(r"O|[BIES]-\S+")
 # What the columns of a classification table are called; without a heading they are id, label, text.
@@ -94,7 +93,7 @@ def read_tags(path: Path, task: str) -> Labelled:
         check_tag(row[2], task, f"{path}, line {row[0]}")
         rows.append(row)
     _close(found, rows, task)
-    if task == "ner":
+    if not TASKS[task].labels:
         found.sentences = without_prefix(found.sentences, path)
     return found
 
@@ -102,10 +101,10 @@ def read_tags(path: Path, task: str) -> Labelled:
 def has_words(words: Sequence[str], task: str) -> bool:
     """False of a treebank's sentence that was published without its text: `_` for every word.
 
-    For POS, also for every word but one, as Glot500's preparation has it; a lone `_` in a longer sentence is a word.
+    For UD's, also for every word but one, as Glot500's preparation has it; a lone `_` in a longer sentence is a word.
     """
     missing = sum(word == _NO_WORD for word in words)
-    return missing < len(words) - (1 if task == "pos" and missing else 0)
+    return missing < len(words) - (1 if TASKS[task].treebanks and missing else 0)
 
 
 def say_without_words(where: str, left_out: int, kept: int) -> None:
@@ -155,11 +154,12 @@ def _cut(word: str, prefix: str) -> str:
 
 
 def check_tag(tag: str, task: str, where: str) -> None:
-    """Raise `UserError`, beginning with `where`, for what is no BIO tag (NER) or no universal tag (POS)."""
-    if task == "ner" and not _BIO.fullmatch(tag):
+    """Raise `UserError`, beginning with `where`, for none of the task's tags, or no BIO tag where it has no set."""
+    labels = TASKS[task].labels
+    if labels and tag not in labels:
+        raise UserError(f"{where}: {tag!r} is not one of the {len(labels)} tags of {task}: {', '.join(labels)}")
+    if not labels and not _BIO.fullmatch(tag):
         raise UserError(f"{where}: {tag!r} is not a BIO tag such as O, B-PER or I-PER")
-    if task == "pos" and tag not in UPOS:
-        raise UserError(f"{where}: {tag!r} is not one of the {len(UPOS)} universal part-of-speech tags")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

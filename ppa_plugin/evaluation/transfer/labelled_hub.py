@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import ModuleType
 
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.evaluation.transfer.labelled_files import (
     Labelled,
     Sentence,
@@ -20,26 +20,6 @@ PREFIX = "hf:"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
-@dataclass(frozen=True)
-class _Dataset:
-    """Where a dataset is and which columns hold its text or words and its labels."""
-
-    path: str
-    task: str
-    text: str
-    labels: str
-
-
-# By the names that they are known under. datasets >= 4 runs no loading scripts: the paths are those of the Parquet
-# versions, to which the short names of two of them no longer lead in every release of the client.
-_DATASETS = {
-    "Davlan/sib200": _Dataset("Davlan/sib200", "sib200", "text", "category"),
-    "wikiann": _Dataset("unimelb-nlp/wikiann", "ner", "tokens", "ner_tags"),
-    "universal_dependencies": _Dataset("universal-dependencies/universal_dependencies", "pos", "tokens", "upos"),
-}
-_DATASETS |= {dataset.path: dataset for dataset in _DATASETS.values()}
-
-
 class HubFiles:
     """A configuration for each language (SIB-200, WikiAnn) or treebank (UD, whose treebanks of a language are joined).
 
@@ -50,17 +30,18 @@ class HubFiles:
         """Ask the hub for the configurations. Raises `UserError` where the dataset is none of the task's."""
         self._name = name
         path, _, self._revision = name.removeprefix(PREFIX).partition("@")
-        known = _DATASETS.get(path)
-        if known is None or known.task != task:
-            fitting = ", ".join(f"{PREFIX}{key}" for key, dataset in _DATASETS.items() if dataset.task == task)
+        self._task, self._dataset = task, TASKS[task].hub
+        names = list(dict.fromkeys((self._dataset.name, self._dataset.path))) if self._dataset else []
+        if path not in names:
+            fitting = ", ".join(f"{PREFIX}{known}" for known in names)
             raise UserError(f"--data {name} is not a dataset of {task} that is known here; known: {fitting or 'none'}")
-        self._dataset, self._library = known, _library(name)
+        self._library = _library(name)
         self._configurations: dict[str, list[str]] = {}
         self._passed_over: list[str] = []
         with _naming_errors(name):
-            names = self._library.get_dataset_config_names(known.path, revision=self._revision or None)
+            names = self._library.get_dataset_config_names(self._dataset.path, revision=self._revision or None)
         for configuration in sorted(names):
-            language = canonical(configuration if task != "pos" else configuration.partition("_")[0])
+            language = canonical(configuration.partition("_")[0] if TASKS[task].treebanks else configuration)
             if language is None:
                 self._passed_over.append(configuration)
             else:
@@ -76,7 +57,7 @@ class HubFiles:
         if language not in self._configurations:
             passed = passed_over(self._passed_over)
             raise UserError(
-                f"{self._name} has no {self._dataset.task} text in {language}; there is some in: "
+                f"{self._name} has no {self._task} text in {language}; there is some in: "
                 + "; ".join(filter(None, (", ".join(self.languages), passed)))
             )
         found, places = Labelled(), {}
@@ -115,8 +96,8 @@ class HubFiles:
             return
         words, tags = zip(*pairs, strict=True)
         for tag in tags:
-            check_tag(tag, self._dataset.task, where)
-        if not has_words(words, self._dataset.task):
+            check_tag(tag, self._task, where)
+        if not has_words(words, self._task):
             found.without_words += 1
             return
         for tag in tags:

@@ -7,7 +7,7 @@ from typing import Any
 from ppa_plugin import commandline
 from ppa_plugin.commandline import Range, UserError, natural, positive, shown
 from ppa_plugin.evaluation.encoder.batches import PRECISIONS
-from ppa_plugin.evaluation.transfer.finetune import Recipe
+from ppa_plugin.evaluation.tasks import Recipe
 
 DEFAULT_SEEDS = "42,43,44,45,46"
 

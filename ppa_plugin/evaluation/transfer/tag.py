@@ -7,19 +7,14 @@ from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.loading import ROBERTA
-from ppa_plugin.evaluation.transfer import cross_lingual
-from ppa_plugin.evaluation.transfer.finetune import IGNORED, Example, Recipe
+from ppa_plugin.evaluation.tasks import TASKS
+from ppa_plugin.evaluation.transfer.finetune import IGNORED, Example
 from ppa_plugin.evaluation.transfer.labelled import Split
 from ppa_plugin.evaluation.transfer.labelled_files import OUTSIDE
-
-# as the paper's evaluation was run; the clipping is in its code alone
-RECIPES = {
-    "ner": Recipe(learning_rate=2e-5, epochs=5, accumulation=2, max_length=256, clip_norm=1.0),
-    "pos": Recipe(learning_rate=2e-5, epochs=10, accumulation=2, max_length=256, clip_norm=1.0),
-}
+from ppa_plugin.evaluation.transfer.task_head import TaskHead
 
 
-class Tagger(cross_lingual.Form):
+class Tagger(TaskHead):
     """A sentence is one example, or several where it is longer than `max_length` tokens: every word is scored.
 
     Each word is encoded on its own; its label stands at its first sub-word.
@@ -57,11 +52,6 @@ class Tagger(cross_lingual.Form):
         unknown = [self.tokenizer.unk_token_id]
         return {w: list(i) if 0 < len(i) <= self._room else unknown for w, i in zip(words, ids, strict=True)}
 
-    @property
-    def metric(self) -> str:
-        """Span micro F1, or the paper's number for POS."""
-        return "span_micro_f1" if self.task == "ner" else "seqeval_f1"
-
     @cached_property
     def _frame(self) -> tuple[list[int], list[int]]:
         """The special tokens before and after a sentence."""
@@ -93,8 +83,8 @@ class Tagger(cross_lingual.Form):
         return list(sentences.values())
 
     def scores(self, gold: list[list[str]], predicted: list[list[str]]) -> dict[str, float]:
-        """The task's figures, see `ner_scores` and `pos_scores`."""
-        return (ner_scores if self.task == "ner" else pos_scores)(gold, predicted)
+        """The task's figures: `pos_scores` where its tags are a closed set, else `ner_scores`."""
+        return (pos_scores if TASKS[self.task].labels else ner_scores)(gold, predicted)
 
     def count(self, gold: list[list[str]]) -> int:
         """How many words."""

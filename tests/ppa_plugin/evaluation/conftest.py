@@ -7,14 +7,14 @@ import stub_cells
 from suites import LANGUAGES
 
 from ppa_plugin.evaluation.commands import suite
-from ppa_plugin.evaluation.suite import cell, workers
+from ppa_plugin.evaluation.suite import suite_file, workers
+from ppa_plugin.evaluation.tasks import CLASSIFICATION
 
 
 @pytest.fixture
 def stubs(monkeypatch):
     """Fine-tuning takes no time, and processes are forked: spawning one takes seconds."""
-    for task in stub_cells.TASKS:
-        monkeypatch.setitem(cell.KINDS, task, stub_cells)
+    monkeypatch.setitem(suite_file.KINDS, CLASSIFICATION, stub_cells.StubCells())
     monkeypatch.setattr(suite, "measure", stub_cells.measure_planned)
     monkeypatch.setattr(workers, "_START", "fork")
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")

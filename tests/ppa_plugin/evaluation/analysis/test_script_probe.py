@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.analysis.probe import FOLDS, Balanced, accuracy, balance, folds_of
-from ppa_plugin.evaluation.analysis.projection import principal_components
+from ppa_plugin.evaluation.analysis.script_barrier import principal_components
 from ppa_plugin.evaluation.analysis.sentence_sample import Sample, draw
 from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 

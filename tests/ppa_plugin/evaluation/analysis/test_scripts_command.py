@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from ppa_plugin.evaluation import cli
 from ppa_plugin.evaluation.analysis.probe import accuracy, balance
-from ppa_plugin.evaluation.analysis.projection import principal_components
 from ppa_plugin.evaluation.analysis.records import read_analysis
+from ppa_plugin.evaluation.analysis.script_barrier import principal_components
 from ppa_plugin.evaluation.analysis.sentence_sample import draw
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.retrieval.readers import RetrievalSet

@@ -16,8 +16,8 @@ from ppa_plugin.evaluation import cli
 from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.results import read_results
+from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.evaluation.transfer.finetune import drawn_from, load_with_head
-from ppa_plugin.evaluation.transfer.labelled import CLASSES
 
 CLASSIFY, TAG = "AutoModelForSequenceClassification", "AutoModelForTokenClassification"
 WORDS = "embeddings.word_embeddings.weight"
@@ -37,7 +37,7 @@ def data(sentences, tmp_path_factory):
     for code, texts in (("ell", sentences[1:13]), ("eng", [f"{s} city" for s in reversed(sentences[1:13])])):
         (root / f"tatoeba.ell-eng.{code}").write_text("\n".join(texts) + "\n")
     for task, rows in (
-        ("sib200", [f"{i}\t{label}\t{sentences[i]}" for i, label in enumerate(CLASSES["sib200"])] * 2),
+        ("sib200", [f"{i}\t{label}\t{sentences[i]}" for i, label in enumerate(TASKS["sib200"].labels)] * 2),
         ("ner", ["the\tO", "city\tB-LOC", "", "Peace\tB-PER", ""] * 4),
     ):
         for split in ("train", "dev", "test"):

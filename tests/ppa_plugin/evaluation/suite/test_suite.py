@@ -17,11 +17,11 @@ from ppa_plugin.evaluation import cli
 from ppa_plugin.evaluation.commands import suite
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.results import append_results, read_results
-from ppa_plugin.evaluation.suite import cell as cells
-from ppa_plugin.evaluation.suite import finetuned_cells, workers
-from ppa_plugin.evaluation.suite.suite_file import load_suite
+from ppa_plugin.evaluation.suite import workers
+from ppa_plugin.evaluation.suite.finetuned_cells import FinetunedCells
+from ppa_plugin.evaluation.suite.suite_file import KINDS, load_suite
 from ppa_plugin.evaluation.suite.suite_plan import Finished, Planner
-from ppa_plugin.evaluation.transfer.labelled import CLASSES
+from ppa_plugin.evaluation.tasks import CLASSIFICATION, TASKS
 
 pytestmark = pytest.mark.usefixtures("stubs")
 MEASURE = suite.measure  # that which no stub has replaced
@@ -64,24 +64,24 @@ def test_retrieval_gives_what_its_own_command_gives(place):
         assert {**vars(one), "config": None} == {**vars(other), "config": None}
 
 
-TASKS = {
+FLAGS = {
     "sib200": ("classify", ["--learning-rate", "1e-3", "--epochs", 2, "--batch-size", 4, "--max-length", 20]),
     "ner": ("tag", ["--epochs", 1, "--max-length", 20, "--unknown-labels", "outside"]),
 }
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FLAGS)
 def test_fine_tuning_gives_what_its_own_command_gives(place, monkeypatch, task):
-    monkeypatch.setitem(cells.KINDS, task, finetuned_cells)
+    monkeypatch.setitem(KINDS, CLASSIFICATION, FinetunedCells())
     monkeypatch.setattr(suite, "measure", MEASURE)
     for language in ("eng_Latn", "ell_Grek"):
         (place / task / language).mkdir(parents=True)
         for split, size in (("train", 14), ("dev", 7), ("test", 9)):
-            lines = [f"{i}\t{CLASSES['sib200'][i % 7]}\tword {i}" for i in range(size)]
+            lines = [f"{i}\t{TASKS['sib200'].labels[i % 7]}\tword {i}" for i in range(size)]
             words = [f"word{i}\tB-{'LOC' if language == 'eng_Latn' else 'DATE'}\nthing\tO\n" for i in range(size)]
             text = ["index_id\tcategory\ttext", *lines] if task == "sib200" else words
             (place / task / language / f"{split}.tsv").write_text("\n".join(text) + "\n")
-    command, flags = TASKS[task]
+    command, flags = FLAGS[task]
     own = [command, "--model", place / "base", "--data", place / task, "--task", task, "--sources", "eng_Latn"]
     own += ["--seeds", "42,43", "--device", "cpu", "--output", place / "own.jsonl", *flags]
     assert exit_code(cli.main, *own) == 0
@@ -138,14 +138,14 @@ def test_cells_that_fail_are_said_and_the_others_go_on(place, capsys):
 
 
 def test_a_cell_that_cannot_be_planned_is_a_failed_cell_too(place, capsys, monkeypatch):
-    inputs = stub_cells.inputs
+    inputs = stub_cells.StubCells.inputs
 
-    def broken(cell):
+    def broken(self, cell):
         if cell.sources == ("tur_Latn",):
             raise PermissionError(13, "Permission denied", "test.tsv")
-        return inputs(cell)
+        return inputs(self, cell)
 
-    monkeypatch.setattr(stub_cells, "inputs", broken)
+    monkeypatch.setattr(stub_cells.StubCells, "inputs", broken)
     assert run("--config", one_task(place, sources=["tur_Latn", "fas_Arab"], seeds=[42]), "--jobs", 0) == 1
     out = capsys.readouterr().out
     assert "tur_Latn, seed 42: failed: PermissionError: [Errno 13] Permission denied: 'test.tsv' (test_suite.py" in out
@@ -303,9 +303,9 @@ def test_a_model_that_changes_meanwhile_is_not_measured_as_the_one_planned(place
 
 def test_what_ran_on_a_gpu_is_done_on_a_cpu_unless_its_precision_is_named(place, capsys, monkeypatch):
     """A suite may be begun on GPUs and ended on a CPU, and be listed where there is neither its GPU nor its fp16."""
-    monkeypatch.setitem(cells.KINDS, "taxi1500", finetuned_cells)
+    monkeypatch.setitem(KINDS, CLASSIFICATION, FinetunedCells())
     for split in ("train", "dev", "test"):
-        lines = [f"{i}\t{label}\tverse {i}" for i, label in enumerate(CLASSES["taxi1500"])]
+        lines = [f"{i}\t{label}\tverse {i}" for i, label in enumerate(TASKS["taxi1500"].labels)]
         path = place / "topics" / "fas_Arab" / f"{split}.tsv"
         path.parent.mkdir(exist_ok=True)
         path.write_text("\n".join(lines) + "\n")

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from suites import run, write
 
-from ppa_plugin.evaluation.suite import cell as cells
-from ppa_plugin.evaluation.transfer import tag
+from ppa_plugin.evaluation.suite.cell import Cell
+from ppa_plugin.evaluation.suite.finetuned_cells import FinetunedCells
+from ppa_plugin.evaluation.tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("stubs")
 
@@ -113,15 +114,17 @@ def test_raw_words_are_a_setting_of_pos_alone(place, capsys):
 
 def test_words_of_pos_that_were_measured_raw_are_those_of_raw_words(place):
     """Raw is what was measured before words were prepared as published: its key is as it was, the default's another."""
-    cell = cells.Cell("pos", "base", "base", "x", ("eng_Latn",))
-    before = {**vars(tag.RECIPES["pos"]), "unknown_labels": "error"}
-    assert replace(cell, settings={"raw_words": True}).resolved(place) == before
-    assert cell.resolved(place) == replace(cell, settings={"raw_words": False}).resolved(place) != before
-    assert "raw_words" not in replace(cell, task="ner").resolved(place)
+    kind = FinetunedCells()
+    cell = Cell(kind, "pos", "base", "base", "x", ("eng_Latn",))
+    before = {**vars(TASKS["pos"].recipe), "unknown_labels": "error"}
+    assert kind.resolved(replace(cell, settings={"raw_words": True}), place) == before
+    assert kind.resolved(cell, place) == kind.resolved(replace(cell, settings={"raw_words": False}), place) != before
+    assert "raw_words" not in kind.resolved(replace(cell, task="ner"), place)
 
 
 def test_the_recipe_of_a_file_is_that_of_the_flags(place):
     written = {"learning_rate": "1e-3", "clip_norm": 0, "patience": None, "unknown_labels": "outside"}
-    cell = cells.Cell("ner", "base", "base", "x", ("eng_Latn",), settings=written)
-    recipe = {**vars(tag.RECIPES["ner"]), "learning_rate": 0.001, "clip_norm": None, "unknown_labels": "outside"}
-    assert cell.resolved(place) == recipe
+    kind = FinetunedCells()
+    cell = Cell(kind, "ner", "base", "base", "x", ("eng_Latn",), settings=written)
+    recipe = {**vars(TASKS["ner"].recipe), "learning_rate": 0.001, "clip_norm": None, "unknown_labels": "outside"}
+    assert kind.resolved(cell, place) == recipe

@@ -18,10 +18,11 @@ from ppa_plugin.evaluation import cli
 from ppa_plugin.evaluation.encoder.loading import import_transformers, load_tokenizer
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import read_results
+from ppa_plugin.evaluation.tasks import TASKS, Recipe
 from ppa_plugin.evaluation.transfer import classify, cross_lingual, tag
-from ppa_plugin.evaluation.transfer.finetune import IGNORED, Recipe
-from ppa_plugin.evaluation.transfer.labelled import CLASSES, ClassificationSet, Split, TaggingSet
-from ppa_plugin.evaluation.transfer.labelled_files import UPOS, TaggedSentence
+from ppa_plugin.evaluation.transfer.finetune import IGNORED
+from ppa_plugin.evaluation.transfer.labelled import ClassificationSet, Split, TaggingSet
+from ppa_plugin.evaluation.transfer.labelled_files import TaggedSentence
 from ppa_plugin.files import sha256
 
 WORDS = {"B-LOC": "city", "B-PER": "Peace", "I-PER": "quiet", "O": "the"}
@@ -42,14 +43,15 @@ def data(sentences, tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     for language in ("eng_Latn", "ell_Grek", "fas_Arab"):
         for split, copies in (("train", 3), ("dev", 2), ("test", 2)):
-            rows = [f"{i}\t{label}\t{sentences[i]} {split}" for i, label in enumerate(CLASSES["sib200"])] * copies
+            rows = [f"{i}\t{label}\t{sentences[i]} {split}" for i, label in enumerate(TASKS["sib200"].labels)] * copies
             write(root / "sib200" / language / f"{split}.tsv", rows)
     tags = ["O B-LOC O", "B-PER I-PER O B-LOC", "O O B-PER", "B-LOC", "O B-PER I-PER I-PER"]
     for language in ("eng_Latn", "ell_Grek"):
         for split in ("train", "dev", "test"):
             rows = [[f"{WORDS[t]}\t{t}" for t in line.split()] + [""] for line in tags * 3]
             write(root / "ner" / language / f"{split}.tsv", [row for sentence in rows for row in sentence])
-            rows = [f"{i + 1}\tw{i % 9}\t_\t{t}{chr(9) + '_'}{(chr(9) + '_') * 5}" for i, t in enumerate(UPOS)]
+            tagged = enumerate(TASKS["pos"].labels)
+            rows = [f"{i + 1}\tw{i % 9}\t_\t{t}{chr(9) + '_'}{(chr(9) + '_') * 5}" for i, t in tagged]
             write(root / "udpos" / language / f"{split}.conllu", ["# text", *rows, ""] * 3)
     return root
 
@@ -159,7 +161,7 @@ def test_a_cell_that_is_done_is_on_disk_when_the_next_fails(model, data, tmp_pat
     measure = cross_lingual.measure
 
     def fail_on_43(*arguments):
-        if arguments[7] == 43:
+        if arguments[5] == 43:
             raise KeyboardInterrupt
         return measure(*arguments)
 
@@ -170,13 +172,13 @@ def test_a_cell_that_is_done_is_on_disk_when_the_next_fails(model, data, tmp_pat
 
 
 def test_the_papers_recipes_are_the_defaults(capsys):
-    for module, task, expected in (
-        (classify, "taxi1500", (1e-5, 40, 32, 1, 100)),
-        (classify, "sib200", (1e-5, 40, 32, 1, 160)),
-        (tag, "ner", (2e-5, 5, 32, 2, 256)),
-        (tag, "pos", (2e-5, 10, 32, 2, 256)),
+    for task, expected in (
+        ("taxi1500", (1e-5, 40, 32, 1, 100)),
+        ("sib200", (1e-5, 40, 32, 1, 160)),
+        ("ner", (2e-5, 5, 32, 2, 256)),
+        ("pos", (2e-5, 10, 32, 2, 256)),
     ):
-        recipe = module.RECIPES[task]
+        recipe = TASKS[task].recipe
         assert (
             recipe.learning_rate,
             recipe.epochs,
@@ -257,9 +259,9 @@ def test_a_model_without_tokenizer_weights_or_a_free_place(model, data, tmp_path
         assert run("classify", *flags(copy, data, tmp_path / "r", "sib200", epochs=1)) == 2
         assert says in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
-    parts = ("sib200", ClassificationSet(data, "sib200"), "eng_Latn", ["ell_Grek"], 42, classify.RECIPES["sib200"])
+    parts = (ClassificationSet(data, "sib200"), "eng_Latn", ["ell_Grek"], 42, TASKS["sib200"].recipe)
     with pytest.raises(UserError, match=f"{tmp_path} exists; pass another --save"):
-        cross_lingual.measure(classify.Classifier, model, Model.of(model, str(model), None), *parts, "cpu", tmp_path)
+        cross_lingual.measure(model, Model.of(model, str(model), None), *parts, "cpu", tmp_path)
 
 
 @pytest.mark.parametrize("command", ["classify", "tag"])
@@ -308,8 +310,8 @@ def tagger(parts, max_length):
     max_length=st.integers(4, 40),
 )
 def test_long_sentences_are_split_and_every_word_is_scored_once(tagger_parts, texts, max_length):
-    form, split = tagger(tagger_parts, max_length), split_of(*texts)
-    examples = form.examples(split)
+    head, split = tagger(tagger_parts, max_length), split_of(*texts)
+    examples = head.examples(split)
     assert max(len(example.token_ids) for example in examples) <= max_length
     for example in examples:
         assert len(example.token_ids) == len(example.labels)
@@ -318,7 +320,7 @@ def test_long_sentences_are_split_and_every_word_is_scored_once(tagger_parts, te
         assert example.labels[0] == example.labels[-2] == example.labels[-1] == IGNORED
     # a model that is always right gives back exactly what the file says, sentence by sentence
     right = [[max(label, 0) for label in example.labels] for example in examples]
-    assert form.labels_of(examples, right) == form.gold(split) == [list(s.tags) for s in split.sentences]
+    assert head.labels_of(examples, right) == head.gold(split) == [list(s.tags) for s in split.sentences]
 
 
 def test_what_the_tagger_feeds_the_model(tagger_parts):
@@ -341,9 +343,9 @@ def test_a_length_without_room(tagger_parts):
 def test_classes_of_long_texts_are_cut(tagger_parts, sentences):
     from ppa_plugin.evaluation.transfer.labelled_files import Sentence
 
-    form = classify.Classifier("sib200", list(CLASSES["sib200"]), *tagger_parts, 12)
+    head = classify.Classifier("sib200", list(TASKS["sib200"].labels), *tagger_parts, 12)
     split = Split("eng_Latn", "test", "x", [Sentence(text * 5, "travel") for text in sentences], {}, b"")
-    examples = form.examples(split)
+    examples = head.examples(split)
     assert {len(example.token_ids) for example in examples} == {12}
     assert {(example.token_ids[0], example.token_ids[-1], example.labels) for example in examples} == {(0, 2, 6)}
 

@@ -12,13 +12,14 @@ from sklearn.metrics import f1_score
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.loading import import_transformers, load_tokenizer
+from ppa_plugin.evaluation.tasks import Recipe
 from ppa_plugin.evaluation.transfer.finetune import (
     IGNORED,
     Example,
-    Recipe,
     drawn_from,
     fine_tune,
     load_with_head,
+    precision_on,
     predict,
     save,
 )
@@ -213,11 +214,11 @@ def test_bf16_is_near_fp32_on_the_cpu(tiny_hf_directory, examples, dev):
 
 
 def test_the_default_precision(tiny_hf_directory):
-    assert RECIPE.on(CPU) == "fp32"
-    assert RECIPE.on(torch.device("cuda")) == "fp16"
-    assert dataclasses.replace(RECIPE, precision="fp32").on(torch.device("cuda")) == "fp32"
+    assert precision_on(RECIPE, CPU) == "fp32"
+    assert precision_on(RECIPE, torch.device("cuda")) == "fp16"
+    assert precision_on(dataclasses.replace(RECIPE, precision="fp32"), torch.device("cuda")) == "fp32"
     with pytest.raises(UserError, match="--precision fp16 needs a CUDA device, not cpu"):
-        dataclasses.replace(RECIPE, precision="fp16").on(CPU)
+        precision_on(dataclasses.replace(RECIPE, precision="fp16"), CPU)
 
 
 def test_what_is_saved_loads_whole_with_labels_and_tokenizer(tiny_hf_directory, examples, tmp_path):
@@ -276,5 +277,5 @@ def test_on_a_gpu_training_goes_as_on_the_cpu(learner, examples, precision):
             fine_tune(
                 network, examples, recipe, 7, 1, lambda: 0.0, lambda epoch, loss, *_, told=losses: told.append(loss)
             )
-            assert predict(network, examples, 1, recipe.on(device))
+            assert predict(network, examples, 1, precision_on(recipe, device))
     assert told["cuda"][:3] == pytest.approx(told["cpu"][:3], rel=0.05)

@@ -7,7 +7,8 @@ import datasets
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.transfer.labelled import CLASSES, ClassificationSet, TaggingSet
+from ppa_plugin.evaluation.tasks import TASKS
+from ppa_plugin.evaluation.transfer.labelled import ClassificationSet, TaggingSet
 from ppa_plugin.evaluation.transfer.labelled_files import Sentence, TaggedSentence
 
 
@@ -40,7 +41,7 @@ def hub(monkeypatch):
 
 def test_sib200(hub):
     shelf, asked = hub
-    labels = CLASSES["sib200"]
+    labels = TASKS["sib200"].labels
     for split in ("train", "validation", "test"):
         columns = {
             "index_id": list(range(7)),
@@ -71,7 +72,7 @@ def test_sib200_with_numbered_labels_and_a_label_too_many(hub):
     split = data.split("eng_Latn", "train")
     assert [s.label for s in split.sentences] == ["travel", "travel", "food"]
     with pytest.raises(UserError, match="hf:Davlan/sib200 eng_Latn, train, row 3: 'food'"):
-        data._check_labels(split, list(CLASSES["sib200"]), "eng_Latn")
+        data._check_labels(split, list(TASKS["sib200"].labels), "eng_Latn")
 
 
 def test_wikiann(hub):

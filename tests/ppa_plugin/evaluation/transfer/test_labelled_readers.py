@@ -5,8 +5,9 @@ import hashlib
 import pytest
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.transfer.labelled import CLASSES, ClassificationSet, TaggingSet
-from ppa_plugin.evaluation.transfer.labelled_files import UPOS, Sentence, TaggedSentence, read_classes, read_tags
+from ppa_plugin.evaluation.tasks import CLASSIFICATION, TASKS
+from ppa_plugin.evaluation.transfer.labelled import SETS, ClassificationSet, TaggingSet
+from ppa_plugin.evaluation.transfer.labelled_files import Sentence, TaggedSentence, read_classes, read_tags
 
 SPLITS = ("train", "dev", "test")
 
@@ -18,7 +19,7 @@ def write(path, text):
 
 
 def classes(task, heading=""):
-    return heading + "".join(f"{i}\t{label}\ttext {label}\n" for i, label in enumerate(CLASSES[task]))
+    return heading + "".join(f"{i}\t{label}\ttext {label}\n" for i, label in enumerate(TASKS[task].labels))
 
 
 BIO = "Ann\tB-PER\nLee\tI-PER\nsings\tO\n\nOslo\tB-LOC\n"
@@ -58,7 +59,7 @@ def test_classification_layouts(tmp_path, name, heading):
     assert data.languages == data.targets("ell_Grek") == ["ell_Grek", "fas_Arab"]
     data.check(["ell_Grek", "fas_Arab"], ["fas_Arab", "ell_Grek"])
     sentences = data.split("fas_Arab", "test").sentences
-    assert sentences == [Sentence(f"text {label}", label) for label in CLASSES["taxi1500"]]
+    assert sentences == [Sentence(f"text {label}", label) for label in TASKS["taxi1500"].labels]
 
 
 def test_columns_are_found_by_their_headings_and_csv_is_unquoted(tmp_path):
@@ -133,7 +134,7 @@ def test_conllu_layouts(tmp_path, name):
     data.check(["fra_Latn"], data.targets("fra_Latn"))
     assert data.split("fra_Latn", "test").sentences == PARSED
     assert TaggingSet(tmp_path, "pos", raw_words=True).split("fra_Latn", "test").sentences == RAW
-    assert data.labels("fra_Latn") == list(UPOS)
+    assert data.labels("fra_Latn") == list(TASKS["pos"].labels)
 
 
 def test_pos_as_xtreme_has_it(tmp_path):
@@ -158,7 +159,7 @@ def test_data_sha256_is_that_of_the_three_files_one_after_the_other(tmp_path):
 def good(tmp_path, task):
     for language in ("eng_Latn", "ell_Grek"):
         for split in SPLITS:
-            if task in CLASSES:
+            if TASKS[task].kind == CLASSIFICATION:
                 write(tmp_path / language / f"{split}.tsv", classes(task))
             else:
                 write(
@@ -218,13 +219,13 @@ def good(tmp_path, task):
 )
 def test_bad_files_are_named_with_their_line(tmp_path, task, file, text, says):
     good(tmp_path, task)
-    data = (ClassificationSet if task in CLASSES else TaggingSet)(tmp_path, task)
+    data = SETS[TASKS[task].kind](tmp_path, task)
     data.check(["eng_Latn"], ["ell_Grek"])
     if text is None:
         (tmp_path / file).unlink()
     else:
         write(tmp_path / file, text)
-    data = (ClassificationSet if task in CLASSES else TaggingSet)(tmp_path, task)
+    data = SETS[TASKS[task].kind](tmp_path, task)
     with pytest.raises(UserError, match=says):
         data.check(["eng_Latn"], ["ell_Grek"])
 

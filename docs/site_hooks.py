@@ -5,14 +5,13 @@ equation is a block ```math. Here README.md and its like become pages, links to 
 repository that is linked is copied, and equations become MathML.
 """
 
-import ast
+import dataclasses
 import html
+import importlib
+import logging
 import posixpath
 import re
 from pathlib import Path
-
-from latex2mathml.converter import convert
-from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
 # pages that lie outside docs/ -> their place in the site
@@ -27,13 +26,13 @@ PAGES = {
 _TOKEN = re.compile(
     r"^```math\n(?P<equation>(?s:.*?))^```$"
     r"|^```(?s:.*?)^```$|^ {4,}.*$"
-    r"|(?<!!)\[(?P<text>[^\]\[\n]*(?:\n[^\]\[\n]+)?)\]\((?P<target>[^)\s]+)\)"
+    r"|(?P<picture>!?)\[(?P<text>[^\]\[\n]*(?:\n[^\]\[\n]+)?)\]\((?P<target>[^)\s]+)\)"
     r"|`[^`\n]+`",
     re.M,
 )
 
 
-# a line {{ flags FILE CLASS }}: a table of the flags that a configuration adds to fairseq-train
+# a line {{ flags MODULE CLASS }}: a table of the flags that a configuration adds to fairseq-train
 _FLAGS = re.compile(r"^{{ flags (\S+) (\w+) }}$", re.M)
 
 
@@ -58,7 +57,9 @@ def on_config(config):
 
 
 def on_files(files, config):
-    """Add the pages that lie elsewhere, and every other file that a page links to, as text."""
+    """Add the pages that lie elsewhere, and every other file that a page links to: as text, pictures as they are."""
+    from mkdocs.structure.files import File  # only `make docs` has mkdocs; a test reads this file without it
+
     outside = pages()
     for path, place in outside.items():
         files.append(File.generated(config, place, content=(ROOT / path).read_text(encoding="utf-8")))
@@ -67,13 +68,14 @@ def on_files(files, config):
     linked = set().union(*(_targets(path) for path in sources.values())) - outside.keys()
     for path in sorted(linked):
         if not path.startswith("docs/") and (ROOT / path).is_file():
-            content = (ROOT / path).read_text(encoding="utf-8")
-            files.append(File.generated(config, _as_text(path), content=content))
+            files.append(File.generated(config, _as_text(path), content=(ROOT / path).read_bytes()))
     return files
 
 
 def on_page_markdown(markdown, page, config, files):
     """Rewrite links from the repository's places to the site's, and equations to MathML."""
+    from latex2mathml.converter import convert
+
     outside = pages()
     origin = {place: path for path, place in outside.items()}.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     here = posixpath.dirname(page.file.src_uri)
@@ -86,7 +88,7 @@ def on_page_markdown(markdown, page, config, files):
             return match[0]
         inside = target.removeprefix("docs/") if target.startswith("docs/") else None
         place = inside or outside.get(target) or _as_text(target)
-        return f"[{match['text']}]({posixpath.relpath(place, here or '.')}{anchor})"
+        return f"{match['picture']}[{match['text']}]({posixpath.relpath(place, here or '.')}{anchor})"
 
     return _FLAGS.sub(lambda match: _table_of_flags(*match.groups()), _TOKEN.sub(rewritten, _indented(markdown)))
 
@@ -108,19 +110,24 @@ def _indented(markdown: str) -> str:
     return "\n".join(lines)
 
 
-def _table_of_flags(file: str, name: str) -> str:
-    """Flag, default and help of every field of a configuration, read without importing it."""
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+def _table_of_flags(module: str, name: str) -> str:
+    """Flag, default and help of every field of a configuration, those that it has of the objective's terms included."""
     rows = ["| flag | default | meaning |", "|---|---|---|"]
-    for node in found.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call) and node.value.keywords:
-            values = {keyword.arg: ast.unparse(keyword.value) for keyword in node.value.keywords}
-            default, meaning = values["default"].strip("'"), ast.literal_eval(values["metadata"])["help"]
-            flag = "data" if default == "MISSING" else f"--{node.target.id.replace('_', '-')}"
-            shown = "" if default in ("None", "MISSING") else f"`{default}`"
-            rows.append(f"| `{flag}` | {shown} | {html.escape(meaning)} |")
+    for field in dataclasses.fields(_configuration(module, name)):
+        if "help" not in field.metadata:
+            continue  # follows a setting of another part
+        required = field.default == "???"
+        flag = "data" if required else f"--{field.name.replace('_', '-')}"
+        shown = "" if required or field.default is None else f"`{field.default}`"
+        rows.append(f"| `{flag}` | {shown} | {html.escape(field.metadata['help'])} |")
     return "\n".join(rows)
+
+
+def _configuration(module: str, name: str) -> type:
+    handlers = logging.root.handlers[:]
+    found = getattr(importlib.import_module(module), name)
+    logging.root.handlers[:] = handlers  # fairseq adds one, through which mkdocs would tell all that it does
+    return found
 
 
 def _resolve(origin: str, link: str | None) -> tuple[str | None, str]:
@@ -133,4 +140,6 @@ def _resolve(origin: str, link: str | None) -> tuple[str | None, str]:
 
 def _as_text(path: str) -> str:
     # a browser shows .txt, where it would save .sh or .yaml
+    if path.endswith((".svg", ".png")):
+        return path
     return f"files/{path.removesuffix('.txt')}.txt"

@@ -7,11 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from command_lines import COMMANDS, PLUGIN, ROOT, flags_of, parse
 from ppa_preprocess.group import load_group
+
+from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
+from ppa_plugin.model.architectures import TranslitXLMRConfig
 
 PAGES = sorted(
     path.relative_to(ROOT)
@@ -21,8 +25,18 @@ PAGES = sorted(
 CODE = re.compile(r"^( *)```(?s:.*?)^\1```$|(?:^ {4,}.*\n)+|`[^`\n]+`", re.M)
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.M)
 SHELL = {'"$(ppa-user-dir)"': PLUGIN, "$(which fairseq-train)": "fairseq-train", "$rank": "0"}
+CONFIGURATIONS = (TranslitAlignmentCriterionConfig, TranslitAlignmentConfig, TranslitXLMRConfig)
 # flags of programs that have no parser here
 OF_OTHERS = {"--no-build-isolation", "--nodes", "--gpus-per-node", "--help"}
+
+
+@pytest.fixture(scope="module")
+def site_hooks():
+    """docs/site_hooks.py, which mkdocs loads from its path too."""
+    spec = importlib.util.spec_from_file_location("site_hooks", ROOT / "docs/site_hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def text_of(page: Path) -> str:
@@ -137,10 +151,21 @@ def test_flags_in_the_text_exist(page):
 
 
 def test_the_commands_are_found():
-    readme = [line[0] for line in commands(text_of(Path("README.md")))]
-    assert readme.count("ppa-convert") == 3
-    assert {"make", "ppa-preprocess", "fairseq-train", "ppa-evaluate", "ppa-report", "--retrieval-data"} <= {*readme}
+    readme = [line[:2] for line in commands(text_of(Path("README.md")))]
+    assert [line[1] for line in readme if line[0] == "make"] == ["setup", "demo"]
+    from_text_to_result = [
+        "ppa-convert",
+        "ppa-preprocess",
+        "fairseq-train",
+        "ppa-convert",
+        "ppa-evaluate",
+        "ppa-report",
+    ]
+    assert [line[0] for line in readme if line[0] != "make"] == from_text_to_result
     assert "--max-update" in training_command()
+    pages = [line[0] for page in PAGES for line in commands(text_of(page))]
+    assert pages.count("ppa-convert") >= 8
+    assert {*COMMANDS, "--retrieval-data", "..."} - {"ppa-user-dir"} <= {*pages}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +200,23 @@ def test_groups_on_the_pages_are_read(page, first, tmp_path):
 def test_python_on_the_pages_is_python(page):
     for block in re.findall(r"^```python\n(.*?)^```$", text_of(page), re.M | re.S):
         assert ast.parse(block).body
+
+
+REFERENCE = "".join(text_of(page) for page in PAGES if page.parts[:2] == ("docs", "reference"))
+
+
+@pytest.mark.parametrize("module", re.findall(r"^::: (\S+)$", REFERENCE, re.M))
+def test_modules_of_the_reference_exist(module):
+    assert importlib.util.find_spec(module)
+
+
+def test_the_reference_lists_every_flag_of_a_training(site_hooks):
+    tables = [site_hooks._table_of_flags(*found) for found in re.findall(r"^{{ flags (\S+) (\w+) }}$", REFERENCE, re.M)]
+    listed = re.findall(r"^\| `(--\S+)` \|", "\n".join(tables), re.M)
+    own = [f for config in CONFIGURATIONS for f in fields(config) if "help" in f.metadata and f.name != "data"]
+    assert listed == [f"--{f.name.replace('_', '-')}" for f in own]
+    assert {"--mlm-sides", "--seq-gather", "--mask-prob", "--encoder-layers"} <= {*listed}
+    assert "| `--seq-temperature` | `1.0` | divides the similarities of SEQ |" in tables[0]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="make docs installs mkdocs")

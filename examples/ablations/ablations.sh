@@ -1,13 +1,9 @@
 #!/usr/bin/env bash
 # The four objectives of the paper's Tables 4 and 5 on one group, with equal updates: trained, converted, evaluated,
 # reported. A weight of 0 leaves a term and its computation out. Steps 1 and 2 of the group come first.
-#     examples/ablations/ablations.sh south_east_asian --update-freq 32     (flags go to each training)
+#     GROUP=south_east_asian examples/ablations/ablations.sh --update-freq 32     (flags go to each training)
 set -euo pipefail
-EXAMPLES=$(cd "$(dirname "$0")/.." && pwd)
-GROUP=${1:?name a group first, such as south_east_asian}
-shift
-HERE=$EXAMPLES/$GROUP
-. "$EXAMPLES/settings.sh"
+. "$(dirname "$0")/../recipe/settings.sh"
 
 weights() {
     case $1 in
@@ -22,10 +18,10 @@ weights() {
 for objective in $OBJECTIVES; do
     echo "== $objective: $(weights "$objective")"
     # shellcheck disable=SC2046  # flags and values, each a word
-    CHECKPOINTS=$RUN/$objective/checkpoints "$HERE/3_train.sh" $(weights "$objective") \
+    CHECKPOINTS=$RUN/$objective/checkpoints "$RECIPE/3_train.sh" $(weights "$objective") \
         --tensorboard-logdir "$RUN/$objective/tensorboard" "$@"
     CHECKPOINT=$RUN/$objective/checkpoints/checkpoint_last.pt MODEL=$RUN/models/$objective \
-        "$HERE/5_convert.sh" --overwrite
+        "$RECIPE/5_convert.sh" --overwrite
 done
-"$HERE/6_evaluate.sh"
-"$HERE/7_report.sh"
+"$RECIPE/6_evaluate.sh"
+"$RECIPE/7_report.sh"

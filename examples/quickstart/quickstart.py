@@ -28,7 +28,7 @@ WITHOUT_ALIGNMENT = ("--seq-weight", "0", "--tlm-weight", "0")
 
 
 def options() -> argparse.Namespace:
-    """What can be changed; the defaults are what README.md's table was made with."""
+    """What can be changed; the defaults are what the table of docs/quickstart.md was made with."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--output", type=Path, default=Path("runs/quickstart"), help="directory to write to; default: %(default)s")

@@ -8,7 +8,7 @@ import pytest
 from made_up_shards import write_shards
 from training import BIN, ROOT, largest_difference, parameters, train
 
-SCRIPTS = ROOT / "examples" / "south_east_asian"
+SCRIPTS = ROOT / "examples" / "recipe"
 FLAGS = (
     *("--cpu", "--memory-efficient-fp16", "--fp16-init-scale", "4", "--update-freq", "2", "--num-workers", "0"),
     *("--encoder-layers", "3", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24"),

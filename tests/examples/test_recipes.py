@@ -1,5 +1,7 @@
 """The scripts of examples/ give commands that exist, and the two forms of the recipe are one recipe."""
 
+import os
+import shutil
 import subprocess
 from dataclasses import fields
 from pathlib import Path
@@ -27,8 +29,9 @@ PLUGIN_PARTS = {
     "criterion": TranslitAlignmentCriterionConfig,
     "model": TranslitXLMRConfig,
 }
+RECIPE = EXAMPLES / "recipe"
 SCRIPTS = sorted(path.relative_to(EXAMPLES) for end in ("sh", "sbatch") for path in EXAMPLES.rglob(f"*.{end}"))
-STEPS = [path for path in SCRIPTS if path.parent.name in GROUPS]
+STEPS = [path.name for path in SCRIPTS if path.parent.name == "recipe" and path.name != "settings.sh"]
 # Table 1: the languages, and the order of magnitude of what 10% or 10k gives
 TABLE_1 = {
     "mediterranean_amharic_farsi": "ara arb ary arz fas amh ell heb tur mlt",
@@ -63,9 +66,10 @@ def test_scripts_are_whole(script):
         assert (EXAMPLES / script).stat().st_mode & 0o111 or script.suffix == ".sbatch"
 
 
-@pytest.mark.parametrize("script", STEPS, ids=str)
-def test_every_step_gives_commands_that_exist(place, script):
-    lines, printed = record(place, EXAMPLES / script)
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_gives_commands_that_exist(place, step, group):
+    lines, printed = record(place, RECIPE / step, GROUP=group)
     called = [line for line in lines if line[0] != "ppa-user-dir"]
     assert called
     for line in called:
@@ -76,27 +80,42 @@ def test_every_step_gives_commands_that_exist(place, script):
 
 @pytest.mark.parametrize("step", ["2_preprocess.sh", "3_train.sh", "4_select.sh", "5_convert.sh", "7_report.sh"])
 def test_flags_of_the_user_come_last(place, step):
-    lines, _ = record(place, EXAMPLES / GROUPS[0] / step, "--some", "a b")
+    lines, _ = record(place, RECIPE / step, "--some", "a b")
     assert lines[-1][-2:] == ["--some", "a b"]
 
 
 def test_the_report_takes_more_files(place):
-    lines, _ = record(place, EXAMPLES / GROUPS[0] / "7_report.sh", "more.jsonl", "--title", "Ours")
+    lines, _ = record(place, RECIPE / "7_report.sh", "more.jsonl", "--title", "Ours")
     assert parse(lines[-1]).results == [f"runs/{GROUPS[0]}/results.jsonl", "more.jsonl"]
 
 
 def test_paths_come_from_the_environment(place):
     (place / "elsewhere" / "data-bin" / "shard00").mkdir(parents=True)
-    script = EXAMPLES / GROUPS[0] / "3_train.sh"
+    script = RECIPE / "3_train.sh"
     lines, _ = record(place, script, RUN="elsewhere", CONVERTED="xlmr", ARCH="xlmr_base", MAX_UPDATE="7")
     parsed = parse(the_call(lines, "fairseq-train"))
     assert (parsed.data, parsed.arch, parsed.max_update) == ("elsewhere/data-bin/shard00", "xlmr_base", 7)
     assert (parsed.finetune_from_model, parsed.save_dir) == ("xlmr/model.pt", "elsewhere/checkpoints")
 
 
+def test_a_group_may_be_a_directory_anywhere(place):
+    shutil.copytree(EXAMPLES / "groups" / GROUPS[2], place / "elsewhere" / "my_group")
+    lines, _ = record(place, RECIPE / "2_preprocess.sh", GROUP="elsewhere/my_group")
+    parsed = parse(the_call(lines, "ppa-preprocess"))
+    assert Path(parsed.config) == place / "elsewhere" / "my_group" / "group.yaml"
+    assert Path(parsed.output) == Path("runs/my_group")
+
+
+def test_a_group_that_is_none_is_named(place):
+    command = ["bash", str(RECIPE / "3_train.sh")]
+    done = subprocess.run(command, cwd=place, env=os.environ | {"GROUP": "indic"}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: GROUP=indic is neither a directory with a group.yaml nor a name in ")
+
+
 @pytest.mark.parametrize("group", TABLE_1)
 def test_the_groups_are_those_of_table_1(group):
-    loaded = load_group(EXAMPLES / group / "group.yaml")
+    loaded = load_group(EXAMPLES / "groups" / group / "group.yaml")
     assert [code.split("_")[0] for code in loaded.languages] == TABLE_1[group].split()
     assert (loaded.sampling.share, loaded.sampling.min_lines, loaded.binarizer) == (0.10, 10_000, "direct")
     assert {language.uroman for language in loaded.languages.values()} == {None}
@@ -104,7 +123,7 @@ def test_the_groups_are_those_of_table_1(group):
 
 
 def test_the_template_of_a_group_is_read():
-    assert load_group(EXAMPLES / "your_own_group" / "group.yaml").name == "your_own_group"
+    assert load_group(EXAMPLES / "groups" / "your_own_group" / "group.yaml").name == "your_own_group"
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -112,7 +131,7 @@ def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group, monke
     from ppa_plugin.evaluation.suite.suite_file import load_suite
 
     monkeypatch.chdir(place)
-    lines, _ = record(place, EXAMPLES / group / "6_evaluate.sh")
+    lines, _ = record(place, RECIPE / "6_evaluate.sh", GROUP=group)
     suite = load_suite(parse(the_call(lines, "ppa-evaluate")).config)
     assert {cell.name for cell in suite.cells} == {"aligned", "base"}
     assert {Path(cell.model).resolve() for cell in suite.cells} == {
@@ -121,7 +140,7 @@ def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group, monke
     loaded = {cell.task: cell for cell in suite.cells}
     if group in TABLE_1:
         assert {*loaded} == {"bible", "tatoeba", "taxi1500", "sib200", "ner", "pos"}
-        languages = load_group(EXAMPLES / group / "group.yaml").languages
+        languages = load_group(EXAMPLES / "groups" / group / "group.yaml").languages
         targets = {target for cell in suite.cells for target in cell.targets}
         assert targets <= {*languages}
         assert {source for cell in suite.cells for source in cell.sources} <= {*languages, "eng_Latn"}
@@ -130,7 +149,7 @@ def test_the_suite_has_the_models_found_and_the_papers_tasks(place, group, monke
 
 
 def test_the_recipe_is_appendix_a(place):
-    lines, _ = record(place, EXAMPLES / GROUPS[0] / "3_train.sh")
+    lines, _ = record(place, RECIPE / "3_train.sh")
     parsed = parse(the_call(lines, "fairseq-train"))
     assert parsed.data == ":".join(f"runs/{GROUPS[0]}/data-bin/shard0{number}" for number in (0, 1))
     assert (parsed.batch_size * 4 * parsed.update_freq[0], parsed.lr, parsed.lr_scheduler) == (
@@ -144,21 +163,20 @@ def test_the_recipe_is_appendix_a(place):
 
 
 def test_one_gpu_and_many_make_updates_of_512_pairs(place):
-    lines, _ = record(place, EXAMPLES / GROUPS[1] / "3_train_one_gpu.sh")
+    lines, _ = record(place, RECIPE / "3_train_one_gpu.sh", GROUP=GROUPS[1])
     parsed = parse(the_call(lines, "fairseq-train"))
     assert parsed.batch_size * parsed.update_freq[0] == 512
 
     (place / "examples").symlink_to(EXAMPLES)
-    lines, _ = record(
-        place, EXAMPLES / "slurm/several_nodes.sbatch", GROUPS[1], names=("srun",), SLURM_JOB_NUM_NODES="2"
-    )
+    settings = {"SLURM_JOB_NUM_NODES": "2", "GROUP": GROUPS[1]}
+    lines, _ = record(place, EXAMPLES / "slurm/several_nodes.sbatch", names=("srun",), **settings)
     parsed = parse(the_call(lines, "fairseq-train"))
     assert parsed.distributed_world_size * parsed.batch_size * parsed.update_freq[0] == 512
     assert (parsed.distributed_world_size, parsed.seq_negatives, parsed.distributed_port) == (8, 64, 29500)
 
 
 def test_torchrun_starts_the_same_training(place):
-    lines, _ = record(place, EXAMPLES / "slurm/torchrun.sh", GROUPS[0], NODES="2", NODE_RANK="1", MASTER="node0")
+    lines, _ = record(place, EXAMPLES / "slurm/torchrun.sh", NODES="2", NODE_RANK="1", MASTER="node0")
     launched = parse(the_call(lines, "torchrun"))
     assert (launched.nnodes, launched.node_rank, launched.nproc_per_node) == ("2", 1, "4")
     assert Path(launched.training_script).name == "fairseq-train"
@@ -170,8 +188,8 @@ def test_torchrun_starts_the_same_training(place):
 @pytest.mark.parametrize(("gpus", "rank"), [(4, 4), (1, 1)])
 def test_fairseq_asks_slurm_for_the_machines(place, monkeypatch, gpus, rank):
     (place / "examples").symlink_to(EXAMPLES)
-    settings = {"SLURM_JOB_NUM_NODES": "2", "GPUS": str(gpus)}
-    lines, _ = record(place, EXAMPLES / "slurm/several_nodes.sbatch", GROUPS[1], names=("srun",), **settings)
+    settings = {"SLURM_JOB_NUM_NODES": "2", "GPUS": str(gpus), "GROUP": GROUPS[1]}
+    lines, _ = record(place, EXAMPLES / "slurm/several_nodes.sbatch", names=("srun",), **settings)
     config = convert_namespace_to_omegaconf(parse(the_call(lines, "fairseq-train"))).distributed_training
     slurm = {"STEP_NODELIST": "node[0-1]", "NNODES": "2", "NTASKS_PER_NODE": "1", "NODEID": "1"}
     for name, value in slurm.items():
@@ -186,7 +204,7 @@ def test_fairseq_asks_slurm_for_the_machines(place, monkeypatch, gpus, rank):
 @pytest.mark.parametrize(("gpus", "device"), [(4, 1), (1, 0)])
 def test_fairseq_takes_the_machines_from_torchrun(place, monkeypatch, gpus, device):
     settings = {"NODES": "2", "NODE_RANK": "1", "MASTER": "node0", "GPUS": str(gpus)}
-    lines, _ = record(place, EXAMPLES / "slurm/torchrun.sh", GROUPS[0], **settings)
+    lines, _ = record(place, EXAMPLES / "slurm/torchrun.sh", **settings)
     arguments = parse(the_call(lines, "torchrun")).training_script_args
     config = convert_namespace_to_omegaconf(parse(["fairseq-train", *arguments])).distributed_training
     rank = gpus + device  # of the second machine
@@ -200,7 +218,7 @@ def test_fairseq_takes_the_machines_from_torchrun(place, monkeypatch, gpus, devi
 
 
 def test_the_ablations_are_the_four_objectives(place):
-    lines, _ = record(place, EXAMPLES / "ablations/ablations.sh", GROUPS[1], "--update-freq", "32")
+    lines, _ = record(place, EXAMPLES / "ablations/ablations.sh", "--update-freq", "32", GROUP=GROUPS[1])
     trained = [parse(line) for line in lines if line[0] == "fairseq-train"]
     assert [(t.mlm_weight, t.seq_weight, t.tlm_weight) for t in trained] == [
         (1, 0, 0),
@@ -210,22 +228,23 @@ def test_the_ablations_are_the_four_objectives(place):
     ]
     assert {t.update_freq[0] for t in trained} == {32}
     assert len({t.save_dir for t in trained}) == 4
+    assert all(Path(t.save_dir).is_relative_to(f"runs/{GROUPS[1]}") for t in trained)
     converted = [parse(line) for line in lines if line[0] == "ppa-convert"]
     assert [Path(c.checkpoint).parent for c in converted] == [Path(t.save_dir) for t in trained]
     assert len({c.output for c in converted}) == 4
 
 
 def test_the_released_run_has_the_authors_flags(place):
-    lines, _ = record(place, EXAMPLES / "ablations/released.sh", GROUPS[0], "--seed", "3")
+    lines, _ = record(place, EXAMPLES / "ablations/released.sh", "--seed", "3")
     parsed = parse(the_call(lines, "fairseq-train"))
     assert (parsed.seq_weight, parsed.seq_gather, parsed.tlm_truncation) == (0.5, "detached", "right")
     assert (parsed.weight_decay, parsed.clip_norm, parsed.seed) == (0.0, 1.0, 3)
 
 
 def test_hydras_recipe_equals_the_flags(place, monkeypatch):
-    lines, _ = record(place, EXAMPLES / GROUPS[0] / "3_train.sh")
+    lines, _ = record(place, RECIPE / "3_train.sh")
     flags = convert_namespace_to_omegaconf(parse(the_call(lines, "fairseq-train")))
-    lines, _ = record(place, EXAMPLES / GROUPS[0] / "3_train_hydra.sh")
+    lines, _ = record(place, RECIPE / "3_train_hydra.sh")
     raw = parse(the_call(lines, "fairseq-hydra-train"))
     recipe = hydra_as_fairseq_reads_it(raw.copy(), monkeypatch)
     for part, dataclass in PLUGIN_PARTS.items():

@@ -3,14 +3,17 @@
 import json
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from running import exit_code
 
 from ppa_plugin.convert import card, cli, sentence_vectors
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 
+README = Path(__file__).parents[3] / "README.md"
 CONFIG = {"num_hidden_layers": 12, "hidden_size": 768, "vocab_size": 401145}
 
 
@@ -62,13 +65,17 @@ def test_sentence_vectors_are_those_of_the_layer_that_was_trained(tmp_path, crit
     assert ("contrastive term was applied" in text) == bool(criterion.get("seq_weight"))
 
 
-def test_the_cards_sentence_transformers_code_gives_our_vectors(tiny_hf_directory, sentences, tmp_path):
-    pytest.importorskip("sentence_transformers")
+def convert_there_and_back(hf_directory, tmp_path, name):
     for arguments in (
-        ("to-fairseq", tiny_hf_directory, tmp_path / "fairseq"),
-        ("to-hf", tmp_path / "fairseq" / "model.pt", tmp_path / "hf"),
+        ("to-fairseq", hf_directory, tmp_path / "fairseq"),
+        ("to-hf", tmp_path / "fairseq" / "model.pt", tmp_path / name),
     ):
         assert exit_code(cli.main, *arguments) == 0
+
+
+def test_the_cards_sentence_transformers_code_gives_our_vectors(tiny_hf_directory, sentences, tmp_path):
+    pytest.importorskip("sentence_transformers")
+    convert_there_and_back(tiny_hf_directory, tmp_path, "hf")
     blocks = re.findall(r"```python\n(.*?)```", (tmp_path / "hf" / "README.md").read_text(), re.DOTALL)
     names: dict = {}
     assert "SentenceTransformer" in blocks[1]
@@ -78,3 +85,24 @@ def test_the_cards_sentence_transformers_code_gives_our_vectors(tiny_hf_director
     ours = SentenceEncoder(tmp_path / "hf").encode(["Αθήνα", "Athens"])
     theirs = torch.tensor(names["vectors"])
     torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
+def test_the_readmes_code_runs_and_ranks_by_our_vectors(tiny_hf_directory, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sentence_transformers")
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(code.splitlines()) <= 10
+    convert_there_and_back(tiny_hf_directory, tmp_path, "aligned")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(code, names)
+    encoder = SentenceEncoder(tmp_path / "aligned")
+    queries, candidates = (F.normalize(encoder.encode(names[each])) for each in ("queries", "names"))
+    scores = queries @ candidates.T
+    torch.testing.assert_close(names["scores"], scores, rtol=1e-4, atol=1e-5)
+    shown = [line.rsplit(" ", 1)[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        f"{query} {names['names'][int(row.argmax())]}" for query, row in zip(names["queries"], scores, strict=True)
+    ]

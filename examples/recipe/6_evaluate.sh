@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # The paper's tasks, sources and seeds with every model in RUN/models; what is finished is skipped, so it resumes.
 set -euo pipefail
-HERE=$(cd "$(dirname "$0")" && pwd)
-. "$HERE/../settings.sh"
+. "$(dirname "$0")/settings.sh"
 
-reads "$HERE/tasks.yaml" "$RUN/models" "$EVAL"
+reads "$OF_GROUP/tasks.yaml" "$RUN/models" "$EVAL"
 writes "$RUN/suite.yaml" "$RUN/results.jsonl"
 ln -sfn "$(cd "$EVAL" && pwd)" "$RUN/eval"
 {
@@ -12,6 +11,6 @@ ln -sfn "$(cd "$EVAL" && pwd)" "$RUN/eval"
     for model in "$RUN"/models/*/; do
         echo "- models/$(basename "$model")"
     done
-    cat "$HERE/tasks.yaml"
+    cat "$OF_GROUP/tasks.yaml"
 } > "$RUN/suite.yaml"
 ppa-evaluate suite --config "$RUN/suite.yaml" --output "$RUN/results.jsonl" "$@"

@@ -2,8 +2,7 @@
 # A checkpoint to the directory that Transformers loads; CHECKPOINT is the one that 4_select.sh put first, or
 # else the last.
 set -euo pipefail
-HERE=$(cd "$(dirname "$0")" && pwd)
-. "$HERE/../settings.sh"
+. "$(dirname "$0")/settings.sh"
 : "${CHECKPOINT:=$CHECKPOINTS/checkpoint_last.pt}"
 : "${MODEL:=$RUN/models/aligned}"
 

@@ -3,7 +3,6 @@
 # contrasted within 16 pairs, not within the 64 of four GPUs; where the memory allows it, this keeps the 64:
 #     3_train_one_gpu.sh --batch-size 64 --update-freq 8
 set -euo pipefail
-HERE=$(cd "$(dirname "$0")" && pwd)
 export CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-0}
 
-exec "$HERE/3_train.sh" --update-freq 32 "$@"
+exec "$(dirname "$0")/3_train.sh" --update-freq 32 "$@"

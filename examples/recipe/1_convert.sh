@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The base model from Hugging Face's format to fairseq's, and once back: the directory that evaluation compares with.
 set -euo pipefail
-HERE=$(cd "$(dirname "$0")" && pwd)
-. "$HERE/../settings.sh"
+. "$(dirname "$0")/settings.sh"
 
 reads "$BASE"
 writes "$CONVERTED: model.pt dict.txt sentencepiece.bpe.model hf/" "$RUN/models/base"

@@ -4,8 +4,7 @@
 #     3_train.sh --clip-norm 0 --retrieval-data data/eval/tatoeba
 # LAUNCHER starts fairseq-train on several machines, see ../slurm.
 set -euo pipefail
-HERE=$(cd "$(dirname "$0")" && pwd)
-. "$HERE/../settings.sh"
+. "$(dirname "$0")/settings.sh"
 
 DATA=$(shards)
 reads "$DATA" "$CONVERTED/model.pt"

@@ -1,1 +1,0 @@
-../mediterranean_amharic_farsi/3_train_one_gpu.sh

@@ -1,1 +1,0 @@
-../mediterranean_amharic_farsi/2_preprocess.sh

@@ -1,1 +1,0 @@
-../mediterranean_amharic_farsi/4_select.sh

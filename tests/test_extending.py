@@ -1,4 +1,7 @@
-"""docs/extending.md, executed: its code is put where the page says, and run as a user would."""
+"""docs/extending.md, executed: its code is put where the page says, and run as a user would.
+
+Its tasks of evaluation are in tests/ppa_plugin/evaluation/test_tasks.py.
+"""
 
 import json
 import os
@@ -11,11 +14,10 @@ from pathlib import Path
 import pytest
 import sentencepiece
 from command_lines import ROOT
+from extending_page import CODE
 from made_up_shards import write_shards
 
 BIN = Path(sys.executable).parent
-BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.M | re.S)
-CODE = dict(BLOCK.findall((ROOT / "docs" / "extending.md").read_text(encoding="utf-8")))
 
 
 def run(*command, cwd: Path) -> str:

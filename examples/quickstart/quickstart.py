@@ -130,7 +130,8 @@ def main() -> None:
         evaluate(out, name)
 
     say("The table: how often, in percent, the right name is among the ten nearest; chance is about 3")
-    run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", "--output", out / "report")
+    flags = ("--baseline", "base", "--output", out / "report")
+    run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", *flags)
     say("Done")
     print(f"    results, one a line   {out}/results.jsonl")
     print(f"    tables and plots      {out}/report/")

@@ -48,12 +48,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot under a file name without its ending; `files` holds the bytes by format (png, svg)."""
+    """A plot under a file name without its ending; `files` holds the bytes by format (png, svg).
+
+    `alt` says what is to be seen to who cannot see it; the title where it is empty.
+    """
 
     name: str
     title: str
     note: str
     files: dict[str, bytes]
+    alt: str = ""
 
 
 @dataclass(frozen=True)

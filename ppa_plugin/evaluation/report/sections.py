@@ -1,11 +1,16 @@
 """The report's sections, in the order in which a paper would have them."""
 
+from dataclasses import replace
+
 from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, published
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
 from ppa_plugin.evaluation.report.measured import Measured, last_steps, one_layer
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tables import Table
+
+# Tables of metrics that are not the main ones are closed on the page where they have more rows than this together.
+FOLDED_ROWS = 60
 
 
 class Report:
@@ -55,10 +60,10 @@ class Report:
         return "; ".join(parts) + "."
 
     def sections(self, main_tables: list[Table]) -> list[Section]:
-        """All sections that have something to show."""
-        from ppa_plugin.evaluation.report.plots.drawing import (
-            bar_plot,  # matplotlib takes a second to import: not for a usage error
-        )
+        """All sections that have something to show, the overview first."""
+        # matplotlib takes a second to import: not for a usage error
+        from ppa_plugin.evaluation.report.plots.drawing import bar_plot
+        from ppa_plugin.evaluation.report.plots.heat_maps import overview
 
         bars = [
             Picture(
@@ -69,7 +74,11 @@ class Report:
             )
             for t in main_tables
         ]
+        opening = overview(self.measured, self.groups, self.baseline)
+        if len(bars) == 1:  # few enough to see at once
+            opening, bars = replace(opening, blocks=(*opening.blocks[:1], *bars, *opening.blocks[1:])), []
         sections = [
+            opening,
             Section("Remarks", tuple(self.remarks)),
             *(self._group_section(group) for group in self.groups),
             Section("Checkpoints", tuple(self._step_plots())),
@@ -79,27 +88,31 @@ class Report:
                 tuple(published.comparisons(self.measured, self.published, self.groups)),
             ),
             Section("What explains the numbers", tuple(self._analysis_blocks())),
+            Section("Bars, target by target", tuple(bars)),
             *(self._other_section(group) for group in self.groups),
-            Section("Bars, target by target", tuple(bars), folded=True),
             Section("How it was measured", tuple(methods.method_tables(self.results))),
         ]
         return with_unique_names([section for section in sections if section.blocks])
 
     def _group_section(self, group: Group) -> Section:
-        from ppa_plugin.evaluation.report.plots.figures import gain_maps
+        from ppa_plugin.evaluation.report.plots.heat_maps import OVERVIEW_ROWS, gain_maps
 
         blocks = paper_tables.main_blocks(self.measured, group, self.groups)
         parts: list[Grid | Picture] = []
         for block in blocks:
             parts.append(paper_tables.main_table(self.measured, block))
             parts.append(paper_tables.average_table(self.measured, block, self.baseline))
-        maps = gain_maps(self.measured, blocks, group, self.baseline) if self.baseline else []
-        return Section(group.name, (*parts, *maps))
+        # from a single source each, they are what the overview shows
+        several = any(len(block.part(column)) > 1 for block in blocks for column in block.columns)
+        more = len(group.targets(t for block in blocks for t in block.targets)) > OVERVIEW_ROWS
+        maps = gain_maps(self.measured, blocks, group, self.baseline) if self.baseline and (several or more) else []
+        return Section(group.name, (*maps, *parts))
 
     def _other_section(self, group: Group) -> Section:
         blocks = paper_tables.other_blocks(self.measured, group, self.groups)
         grids = tuple(paper_tables.main_table(self.measured, block) for block in blocks)
-        return Section(f"{group.name}, other metrics", grids, folded=True)
+        folded = sum(len(grid.rows) for grid in grids) > FOLDED_ROWS
+        return Section(f"{group.name}, other metrics", grids, folded)
 
     def _step_plots(self) -> list[Picture]:
         from ppa_plugin.evaluation.report.plots.figures import step_curves

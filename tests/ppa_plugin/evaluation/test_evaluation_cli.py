@@ -170,8 +170,8 @@ def test_report(model, data, tmp_path, capsys):
     capsys.readouterr()
     assert exit_code(report.main, output, "--output", tmp_path / "report") == 0
     assert "bible, from eng_Latn, top10" in capsys.readouterr().out
-    expected = ["bible_eng_Latn_top10.png", "bible_eng_Latn_top10.svg", "report.html", "results.csv", "results.md"]
-    expected += ["results.tex", "tables"]
+    expected = ["bible_eng_Latn_top10.png", "bible_eng_Latn_top10.svg", "overview_bible.png", "overview_bible.svg"]
+    expected += ["report.html", "results.csv", "results.md", "results.tex", "tables"]
     assert sorted(os.listdir(tmp_path / "report")) == expected
     assert (tmp_path / "report" / expected[0]).read_bytes().startswith(b"\x89PNG")
     assert b"</svg>" in (tmp_path / "report" / expected[1]).read_bytes()

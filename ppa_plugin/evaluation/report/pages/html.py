@@ -1,8 +1,10 @@
 """A report as one page: no script, no font, no image from elsewhere; light or dark as the reader's device is."""
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from html import escape
+from itertools import groupby
 
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Picture, Row, Section, slug
 from ppa_plugin.evaluation.report.pages.html_style import STYLE
@@ -25,10 +27,11 @@ _HEAD = """\
 
 
 def page(title: str, summary: str, sections: list[Section]) -> str:
-    """The whole page. All text is escaped, pictures are inline SVG."""
+    """The whole page: the first section, the contents beside it, the others. Text is escaped, pictures inline SVG."""
     parts = [_HEAD.format(title=escape(title), style=STYLE), f"<header>\n<h1>{escape(title)}</h1>"]
-    parts += [f'<p class="lead">{escape(summary)}</p>\n</header>', _contents(sections), "<main>"]
-    parts += [_section(section, number) for number, section in enumerate(sections, 1)]
+    parts += [f'<p class="lead">{escape(summary)}</p>\n</header>\n<main>']
+    shown = [_section(section, number) for number, section in enumerate(sections, 1)]
+    parts += ['<div class="opening">', *shown[:1], _contents(sections), "</div>", *shown[1:]]
     return "\n".join([*parts, "</main>\n</body>\n</html>\n"])
 
 
@@ -58,12 +61,19 @@ def _anchor(block: Grid | Picture) -> str:
 
 
 def _section(section: Section, number: int) -> str:
-    blocks = "\n".join(_block(block, section) for block in section.blocks)
+    blocks = "\n".join(
+        f'<div class="plots">\n{_blocks(run, section)}\n</div>' if plots else _blocks(run, section)
+        for plots, run in groupby(section.blocks, lambda block: isinstance(block, Picture))
+    )
     heading = f"<h2>{escape(section.title)}</h2>"
     if section.folded:
         summary = f"{len(section.blocks)} {'tables' if _tables_only(section) else 'plots'}"
         blocks = f"<details>\n<summary>{summary}</summary>\n{blocks}\n</details>"
     return f'<section id="{_section_anchor(section, number)}">\n{heading}\n{blocks}\n</section>'
+
+
+def _blocks(blocks: Iterable[Grid | Picture | str], section: Section) -> str:
+    return "\n".join(_block(block, section) for block in blocks)
 
 
 def _tables_only(section: Section) -> bool:
@@ -75,14 +85,14 @@ def _block(block: Grid | Picture | str, section: Section) -> str:
         return f"<p>{escape(block)}</p>"
     is_table = isinstance(block, Grid)
     title = escape(_short(block, section))
-    notes = "".join(f"<p>{escape(note)}</p>" for note in (block.notes if is_table else (block.note,)))
+    notes = "".join(f"<p>{escape(note)}</p>" for note in (block.notes if is_table else (block.note,)) if note)
     return "\n".join(
         [
             f'<figure class="{"table" if is_table else "plot"}" id="{_anchor(block)}">',
             f"<figcaption>{title}</figcaption>",
             f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">',
             f"{_table(block) if is_table else inline_svg(block)}</div>",
-            f'<div class="notes">{notes}</div>',
+            f'<div class="notes">{notes}</div>' if notes else "",
             "</figure>",
         ]
     )
@@ -166,6 +176,7 @@ def inline_svg(picture: Picture) -> str:
     text = picture.files["svg"].decode("utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<(metadata|style)[ >].*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", _lean, text)
     prefix = f"f{sha256(picture.name.encode()).hexdigest()[:6]}-"
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = text.replace("url(#", f"url(#{prefix}").replace('xlink:href="#', f'href="#{prefix}')
@@ -179,8 +190,15 @@ def inline_svg(picture: Picture) -> str:
     )
 
 
+def _lean(tag: re.Match) -> str:
+    """A tag of Matplotlib's without what no reader sees: digits, turns by nothing, names of groups, white space."""
+    text = re.sub(r"(\.\d\d)\d+", r"\1", tag.group(0))
+    text = re.sub(r' transform="rotate\(-?0 [^"]*"|(?<=<g) id="[^"]*"', "", text)
+    return " ".join(text.split())
+
+
 def _title(picture: Picture) -> str:
-    return escape(picture.title).replace("\\", "\\\\")
+    return escape(picture.alt or picture.title).replace("\\", "\\\\")
 
 
 def _page_font(match: re.Match) -> str:

@@ -35,6 +35,14 @@ nav ol ol { padding-left: 1rem; }
 nav ol ol a { color: var(--quiet); }
 nav li { overflow-wrap: anywhere; }
 section { margin-top: 3.2rem; }
+.opening { display: flex; flex-wrap: wrap; gap: 0 3rem; margin-top: 1.6rem; }
+.opening section { margin: 0; max-width: 100%; }
+.opening section > p { width: 0; min-width: min(100%, 46rem); margin: -.6rem 0 0; }
+.opening section > p { color: var(--quiet); font-size: .85rem; }
+.opening nav { flex: 1 1 20rem; align-self: flex-start; }
+.plots { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: flex-start; }
+.plots figure { max-width: 100%; }
+.opening figcaption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 figure { margin: 0 0 2.4rem; }
 figcaption { margin: 0 0 .5rem; font-size: 1.02rem; font-weight: 600; overflow-wrap: anywhere; }
 .scroll { max-width: 100%; overflow-x: auto; -webkit-overflow-scrolling: touch; }

@@ -20,7 +20,8 @@ def _block(block: Grid | Picture | str) -> str:
     if isinstance(block, Grid):
         return grid(block)
     if isinstance(block, Picture):
-        return f"![{escape(block.title)}]({block.name}.svg)\n\n{escape(block.title)}. {escape(block.note)}"
+        image = f"![{escape(block.alt or block.title)}]({block.name}.svg)"
+        return f"{image}\n\n{escape(block.title)}. {escape(block.note)}" if block.note else image
     return escape(block)
 
 

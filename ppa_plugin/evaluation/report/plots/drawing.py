@@ -89,7 +89,7 @@ def _bars(panel, table: Table, groups: list[tuple[str, list[float | None]]], pla
 
 def head(figure, title: str) -> None:
     """The title of a figure, from its left: on a narrow screen that is what is seen of a wide one."""
-    figure.suptitle(wrapped(title, figure.get_figwidth(), TITLE), x=0.01, ha="left", fontsize=TITLE)
+    figure.suptitle(wrapped(title, 0.94 * figure.get_figwidth(), TITLE), x=0.01, ha="left", fontsize=TITLE)
 
 
 def wrapped(text: str, inches: float, size: float, lines: int = 3) -> str:

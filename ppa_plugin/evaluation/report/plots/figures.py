@@ -1,154 +1,20 @@
-"""Plots of results: gains over a baseline, accuracy by training step and by layer."""
+"""Curves of results: accuracy by training step and by layer."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy
-
 from ppa_plugin.evaluation.report.grid import Picture, slug
 from ppa_plugin.evaluation.report.groups import Group, source_order
 from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
-from ppa_plugin.evaluation.report.paper_tables import Block, script_labels
 from ppa_plugin.evaluation.report.plots import drawing
 from ppa_plugin.evaluation.report.plots.drawing import plt
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, variant_of, way_of
 
-# What one picture of gains holds, so that it can be read on paper: more targets and tasks go on in another one.
-GAIN_ROWS, GAIN_COLUMNS = 40, 16
-
 # A curve: value (0 to 1) by layer or step.
 Curve = dict[int, float]
-
-
-def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: str) -> list[Picture]:
-    """A heat map a model: points gained over the baseline, by target and source, of every task's main metric."""
-    columns = [column for block in blocks for column in block.columns]
-    targets = group.targets(target for block in blocks for target in block.targets)
-    gains = {}
-    for model in measured.models:
-        values = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
-        values = 100 * numpy.array(values, dtype=float)
-        if numpy.isfinite(values).any():
-            gains[model] = values
-    if not gains:
-        return []
-    # one scale for all models; the few largest gains may not wash out the rest
-    limit = max(1.0, float(numpy.nanpercentile(numpy.abs([*gains.values()]), 98)))
-    return [
-        picture
-        for model, values in gains.items()
-        for picture in _gain_pictures(group, model, baseline, _parts(values, columns, targets), limit)
-    ]
-
-
-def _gain_pictures(group: Group, model: str, baseline: str, parts: list[tuple], limit: float) -> list[Picture]:
-    """One picture a part, numbered where there are several."""
-    several = len(parts) > 1
-    return [
-        Picture(
-            slug(group.name, "gain", model, "over", baseline, f"{number}" if several else ""),
-            f"{group.name}: gain of {model} over {baseline}" + (f" ({number} of {len(parts)})" if several else ""),
-            "Points of the main metric of each task, mean over seeds; all models of the group share one scale.",
-            _heat_map(*part, limit, f"{model} − {baseline}"),
-        )
-        for number, part in enumerate(parts, 1)
-    ]
-
-
-def _parts(values: numpy.ndarray, columns: list[Column], targets: list[str]) -> list[tuple]:
-    """Values with their columns and targets, without lines that are empty, in parts that a page holds."""
-    there = numpy.isfinite(values)
-    across, down = numpy.flatnonzero(there.any(axis=0)), numpy.flatnonzero(there.any(axis=1))
-    rows = numpy.array_split(down, -(-len(down) // GAIN_ROWS))
-    return [
-        (values[numpy.ix_(row, part)], [columns[i] for i in part], [targets[i] for i in row])
-        for part in _of_whole_tasks(across, columns)
-        for row in rows
-    ]
-
-
-def _of_whole_tasks(places: Iterable[int], columns: list[Column]) -> list[list[int]]:
-    """Columns in as few parts as hold them, a task in one part where it fits."""
-    tasks: dict[str, list[int]] = defaultdict(list)
-    for place in places:
-        tasks[columns[place].task].append(place)
-    parts: list[list[int]] = [[]]
-    for found in tasks.values():
-        if parts[-1] and len(parts[-1]) + len(found) > GAIN_COLUMNS:
-            parts.append([])
-        parts[-1] += found
-        while len(parts[-1]) > GAIN_COLUMNS:
-            parts[-1:] = [parts[-1][:GAIN_COLUMNS], parts[-1][GAIN_COLUMNS:]]
-    return parts
-
-
-def _gain(measured: Measured, model: str, baseline: str, column: Column, target: str) -> float | None:
-    counterpart = measured.counterpart(model, baseline, column.task)
-    if counterpart is None:
-        return None
-    ours, theirs = measured.cell(model, column, target), measured.cell(counterpart, column, target)
-    return ours.mean - theirs.mean if ours and theirs else None
-
-
-def _heat_map(
-    values: numpy.ndarray, columns: list[Column], targets: list[str], limit: float, title: str
-) -> dict[str, bytes]:
-    heads = {column.task: drawing.wrapped(column.task, 1.0, 8, lines=1) for column in columns}
-    # the name of a task is over its columns, and not over those beside it
-    per_column = [(0.1 + 0.075 * len(heads[task])) / n for task, n in Counter(c.task for c in columns).items()]
-    with plt.rc_context(drawing.STYLE):
-        size = (max(4.0, 1.7 + max(0.36, *per_column) * len(columns)), 1.6 + 0.25 * len(targets))
-        figure, axes = plt.subplots(figsize=size, layout="constrained")
-        mesh = axes.pcolormesh(
-            numpy.ma.masked_invalid(values), cmap="PuOr_r", vmin=-limit, vmax=limit, edgecolors="none"
-        )
-        for (row, place), value in numpy.ndenumerate(values):
-            known = numpy.isfinite(value)
-            ink = drawing.GREY if not known else "#ffffff" if abs(value) > 0.62 * limit else "#1a1a1a"
-            shown = _short_number(value) if known else "–"
-            axes.text(place + 0.5, row + 0.5, shown, ha="center", va="center", fontsize=7, color=ink)
-        labels = script_labels(columns)
-        sources = [drawing.wrapped(labels[c], 1.0, 7.5, lines=1) for c in columns]
-        axes.set_xticks([i + 0.5 for i in range(len(columns))], sources, rotation=90, fontsize=7.5)
-        names = [drawing.wrapped(target, 1.2, drawing.NAME, lines=1) for target in targets]
-        axes.set_yticks([i + 0.5 for i in range(len(targets))], names, fontsize=drawing.NAME)
-        axes.invert_yaxis()
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
-        _head_tasks(axes, columns, heads)
-        bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=18, label="points")
-        bar.outline.set_visible(False)
-        drawing.head(figure, title)
-        return drawing.rendered(figure)
-
-
-def _short_number(value: float) -> str:
-    """A gain in the width of a cell: 0.4, −3.1, 27."""
-    text = f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"
-    return "0.0" if float(text) == 0 else text.replace("-", "−")
-
-
-def _head_tasks(axes, columns: list[Column], heads: dict[str, str]) -> None:
-    """The name of each task over its columns, and a line between tasks."""
-    start = 0
-    for end in range(1, len(columns) + 1):
-        if end == len(columns) or columns[end].task != columns[start].task:
-            axes.annotate(
-                heads[columns[start].task],
-                ((start + end) / 2, 1),
-                xycoords=axes.get_xaxis_transform(),
-                xytext=(0, 4),  # points, however high the plot is
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8,
-            )
-            if end < len(columns):
-                axes.axvline(end, color=drawing.INK, linewidth=0.9)
-            start = end
 
 
 def step_curves(results: Iterable[Result], measured: Measured, group: Group, baseline: str | None) -> list[Picture]:

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from ppa_plugin.evaluation.report.groups import EVERYTHING
 from ppa_plugin.evaluation.report.measured import Measured
 from ppa_plugin.evaluation.report.paper_tables import main_blocks
-from ppa_plugin.evaluation.report.plots import analysis_figures, drawing, figures
+from ppa_plugin.evaluation.report.plots import analysis_figures, drawing, figures, heat_maps
 from ppa_plugin.evaluation.tables import pivot
 from ppa_plugin.evaluation.variants import step_of
 
@@ -117,13 +117,35 @@ def test_gains(drawn, names, number, tasks, sources):
     models = NAMES[names][:2]
     measured = Measured(results(models, number, tasks, sources), models[0])
     blocks = main_blocks(measured, EVERYTHING, [EVERYTHING])
-    pictures = figures.gain_maps(measured, blocks, EVERYTHING, models[0])
+    pictures = heat_maps.gain_maps(measured, blocks, EVERYTHING, models[0])
     assert len(pictures) == len(drawn) == len({picture.name for picture in pictures})
     parts = 2 if len(sources) > 1 else 1
     assert len(pictures) == parts * (2 if number > 40 else 1)
     assert {t for f in drawn for t, _, _ in boxes(f)} >= {*languages(number), *tasks}
     for figure in drawn:
         check(figure)
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize(
+    ("number", "tasks"),
+    [(1, tuple(TASKS)), (8, ("bible", "ner")), pytest.param(70, ("sib200",), marks=pytest.mark.slow), (90, ("ner",))],
+)
+@pytest.mark.parametrize("gains", [True, False])
+def test_overview(drawn, names, number, tasks, gains):
+    models = NAMES[names]
+    baseline = models[0] if gains else None
+    section = heat_maps.overview(Measured(results(models, number, tasks), baseline), [EVERYTHING], baseline)
+    shown = max(1, len(models) - (baseline is not None))  # without a gain the values of the baseline
+    assert len(section.blocks) == len(drawn) + 1 == min(len(tasks), shown) + 1
+    for figure in drawn:
+        check(figure)
+        assert (
+            len(models) > 5 or len(tasks) > 5 or figure.get_figwidth() * 96 < 390 - 2 * 16
+        )  # a narrow screen without its margins
+    shown = {text for figure in drawn for text, _, _ in boxes(figure)}
+    assert shown >= (set(languages(number)) if number < heat_maps.OVERVIEW_ROWS else {"Latn", "Grek"})
+    assert number == 1 or "mean" in shown
 
 
 @pytest.mark.parametrize("names", NAMES)

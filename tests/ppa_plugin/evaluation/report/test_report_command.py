@@ -12,6 +12,8 @@ from made_up_results import GROUPS, matrix, result
 from running import exit_code
 
 from ppa_plugin.evaluation import report
+from ppa_plugin.evaluation.report.grid import Picture
+from ppa_plugin.evaluation.report.pages.html import inline_svg
 from ppa_plugin.evaluation.report.pages.markdown import escape
 from ppa_plugin.evaluation.report.plots.drawing import INK
 from ppa_plugin.evaluation.results import append_results
@@ -100,6 +102,8 @@ def test_files(made):
         "bible_eng_Latn_top10",
         "ner_kor_Hang_span_micro_f1",
         "med_gain_aligned_over_base",
+        "overview_bible",
+        "overview_ner",
         "med_bible_top10_layers",
         "med_bible_top10_steps",
         "script_probe",
@@ -155,6 +159,28 @@ def test_the_page_holds_all_of_it(page, made):
     assert 'name="viewport"' in html
     assert "prefers-color-scheme: dark" in html
     assert INK not in html.split("<main>")[1]
+
+
+def test_it_opens_with_a_picture(made):
+    html = (made / "report.html").read_text(encoding="utf-8")
+    opening = html[html.index("</h1>") :]
+    assert opening.index("<svg") < opening.index("<nav") < opening.index("<table")
+    title = re.search(r'<svg[^>]* role="img"><title>(.*?)</title>', opening).group(1)
+    assert re.match(r"bible, top10: gain over base, points, by language\. mean: .*other [+−]\d", title)
+    for folded in re.findall(r"<details.*?</details>", html, re.DOTALL):
+        assert "<svg" not in folded
+    text = (made / "results.md").read_text(encoding="utf-8")
+    first = next(line for line in text.splitlines() if line and not line.startswith("#"))
+    assert re.fullmatch(r"!\[bible, top10: gain over base, points, .* mean: .*\]\(overview_bible\.svg\)", first)
+
+
+def test_pictures_of_the_page_are_lean_and_their_texts_whole():
+    svg = (
+        '<svg viewBox="0 0 72 72"><g id="a">\n <text x="1.23456" transform="rotate(-0 1 2)">v1.23456</text>\n</g></svg>'
+    )
+    shown = inline_svg(Picture("name", "title 1.2345", "", {"svg": svg.encode()}))
+    assert '<g>\n <text x="1.23">v1.23456</text>' in shown
+    assert "<title>title 1.2345</title>" in shown
 
 
 def test_every_line_of_every_table_of_the_page_is_whole(made):

@@ -8,7 +8,7 @@ from made_up_results import result
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group
 from ppa_plugin.evaluation.report.measured import Measured
 from ppa_plugin.evaluation.report.paper_tables import main_blocks
-from ppa_plugin.evaluation.report.plots import figures
+from ppa_plugin.evaluation.report.plots import figures, heat_maps
 from ppa_plugin.evaluation.variants import step_of
 
 
@@ -84,8 +84,80 @@ def test_gains_are_differences_of_what_both_have():
     ]
     measured = Measured(results, "base")
     blocks = main_blocks(measured, EVERYTHING, [EVERYTHING])
-    (picture,) = figures.gain_maps(measured, blocks, EVERYTHING, "base")
+    (picture,) = heat_maps.gain_maps(measured, blocks, EVERYTHING, "base")
     assert picture.title == "all languages: gain of aligned over base"
-    assert {"25", "−3.1", "ell_Grek", "fas_Arab", "Latn", "bible"} <= set(texts(picture))
+    assert {"+25", "−3.1", "ell_Grek", "fas_Arab", "Latn", "bible"} <= set(texts(picture))
     assert not {"tur_Latn", "kor_Hang"} & set(texts(picture))
-    assert figures.gain_maps(measured, blocks, EVERYTHING, "lonely") == []
+    assert heat_maps.gain_maps(measured, blocks, EVERYTHING, "lonely") == []
+
+
+def rows_of(picture) -> list[str]:
+    return [text for text in texts(picture) if "_" in text]
+
+
+def test_the_overview_is_the_mean_gain_of_each_model_by_language_and_task():
+    values = {"base": (0.5, 0.2), "aligned": (0.75, 0.169), "other": (0.5, 0.3)}
+    results = [
+        result(model, target, value, source=source)
+        for model, both in values.items()
+        for target, value in zip(("tur_Latn", "fas_Arab"), both, strict=True)
+        for source in ("eng_Latn", "ell_Grek")
+    ]
+    results += [result("aligned", "ell_Grek", 0.9), result("base", "ell_Grek", 0.1)]  # which `other` lacks
+    results += [result("aligned", "tha_Thai", 0.9)]  # which the baseline lacks
+    section = heat_maps.overview(Measured(results, "base"), [EVERYTHING], "base")
+    picture, note = section.blocks
+    assert section.title == "Gain over base, by language and task"
+    assert picture.title == "bible, top10: gain over base, points"
+    assert picture.alt == f"{picture.title}, by language. mean: aligned +11, other +5.0."
+    assert rows_of(picture) == ["tur_Latn", "fas_Arab", "ell_Grek"]  # Latin script first, then by script
+    assert {"aligned", "other", "+25", "0.0", "−3.1", "+10", "+80", "–"} <= set(texts(picture))
+    assert "purple: worse" in note
+
+
+def test_the_overview_is_over_sources_that_no_model_lacks():
+    values = {"eng_Latn": 0.6, "ell_Grek": 0.9}
+    results = [result(source=source) for source in values]
+    results += [result("aligned", value=value, source=source) for source, value in values.items()]
+    for others, shown in ((["eng_Latn"], {"+10"}), (["eng_Latn", "ell_Grek"], {"+25", "+10"})):
+        measured = Measured([*results, *(result("other", value=0.6, source=source) for source in others)], "base")
+        picture, _ = heat_maps.overview(measured, [EVERYTHING], "base").blocks
+        assert {text for text in texts(picture) if text in ("+10", "+25", "+40")} == shown
+    apart = [result("base"), result("aligned", source="ell_Grek")]  # that have nothing in common
+    assert heat_maps.overview(Measured(apart), [EVERYTHING], None).blocks == ()
+
+
+def test_the_overview_has_a_map_a_model_where_these_are_fewer_than_tasks():
+    tasks = {"bible": "top10", "sib": "top10", "pos": "seqeval_f1"}
+    results = [
+        result(model, task=task, metric=metric, value=value)
+        for task, metric in tasks.items()
+        for model, value in (("base", 0.5), ("aligned", 0.6), ("other", 0.4))
+    ]
+    first, second, _ = heat_maps.overview(Measured(results, "base"), [EVERYTHING], "base").blocks
+    assert [first.title, second.title] == ["aligned: gain over base, points", "other: gain over base, points"]
+    assert [first.name, second.name] == ["overview_aligned", "overview_other"]
+    assert {"bible, top10", "sib, top10", "pos, seqeval_f1", "+10"} <= set(texts(first))
+
+
+def test_without_a_baseline_the_overview_is_of_values():
+    results = [result("base", value=0.123), result("aligned", value=0.5, config={"max_length": 64})]
+    for baseline, says in ((None, False), ("base", True)):  # measured differently: no gain
+        section = heat_maps.overview(Measured(results, baseline), [EVERYTHING], baseline)
+        picture, note = section.blocks
+        assert section.title == "Every model, by language and task"
+        assert {"12.3", "50.0"} <= set(texts(picture))
+        assert ("no gains" in note) == says
+
+
+def test_the_overview_keeps_to_the_groups_and_many_languages_are_their_scripts():
+    codes = [f"{a}{b}{c}_{'Cyrl' if a == 'b' else 'Latn'}" for a in "ab" for b in "abcdefg" for c in "abcdefg"]
+    results = [result(model, code, value) for model, value in (("base", 0.5), ("aligned", 0.6)) for code in codes]
+    picture, note = heat_maps.overview(Measured(results, "base"), [EVERYTHING], "base").blocks
+    assert {"mean", "Latn", "Cyrl"} <= set(texts(picture))
+    assert "means of their scripts" in note
+    groups = [Group("one", ("bab_Cyrl",)), Group("two", ("aab_Latn", "kor_Hang"))]
+    picture, note = heat_maps.overview(Measured(results, "base"), groups, "base").blocks
+    assert rows_of(picture) == ["aab_Latn", "bab_Cyrl"]
+    assert "scripts" not in note
+    assert heat_maps.overview(Measured(results), [Group("none", ("kor_Hang",))], None).blocks == ()

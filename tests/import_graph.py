@@ -1,7 +1,7 @@
 """The imports of the packages as a graph: `python tests/import_graph.py` prints it, and a test holds its shape.
 
-`ppa_preprocess` is `preprocess`, as it is installed. Imports inside functions count, those under `TYPE_CHECKING` do not:
-nothing runs because of them.
+`ppa_preprocess` is `preprocess`, as it is installed. Imports inside functions count, those under `TYPE_CHECKING` do
+not: nothing runs because of them.
 """
 
 import ast

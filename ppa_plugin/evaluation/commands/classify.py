@@ -3,8 +3,7 @@
 import argparse
 
 from ppa_plugin.evaluation.commands import finetuning
-from ppa_plugin.evaluation.transfer import classify
-from ppa_plugin.evaluation.transfer.labelled import ClassificationSet
+from ppa_plugin.evaluation.transfer.labelled import CLASSES, ClassificationSet
 
 NAME = "classify"
 HELP = "text classification: Taxi1500, SIB-200"
@@ -18,9 +17,11 @@ example:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate classify`."""
-    finetuning.add_flags(parser, classify.RECIPES)
+    finetuning.add_flags(parser, tuple(CLASSES))
 
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
-    finetuning.run(args, classify.Classifier, classify.RECIPES, ClassificationSet(args.data, args.task))
+    from ppa_plugin.evaluation.transfer.classify import Classifier  # not for --help: it takes torch
+
+    finetuning.run(args, Classifier, ClassificationSet(args.data, args.task))

@@ -4,23 +4,24 @@ import argparse
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.encoder.batches import PRECISIONS
-from ppa_plugin.evaluation.transfer import cross_lingual
-from ppa_plugin.evaluation.transfer.cross_lingual import Form
-from ppa_plugin.evaluation.transfer.finetune import Recipe
 from ppa_plugin.evaluation.transfer.labelled import LabelledSet
-from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, NONE, SETTINGS, seeds
+from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, NONE, RECIPES, SETTINGS, Recipe, seeds
+
+if TYPE_CHECKING:
+    from ppa_plugin.evaluation.transfer.cross_lingual import Form
 
 
-def add_flags(parser: argparse.ArgumentParser, recipes: dict[str, Recipe]) -> None:
-    """Model, data, output and every field of a recipe, with the defaults of the tasks in `recipes`."""
+def add_flags(parser: argparse.ArgumentParser, tasks: tuple[str, ...]) -> None:
+    """Model, data, output and every field of a recipe, with the defaults of these tasks."""
     flags.add_model_flags(parser)
     flags.add_data_flags(
         parser,
-        tuple(recipes),
+        tasks,
         "languages to train on, one after another",
         "languages to test on (default: every language with a test file, the source included)",
     )
@@ -29,7 +30,7 @@ def add_flags(parser: argparse.ArgumentParser, recipes: dict[str, Recipe]) -> No
     )
     for name, (kind, words) in SETTINGS.items():
         options = {"choices": PRECISIONS} if name == "precision" else {"type": kind, "metavar": "N"}
-        default = _defaults(name, recipes)
+        default = _defaults(name, tasks)
         parser.add_argument(f"--{name.replace('_', '-')}", help=f"{words} (default: {default})", **options)
     parser.add_argument(
         "--save", metavar="DIR", type=Path, help="write each best checkpoint to DIR/TASK_SOURCE_SEED (default: none)"
@@ -37,24 +38,25 @@ def add_flags(parser: argparse.ArgumentParser, recipes: dict[str, Recipe]) -> No
     flags.add_output_flag(parser)
 
 
-def recipe(args: argparse.Namespace, recipes: dict[str, Recipe]) -> Recipe:
+def recipe(args: argparse.Namespace) -> Recipe:
     """The task's recipe with what the flags change."""
     given = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
     if given.get("clip_norm") == 0:
         given["clip_norm"] = None
-    return replace(recipes[args.task], **given)
+    return replace(RECIPES[args.task], **given)
 
 
-def run(args: argparse.Namespace, form: type[Form], recipes: dict[str, Recipe], data: LabelledSet) -> None:
+def run(args: argparse.Namespace, form: "type[Form]", data: LabelledSet) -> None:
     """Every source and seed in turn: trained, tested, appended to the results file; then the tables."""
     # imported here, so that --help and mistyped flags do not wait for them
     from ppa_plugin.convert.hugging_face import locate
     from ppa_plugin.evaluation.model import Model
     from ppa_plugin.evaluation.results import append_results
     from ppa_plugin.evaluation.tables import pivot, to_text
+    from ppa_plugin.evaluation.transfer import cross_lingual
 
     save_to = _places_to_save(args)
-    chosen = recipe(args, recipes)
+    chosen = recipe(args)
     targets = {source: args.targets or data.targets(source) for source in args.sources}
     for source in args.sources:
         data.check([source], targets[source])
@@ -91,8 +93,8 @@ def _places_to_save(args: argparse.Namespace) -> dict[tuple[str, int], Path]:
     return places
 
 
-def _defaults(name: str, recipes: dict[str, Recipe]) -> str:
-    values = {task: getattr(recipe, name) for task, recipe in recipes.items()}
+def _defaults(name: str, tasks: tuple[str, ...]) -> str:
+    values = {task: getattr(RECIPES[task], name) for task in tasks}
     said = {task: NONE[name] if value is None else f"{value:g}" for task, value in values.items()}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))

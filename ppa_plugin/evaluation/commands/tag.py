@@ -4,8 +4,7 @@ import argparse
 import sys
 
 from ppa_plugin.evaluation.commands import finetuning
-from ppa_plugin.evaluation.transfer import tag
-from ppa_plugin.evaluation.transfer.labelled import UNKNOWN_LABELS, TaggingSet
+from ppa_plugin.evaluation.transfer.labelled import TAGGING_TASKS, UNKNOWN_LABELS, TaggingSet
 
 NAME = "tag"
 HELP = "sequence tagging: named entities, parts of speech"
@@ -19,7 +18,7 @@ example:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate tag`."""
-    finetuning.add_flags(parser, tag.RECIPES)
+    finetuning.add_flags(parser, TAGGING_TASKS)
     parser.add_argument(
         "--unknown-labels",
         choices=UNKNOWN_LABELS,
@@ -35,10 +34,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
+    from ppa_plugin.evaluation.transfer.tag import Tagger  # not for --help: it takes torch
+
     data = TaggingSet(args.data, args.task, args.unknown_labels, args.raw_words)
     if args.task == "ner" and args.unknown_labels == "outside":
         _count_outside(args, data)
-    finetuning.run(args, tag.Tagger, tag.RECIPES, data)
+    finetuning.run(args, Tagger, data)
 
 
 def _count_outside(args: argparse.Namespace, data: TaggingSet) -> None:

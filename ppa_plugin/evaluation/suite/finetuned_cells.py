@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.transfer import classify, cross_lingual, tag
-from ppa_plugin.evaluation.transfer.finetune import Recipe
 from ppa_plugin.evaluation.transfer.labelled import (
     CLASSES,
     TAGGING_TASKS,
@@ -14,7 +13,7 @@ from ppa_plugin.evaluation.transfer.labelled import (
     ClassificationSet,
     TaggingSet,
 )
-from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, changed, seeds
+from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, RECIPES, Recipe, changed, seeds
 
 if TYPE_CHECKING:
     from ppa_plugin.evaluation.model import Model
@@ -96,6 +95,6 @@ def _data(cell: "Cell"):
 
 def _recipe(task: str, settings: dict[str, Any], where: str) -> Recipe:
     """The task's recipe with these settings in it; those that are no part of it are left aside."""
-    recipe = (classify.RECIPES | tag.RECIPES)[task]
+    recipe = RECIPES[task]
     own = {f.name: settings[f.name] for f in dataclasses.fields(recipe) if f.name in settings}
     return changed(recipe, own, where)

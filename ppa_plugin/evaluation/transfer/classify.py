@@ -3,14 +3,8 @@
 from collections.abc import Sequence
 
 from ppa_plugin.evaluation.transfer import cross_lingual
-from ppa_plugin.evaluation.transfer.finetune import Example, Recipe
+from ppa_plugin.evaluation.transfer.finetune import Example
 from ppa_plugin.evaluation.transfer.labelled import Split
-
-# as the paper's evaluation was run
-RECIPES = {
-    "taxi1500": Recipe(learning_rate=1e-5, epochs=40, max_length=100),
-    "sib200": Recipe(learning_rate=1e-5, epochs=40, max_length=160),
-}
 
 
 class Classifier(cross_lingual.Form):

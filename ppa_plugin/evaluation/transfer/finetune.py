@@ -13,40 +13,11 @@ from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.evaluation.encoder.batches import PRECISIONS
 from ppa_plugin.evaluation.encoder.loading import TOKENIZER_FILES, import_transformers, load, load_network
+from ppa_plugin.evaluation.transfer.recipe_settings import Recipe
 
 IGNORED = -100  # what cross-entropy leaves out, as in Transformers
 _EVALUATION_BATCH = 64
 _NOT_DECAYED = ("bias", "LayerNorm.weight", "layer_norm.weight", "norm.weight")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to fine-tune; the tasks' RECIPES state what differs between them.
-
-    `max_length` counts tokens with the special ones, `warmup` updates, `patience` epochs without a better dev score
-    (None: never stop early), `clip_norm` the gradient's norm (None: as it is). The learning rate falls linearly to 0.
-    `precision` is one of `batches.PRECISIONS`; None is fp16 on CUDA and fp32 elsewhere.
-    """
-
-    learning_rate: float
-    epochs: int
-    max_length: int
-    batch_size: int = 32
-    accumulation: int = 1
-    weight_decay: float = 0.0
-    adam_eps: float = 1e-8
-    clip_norm: float | None = None
-    warmup: int = 0
-    patience: int | None = None
-    precision: str | None = None
-
-    def on(self, device: torch.device) -> str:
-        """The precision on that device. Raises `UserError` for fp16 where there is no CUDA."""
-        if self.precision is None:
-            return "fp16" if device.type == "cuda" else "fp32"
-        if self.precision == "fp16" and device.type != "cuda":
-            raise UserError(f"--precision fp16 needs a CUDA device, not {device.type}; use bf16 or fp32")
-        return self.precision
 
 
 @dataclass(frozen=True)

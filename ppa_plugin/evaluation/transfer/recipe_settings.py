@@ -1,15 +1,56 @@
-"""The settings of a recipe as text, from flags and from the file of a suite: what each may be, and how it is read."""
+"""The recipes of fine-tuning, and their settings as text, from flags and the file of a suite: what each may be."""
 
 import argparse
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from ppa_plugin import commandline
 from ppa_plugin.commandline import Range, UserError, natural, positive, shown
 from ppa_plugin.evaluation.encoder.batches import PRECISIONS
-from ppa_plugin.evaluation.transfer.finetune import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT_SEEDS = "42,43,44,45,46"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fine-tune; RECIPES state what differs between them.
+
+    `max_length` counts tokens with the special ones, `warmup` updates, `patience` epochs without a better dev score
+    (None: never stop early), `clip_norm` the gradient's norm (None: as it is). The learning rate falls linearly to 0.
+    `precision` is one of `batches.PRECISIONS`; None is fp16 on CUDA and fp32 elsewhere.
+    """
+
+    learning_rate: float
+    epochs: int
+    max_length: int
+    batch_size: int = 32
+    accumulation: int = 1
+    weight_decay: float = 0.0
+    adam_eps: float = 1e-8
+    clip_norm: float | None = None
+    warmup: int = 0
+    patience: int | None = None
+    precision: str | None = None
+
+    def on(self, device: "torch.device") -> str:
+        """The precision on that device. Raises `UserError` for fp16 where there is no CUDA."""
+        if self.precision is None:
+            return "fp16" if device.type == "cuda" else "fp32"
+        if self.precision == "fp16" and device.type != "cuda":
+            raise UserError(f"--precision fp16 needs a CUDA device, not {device.type}; use bf16 or fp32")
+        return self.precision
+
+
+# As the paper's evaluation was run; the clipping is in its code alone.
+RECIPES = {
+    "taxi1500": Recipe(learning_rate=1e-5, epochs=40, max_length=100),
+    "sib200": Recipe(learning_rate=1e-5, epochs=40, max_length=160),
+    "ner": Recipe(learning_rate=2e-5, epochs=5, accumulation=2, max_length=256, clip_norm=1.0),
+    "pos": Recipe(learning_rate=2e-5, epochs=10, accumulation=2, max_length=256, clip_norm=1.0),
+}
 
 
 def changed(recipe: Recipe, settings: dict[str, Any], where: str) -> Recipe:

@@ -8,15 +8,9 @@ from typing import Any
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.loading import ROBERTA
 from ppa_plugin.evaluation.transfer import cross_lingual
-from ppa_plugin.evaluation.transfer.finetune import IGNORED, Example, Recipe
+from ppa_plugin.evaluation.transfer.finetune import IGNORED, Example
 from ppa_plugin.evaluation.transfer.labelled import Split
 from ppa_plugin.evaluation.transfer.labelled_files import OUTSIDE
-
-# as the paper's evaluation was run; the clipping is in its code alone
-RECIPES = {
-    "ner": Recipe(learning_rate=2e-5, epochs=5, accumulation=2, max_length=256, clip_norm=1.0),
-    "pos": Recipe(learning_rate=2e-5, epochs=10, accumulation=2, max_length=256, clip_norm=1.0),
-}
 
 
 class Tagger(cross_lingual.Form):

@@ -6,7 +6,7 @@ import pytest
 from suites import run, write
 
 from ppa_plugin.evaluation.suite import cell as cells
-from ppa_plugin.evaluation.transfer import tag
+from ppa_plugin.evaluation.transfer.recipe_settings import RECIPES
 
 pytestmark = pytest.mark.usefixtures("stubs")
 
@@ -114,7 +114,7 @@ def test_raw_words_are_a_setting_of_pos_alone(place, capsys):
 def test_words_of_pos_that_were_measured_raw_are_those_of_raw_words(place):
     """Raw is what was measured before words were prepared as published: its key is as it was, the default's another."""
     cell = cells.Cell("pos", "base", "base", "x", ("eng_Latn",))
-    before = {**vars(tag.RECIPES["pos"]), "unknown_labels": "error"}
+    before = {**vars(RECIPES["pos"]), "unknown_labels": "error"}
     assert replace(cell, settings={"raw_words": True}).resolved(place) == before
     assert cell.resolved(place) == replace(cell, settings={"raw_words": False}).resolved(place) != before
     assert "raw_words" not in replace(cell, task="ner").resolved(place)
@@ -123,5 +123,5 @@ def test_words_of_pos_that_were_measured_raw_are_those_of_raw_words(place):
 def test_the_recipe_of_a_file_is_that_of_the_flags(place):
     written = {"learning_rate": "1e-3", "clip_norm": 0, "patience": None, "unknown_labels": "outside"}
     cell = cells.Cell("ner", "base", "base", "x", ("eng_Latn",), settings=written)
-    recipe = {**vars(tag.RECIPES["ner"]), "learning_rate": 0.001, "clip_norm": None, "unknown_labels": "outside"}
+    recipe = {**vars(RECIPES["ner"]), "learning_rate": 0.001, "clip_norm": None, "unknown_labels": "outside"}
     assert cell.resolved(place) == recipe

@@ -19,9 +19,10 @@ from ppa_plugin.evaluation.encoder.loading import import_transformers, load_toke
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.evaluation.transfer import classify, cross_lingual, tag
-from ppa_plugin.evaluation.transfer.finetune import IGNORED, Recipe
+from ppa_plugin.evaluation.transfer.finetune import IGNORED
 from ppa_plugin.evaluation.transfer.labelled import CLASSES, ClassificationSet, Split, TaggingSet
 from ppa_plugin.evaluation.transfer.labelled_files import UPOS, TaggedSentence
+from ppa_plugin.evaluation.transfer.recipe_settings import RECIPES, Recipe
 from ppa_plugin.files import sha256
 
 WORDS = {"B-LOC": "city", "B-PER": "Peace", "I-PER": "quiet", "O": "the"}
@@ -170,13 +171,13 @@ def test_a_cell_that_is_done_is_on_disk_when_the_next_fails(model, data, tmp_pat
 
 
 def test_the_papers_recipes_are_the_defaults(capsys):
-    for module, task, expected in (
-        (classify, "taxi1500", (1e-5, 40, 32, 1, 100)),
-        (classify, "sib200", (1e-5, 40, 32, 1, 160)),
-        (tag, "ner", (2e-5, 5, 32, 2, 256)),
-        (tag, "pos", (2e-5, 10, 32, 2, 256)),
+    for task, expected in (
+        ("taxi1500", (1e-5, 40, 32, 1, 100)),
+        ("sib200", (1e-5, 40, 32, 1, 160)),
+        ("ner", (2e-5, 5, 32, 2, 256)),
+        ("pos", (2e-5, 10, 32, 2, 256)),
     ):
-        recipe = module.RECIPES[task]
+        recipe = RECIPES[task]
         assert (
             recipe.learning_rate,
             recipe.epochs,
@@ -257,7 +258,7 @@ def test_a_model_without_tokenizer_weights_or_a_free_place(model, data, tmp_path
         assert run("classify", *flags(copy, data, tmp_path / "r", "sib200", epochs=1)) == 2
         assert says in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
-    parts = ("sib200", ClassificationSet(data, "sib200"), "eng_Latn", ["ell_Grek"], 42, classify.RECIPES["sib200"])
+    parts = ("sib200", ClassificationSet(data, "sib200"), "eng_Latn", ["ell_Grek"], 42, RECIPES["sib200"])
     with pytest.raises(UserError, match=f"{tmp_path} exists; pass another --save"):
         cross_lingual.measure(classify.Classifier, model, Model.of(model, str(model), None), *parts, "cpu", tmp_path)
 

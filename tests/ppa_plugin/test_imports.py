@@ -8,9 +8,7 @@ import pytest
 
 # what takes a tenth of a second or more
 HEAVY = {"torch", "fairseq", "transformers", "sklearn", "scipy", "matplotlib", "datasets", "pyarrow", "hydra", "uroman"}
-LOADED = (
-    "import sys, json; sys.stdout.write('\\n' + json.dumps(sorted(name for name in sys.modules if '.' not in name)))"
-)
+LOADED = "import json, sys; sys.stdout.write('\\n' + json.dumps([name for name in sys.modules if '.' not in name]))"
 REGISTERED = """
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.models import ARCH_MODEL_REGISTRY
@@ -50,11 +48,11 @@ def loaded(code: str) -> set[str]:
 def test_help_and_mistyped_flags_wait_for_no_library(module, lines):
     code = f"""
 from {module} import main
-for line, code in zip({lines}, [0, 0, 2][-{len(lines)}:]):
+for line in {lines}:
     try:
         main(line)
     except SystemExit as end:
-        assert end.code == code, (line, end.code)
+        assert end.code == (0 if "--help" in line else 2), line
 """
     assert not loaded(code) & HEAVY
 

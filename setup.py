@@ -40,7 +40,8 @@ setup(
         "transformers>=4.51",
         "tokenizers",
         "safetensors",
-        "scikit-learn",
+        # earlier ones give a principal component another sign
+        "scikit-learn>=1.5",
         "seqeval",
         "matplotlib",
         # torch.utils.tensorboard needs it, and fairseq imports it in the trainer's progress bar

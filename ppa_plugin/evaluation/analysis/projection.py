@@ -9,12 +9,9 @@ def principal_components(vectors: np.ndarray) -> tuple[np.ndarray, list[float]]:
     A component's sign, which is free, is such that its largest loading by size is positive, so that a run repeated
     gives the same picture. Shares are 0 where all vectors are the same.
     """
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    _, values, components = np.linalg.svd(centred, full_matrices=False)
-    components = components[:2]
-    largest = np.abs(components).argmax(axis=1)
-    signs = np.where(components[np.arange(2), largest] < 0, -1.0, 1.0)
-    variance = values**2
-    total = variance.sum()
-    shares = (variance[:2] / total if total > 0 else np.zeros(2)).tolist()
-    return centred @ (components * signs[:, None]).T, shares
+    from sklearn.decomposition import PCA
+
+    pca = PCA(2, svd_solver="full")
+    with np.errstate(invalid="ignore"):  # no variance has no shares
+        points = pca.fit_transform(vectors.astype(np.float64))
+    return points, np.nan_to_num(pca.explained_variance_ratio_).tolist()

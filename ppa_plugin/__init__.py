@@ -2,6 +2,7 @@
 
 fairseq imports this package for `--user-dir`, in spawned ranks too, and is itself imported by then: that registers
 task, criterion and model. The `ppa-*` commands import it without fairseq, which takes seconds, and load what they need.
+Where the package comes first and fairseq later, `--user-dir` registers too, and so does `ppa_plugin.register()`.
 """
 
 import functools
@@ -13,7 +14,7 @@ from importlib import metadata
 
 @functools.cache
 def register() -> None:
-    """Mend fairseq and register the plugin's components with it; where fairseq is imported first, nobody has to."""
+    """Mend fairseq, which this imports, and register the plugin's components with it; a second call does nothing."""
     from ppa_plugin import compat
 
     compat.allow_namespaces_in_checkpoints()
@@ -39,6 +40,19 @@ def register() -> None:
             "architectures glot500_base, xlmr_base, xlmr_large, translit_tiny": TranslitXLMRConfig,
         }
     )
+
+
+class _SearchedPath(list):
+    """`__path__` of this package, where fairseq looks up a `--user-dir` whose package was imported before."""
+
+    def __contains__(self, directory: object) -> bool:
+        _register_if_imported()
+        return super().__contains__(directory)
+
+
+def _register_if_imported() -> None:
+    if "fairseq" in sys.modules:
+        register()
 
 
 def require_fairseq_fixed() -> None:
@@ -67,5 +81,5 @@ def quiet_imports() -> None:
 
 require_fairseq_fixed()
 quiet_imports()
-if "fairseq" in sys.modules:
-    register()
+__path__ = _SearchedPath(__path__)
+_register_if_imported()

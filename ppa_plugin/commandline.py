@@ -67,9 +67,10 @@ def _end(error: Exception, sentence: str, code: int) -> NoReturn:
 
 def run(command: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> None:
     """Run `command(argv)` and exit: 0 done, 1 failed, 2 bad usage or bad input, 130 interrupted."""
-    # importing fairseq leaves the root logger at DEBUG, so that every library says what fonts or hosts it looks at
-    logging.getLogger().setLevel(logging.WARNING)
     keep_streams()
+    # Importing fairseq sets the root logger up at DEBUG, so that every library says what fonts or hosts it looks at;
+    # not where it is set up already.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         with exit_on_user_error():
             code = command(argv) or 0

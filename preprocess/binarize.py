@@ -44,6 +44,8 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
         remove_if_empty(workspace.data_bin / task.removeprefix("binarize "))
     workspace.forget(stale)
     _remove_empty_shards(workspace)
+    if made:
+        import fairseq_cli.preprocess  # noqa: F401 - takes seconds: here once, not in each of the forked processes
     function = functools.partial(binarize_part, group.binarizer, workspace.dictionary)
     # closed at once if recording fails, so that no process writes on after this directory is given free
     with closing(map_ordered(function, made, workers)) as results:

@@ -23,7 +23,7 @@ from ppa_plugin.parallel import Workers, default_workers
 from ppa_plugin.romanization.by_part import Romanization
 from ppa_plugin.romanization.cache import FILE_NAME
 from ppa_plugin.romanization.text_file import romanize_file
-from ppa_plugin.training import plan_report
+from ppa_plugin.training import Training
 
 _STEPS = {
     "all": "every step after the other, from text to verified shards",
@@ -155,17 +155,20 @@ def _run_steps(
 
 def _verify(args: argparse.Namespace, workspace: Workspace) -> None:
     """Verify and, with --plan, print the plan; bad flags are found before the checksums."""
-    given = {name: getattr(args, name) for name in plan_report.Training._fields if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in Training._fields if getattr(args, name) is not None}
     if given and not args.plan:
         raise UserError(f"--{next(iter(given))} says how to train and is for --plan; add --plan")
-    training = plan_report.Training(**given)
-    if args.plan:
-        plan_report.check(training)
+    if not args.plan:
+        verify.run(workspace, args.sample)
+        return
+    from ppa_plugin.training import plan_report  # takes fairseq, for which no other step has to wait from the start
+
+    training = Training(**given)
+    plan_report.check(training)
     manifest = verify.run(workspace, args.sample)
-    if args.plan:
-        paths = [workspace.data_bin / f"shard{number:02d}" for number in range(manifest["group"]["shards"])]
-        for line in plan_report.run(paths, workspace.dictionary, training):
-            workspace.say(line)
+    paths = [workspace.data_bin / f"shard{number:02d}" for number in range(manifest["group"]["shards"])]
+    for line in plan_report.run(paths, workspace.dictionary, training):
+        workspace.say(line)
 
 
 def _check_before_writing(group: Group, args: argparse.Namespace) -> dict[str, list[Source]]:
@@ -281,7 +284,7 @@ def _add_romanizer_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
-    defaults = plan_report.Training()
+    defaults = Training()
     parser.add_argument("--plan", action="store_true", help="print what a training on these shards will take")
     for name, meaning in {
         "passes": "how often each pair is seen",

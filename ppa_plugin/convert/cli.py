@@ -4,11 +4,8 @@ import argparse
 from pathlib import Path
 
 from ppa_plugin import commandline
-from ppa_plugin.commandline import say, seed
-from ppa_plugin.convert.extension import extend
+from ppa_plugin.commandline import positive, say, seed
 from ppa_plugin.convert.output import check_free, directory_beside
-from ppa_plugin.convert.to_fairseq import FAIRSEQ_FILES, read_hugging_face, with_new_head, write_fairseq
-from ppa_plugin.convert.to_hf import HF_FILES, convert
 
 _EXAMPLE = """\
 example:
@@ -64,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "in the checkpoint, or beside the checkpoint)",
     )
     to_hf.set_defaults(command=_to_hf)
-    for command in (to_fairseq, to_hf, extend.add_parser(commands)):
+    for command in (to_fairseq, to_hf, _add_extend(commands)):
         command.add_argument("output", metavar="OUT_DIR", help="the directory to write")
         command.add_argument(
             "--overwrite", action="store_true", help="replace OUT_DIR if it holds nothing but this command's own files"
@@ -72,7 +69,42 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_extend(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        "extend",
+        help="a model and romanized text -> the model with sub-words of the text, as to-fairseq writes it",
+        description="Add sub-words of romanized text to SentencePiece model, dictionary, embedding and head. "
+        "Preprocess with the new sentencepiece.bpe.model and train with --finetune-from-model the new model.pt.",
+        epilog="example: ppa-convert extend glot500 glot500-extended --text pairs/ --pieces 10000 --init romanized",
+    )
+    parser.add_argument(
+        "model", metavar="FAIRSEQ_DIR|HF_DIR|HUB_NAME", help="what to-fairseq wrote, or what it would be given"
+    )
+    parser.add_argument(
+        "--text", nargs="+", required=True, metavar="FILE|DIR", help="romanized text; of a folder its *.latn files"
+    )
+    parser.add_argument("--pieces", type=positive, required=True, metavar="N", help="how many sub-words to add")
+    parser.add_argument(
+        "--init",
+        choices=("merge", "romanized"),
+        default="merge",
+        help="first value of a new row: the mean over the pieces that it merges (default), or over those whose "
+        "romanization it is, where there are any",
+    )
+    parser.add_argument(
+        "--lines",
+        type=positive,
+        default=1_000_000,
+        help="lines of the text to look at, drawn at random (default: 1000000)",
+    )
+    parser.set_defaults(command=_extend)
+    return parser
+
+
 def _to_fairseq(args: argparse.Namespace) -> None:
+    # imported here and below, so that --help and mistyped flags do not wait for torch
+    from ppa_plugin.convert.to_fairseq import FAIRSEQ_FILES, read_hugging_face, with_new_head, write_fairseq
+
     check_free(args.output, FAIRSEQ_FILES, args.overwrite)
     encoder = read_hugging_face(args.model, args.tokenizer)
     if args.new_head:
@@ -89,12 +121,20 @@ def _to_fairseq(args: argparse.Namespace) -> None:
 
 
 def _to_hf(args: argparse.Namespace) -> None:
+    from ppa_plugin.convert.to_hf import HF_FILES, convert
+
     check_free(args.output, HF_FILES, args.overwrite)
     converted = convert(Path(args.checkpoint), args.tokenizer)
     with directory_beside(args.output) as fresh:
         converted.write(fresh, Path(args.output).absolute().name)
     config = converted.config
     say(f"wrote {args.output}: {config['num_hidden_layers']} layers, vocabulary {config['vocab_size']:,}")
+
+
+def _extend(args: argparse.Namespace) -> None:
+    from ppa_plugin.convert.extension import extend
+
+    extend.run(args)
 
 
 if __name__ == "__main__":

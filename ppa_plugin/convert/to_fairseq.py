@@ -14,6 +14,7 @@ from ppa_plugin.convert import hugging_face
 from ppa_plugin.convert.to_hf import Converted, convert
 from ppa_plugin.convert.tokenizer import tokenizer_json
 from ppa_plugin.convert.tokenizer.sentencepiece_file import added_tokens, find_sentencepiece
+from ppa_plugin.convert.weights import check_shapes, read_weights
 from ppa_plugin.data import vocabulary
 from ppa_plugin.files import reading
 from ppa_plugin.model import checkpoint, names
@@ -91,12 +92,12 @@ def _read_hugging_face(model: str, source: Path, sentencepiece: str | None) -> E
     config = hugging_face.read_config(source)
     hugging_face.check_config(config, source)
     pieces = find_sentencepiece(source, sentencepiece)
-    found = hugging_face.read_weights(source)
+    found = read_weights(source)
     names.check_finite(found, str(source))
     prefixed = any(name.startswith(names.PREFIX) for name in found)
     weights = names.as_transformers(found, str(source))
     state = names.to_fairseq(weights, str(source))
-    hugging_face.check_shapes(weights, config, str(source))
+    check_shapes(weights, config, str(source))
     rows = state[names.EMBED_TOKENS].shape[0]
     padding = _padding_rows(source, pieces, rows)
     tokenizer_json.check_size(pieces, rows, source, padding)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import card, hugging_face, sentence_vectors
+from ppa_plugin.convert import card, hugging_face, sentence_vectors, weights
 from ppa_plugin.convert.tokenizer import tokenizer_json
 from ppa_plugin.files import reading
 from ppa_plugin.model import checkpoint, names
@@ -39,7 +39,7 @@ class Converted:
             criterion = checkpoint.settings(self.trained, "criterion")
             layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])
             text = card.model_card(title, self.config, self.trained, self.origin)
-        hugging_face.write_model(directory, self.state, self.config)
+        weights.write_model(directory, self.state, self.config)
         tokenizer_json.write_tokenizer(directory, self.pieces)
         width, longest = self.config["hidden_size"], self.config["max_position_embeddings"] - 2
         sentence_vectors.write_modules(directory, layer, pooling, width, longest)
@@ -84,9 +84,9 @@ def _with_config(
         heads = model.get("encoder_attention_heads")
         if not isinstance(heads, int) or isinstance(heads, bool):
             raise UserError(f"{path} does not say how many attention heads its model has (cfg.model)")
-        config = hugging_face.derive_config(state, heads, model)
+        config = weights.derive_config(state, heads, model)
     hugging_face.check_config(config, path)
-    hugging_face.check_shapes(state, config, str(path))
+    weights.check_shapes(state, config, str(path))
     json.dumps(config)  # before anything is written: what is no JSON came with the checkpoint
     kind = _lossless_type(state, origin.get("dtype", "float32"))
     key = "dtype" if "dtype" in config else "torch_dtype"
@@ -94,7 +94,7 @@ def _with_config(
         config[key] = kind
     headless = not names.has_head(state)
     if not headless or any("For" in name for name in config.get("architectures") or ()):
-        config["architectures"] = [hugging_face.architecture(state)]
+        config["architectures"] = [weights.architecture(state)]
     dropped = names.PREFIX if headless and not origin.get("prefixed") else ""
     return {name.removeprefix(dropped): tensor.to(getattr(torch, kind)) for name, tensor in state.items()}, config
 

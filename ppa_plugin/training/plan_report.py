@@ -9,21 +9,11 @@ from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.masking import SIDES, stream_lengths
 from ppa_plugin.data.shards import binarized_path, index_sizes
 from ppa_plugin.data.vocabulary import load_dictionary
-from ppa_plugin.training import plan
+from ppa_plugin.training import Training, plan
 
 _GPUS = (1, 4)
 _CARDS = (24, 80)
 _SAVE_INTERVAL_UPDATES = 2000
-
-
-class Training(NamedTuple):
-    """How one means to train; the defaults are the paper's."""
-
-    passes: int = 2
-    batch: int = 512
-    pairs: int = 16
-    arch: str = "glot500_base"
-    flags: str = ""  # others of fairseq-train's, those of task and criterion
 
 
 class _Shard(NamedTuple):

@@ -3,7 +3,6 @@
 import itertools
 import logging
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,10 +118,8 @@ def _copy_lines(source: Path, target: Path, rows: slice) -> np.ndarray:
 
 
 def _run_fairseq_preprocess(text: Path, target: Path, dictionary: Path, valid: bool) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # fairscale's, about torch.cuda.amp
-        from fairseq import options
-        from fairseq_cli import preprocess
+    from fairseq import options
+    from fairseq_cli import preprocess
 
     args = ["--source-lang", "orig", "--target-lang", "latn", "--workers", "1"]
     args += ["--srcdict", str(dictionary), "--tgtdict", str(dictionary)]

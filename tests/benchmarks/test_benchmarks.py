@@ -57,6 +57,18 @@ def test_the_heads_agree():
     assert differences["chunked"] < 1e-5
 
 
+def test_every_command_answers():
+    printed = run("start_up.py", "--rounds", 1)
+    lines = {line.rsplit(maxsplit=3)[0] for line in printed.splitlines()[1:]}
+    assert {line.split()[0] for line in lines} == {
+        "ppa-convert",
+        "ppa-evaluate",
+        "ppa-preprocess",
+        "ppa-report",
+        "ppa-user-dir",
+    }
+
+
 def test_both_ways_of_retrieval_have_equal_accuracies(tmp_path):
     data = tmp_path / "bible"
     data.mkdir()

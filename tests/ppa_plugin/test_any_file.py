@@ -17,7 +17,7 @@ from made_up_shards import write_shards
 from ppa_preprocess.group import load_group
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert import hugging_face
+from ppa_plugin.convert import hugging_face, weights
 from ppa_plugin.convert.to_hf import convert
 from ppa_plugin.convert.tokenizer import sentencepiece_file
 from ppa_plugin.data.shards import load_pair
@@ -161,7 +161,7 @@ def run_weights(count: int) -> None:
         head = int.from_bytes(good[:8], "little") + 8
 
         def read(path: Path) -> None:
-            hugging_face.read_weights(path.parent)
+            weights.read_weights(path.parent)
 
         try_out(mutations(good[:head]), count, lambda content: check(read, path, content + good[head:]))
 

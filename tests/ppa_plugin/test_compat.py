@@ -11,6 +11,7 @@ from fairseq import checkpoint_utils, options
 from fairseq.dataclass.configs import FairseqConfig
 from omegaconf import OmegaConf
 
+import ppa_plugin
 from ppa_plugin import compat
 from ppa_plugin.model.names import EMBED_TOKENS, TIED_OUTPUT
 
@@ -26,13 +27,13 @@ def versions(monkeypatch, **installed):
 
 def test_another_distribution_of_fairseq_is_named(monkeypatch):
     versions(monkeypatch, **{"fairseq-fixed": "0.12.3.1"})
-    compat.require_fairseq_fixed()
+    ppa_plugin.require_fairseq_fixed()
     versions(monkeypatch, fairseq="0.12.2")
     with pytest.raises(ImportError, match="needs the distribution fairseq-fixed"):
-        compat.require_fairseq_fixed()
+        ppa_plugin.require_fairseq_fixed()
     versions(monkeypatch, **{"fairseq-fixed": "0.12.3.1", "fairseq": "0.12.2"})
     with pytest.raises(ImportError, match=r"fairseq 0\.12\.2 shadows fairseq-fixed"):
-        compat.require_fairseq_fixed()
+        ppa_plugin.require_fairseq_fixed()
 
 
 def test_namespaces_load_and_nothing_else_is_allowed():

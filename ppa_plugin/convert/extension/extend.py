@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from ppa_plugin.commandline import UserError, positive, say
+from ppa_plugin.commandline import UserError, say
 from ppa_plugin.convert.extension import new_pieces, new_rows
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
 from ppa_plugin.convert.output import check_free, directory_beside
@@ -15,40 +15,8 @@ from ppa_plugin.model import names
 _MEASURED_LINES = 10_000
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    """Add `extend` to the commands of `ppa-convert`."""
-    parser = commands.add_parser(
-        "extend",
-        help="a model and romanized text -> the model with sub-words of the text, as to-fairseq writes it",
-        description="Add sub-words of romanized text to SentencePiece model, dictionary, embedding and head. "
-        "Preprocess with the new sentencepiece.bpe.model and train with --finetune-from-model the new model.pt.",
-        epilog="example: ppa-convert extend glot500 glot500-extended --text pairs/ --pieces 10000 --init romanized",
-    )
-    parser.add_argument(
-        "model", metavar="FAIRSEQ_DIR|HF_DIR|HUB_NAME", help="what to-fairseq wrote, or what it would be given"
-    )
-    parser.add_argument(
-        "--text", nargs="+", required=True, metavar="FILE|DIR", help="romanized text; of a folder its *.latn files"
-    )
-    parser.add_argument("--pieces", type=positive, required=True, metavar="N", help="how many sub-words to add")
-    parser.add_argument(
-        "--init",
-        choices=("merge", "romanized"),
-        default="merge",
-        help="first value of a new row: the mean over the pieces that it merges (default), or over those whose "
-        "romanization it is, where there are any",
-    )
-    parser.add_argument(
-        "--lines",
-        type=positive,
-        default=1_000_000,
-        help="lines of the text to look at, drawn at random (default: 1000000)",
-    )
-    parser.set_defaults(command=_extend)
-    return parser
-
-
-def _extend(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
+    """What the flags of `ppa-convert extend` say. Raises `UserError`."""
     check_free(args.output, FAIRSEQ_FILES, args.overwrite)
     files = new_pieces.find_files(args.text)
     directory = Path(args.model)

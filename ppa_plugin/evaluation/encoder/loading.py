@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.hugging_face import WEIGHTS, read_weights, weight_shapes
+from ppa_plugin.convert.hugging_face import WEIGHTS
+from ppa_plugin.convert.weights import read_weights, weight_shapes
 from ppa_plugin.evaluation.encoder import sentencepiece_tokenizer
 from ppa_plugin.files import check_file, reading
 from ppa_plugin.model.names import check_finite

@@ -1,15 +1,14 @@
-"""`ppa-report`: tables (Markdown, CSV, LaTeX), plots (PNG, SVG) and one self-contained page of results files."""
+"""What `ppa-report` does: results files read, made into tables, plots and one page, and written."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from ppa_plugin import commandline
-from ppa_plugin.commandline import UserError, natural
+from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section
 from ppa_plugin.evaluation.report.measured import Measured, for_tables
 from ppa_plugin.evaluation.report.methods import no_gains, warnings
-from ppa_plugin.evaluation.report.pages import latex, markdown
+from ppa_plugin.evaluation.report.pages import html, latex, markdown
 from ppa_plugin.evaluation.report.pages.long_csv import to_csv
 from ppa_plugin.evaluation.report.sections import Report
 from ppa_plugin.evaluation.results import Result, read_results
@@ -17,24 +16,9 @@ from ppa_plugin.evaluation.tables import Table, check_data, pivot, to_text
 from ppa_plugin.evaluation.variants import in_order, remarks
 from ppa_plugin.files import check_output, write_beside
 
-EXAMPLE = """\
-examples:
-  ppa-report runs/*/results.jsonl --output report
-  ppa-report results.jsonl --groups examples/paper_groups.yaml --baseline Glot500 --paper examples/paper_results.csv \\
-             --analysis analysis.jsonl --output report
 
-writes into DIR: report.html (all of it), results.md, results.csv (a line a cell), results.tex and tables/*.tex (the
-same tables as fragments for \\input), and each plot as .png and .svg
-"""
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run `ppa-report` and exit."""
-    commandline.run(_main, argv)
-
-
-def _main(argv: list[str] | None) -> None:
-    args = _parser().parse_args(argv)
+def run(args: argparse.Namespace) -> None:
+    """Read the files that the flags name, write the report, print its main tables. Raises `UserError`."""
     directory = Path(args.output)
     if directory.exists() and not directory.is_dir():
         raise UserError(f"{directory} exists and is not a directory")
@@ -69,31 +53,6 @@ def _main(argv: list[str] | None) -> None:
     sys.stdout.write(f"wrote {directory}: report.html, results.md, results.csv, results.tex, plots\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ppa-report", description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("results", nargs="+", metavar="results.jsonl", help="files that ppa-evaluate wrote")
-    parser.add_argument("--output", required=True, metavar="DIR", help="where the report goes")
-    parser.add_argument(
-        "--groups", metavar="FILE.yaml", help="name: [languages] of each table (default: one group, all)"
-    )
-    parser.add_argument("--baseline", metavar="NAME", help="the model that gains and significance are measured against")
-    parser.add_argument(
-        "--layer", type=natural, help="layer of the tables where a model was measured at several (as trained)"
-    )
-    parser.add_argument("--paper", metavar="FILE.csv", help="published figures to set beside the run's, cell by cell")
-    parser.add_argument(
-        "--analysis",
-        metavar="analysis.jsonl",
-        nargs="+",
-        default=[],
-        help="files that ppa-evaluate vocabulary and scripts wrote",
-    )
-    parser.add_argument("--title", default="Zero-shot transfer", help="heading of the page (%(default)s)")
-    return parser
-
-
 def _check_layer(layer: int | None, results: list[Result]) -> None:
     layers = sorted({result.layer for result in results if result.layer is not None})
     if layer is not None and layer not in layers:
@@ -110,8 +69,6 @@ def _main_tables(tables: list[Table]) -> list[Table]:
 
 
 def _write_all(directory: Path, title: str, report: Report, sections: list[Section], tables: list[Table]) -> None:
-    from ppa_plugin.evaluation.report.pages import html  # needs the plots' ink, that is matplotlib
-
     blocks = [block for section in sections for block in section.blocks]
     for picture in (block for block in blocks if isinstance(block, Picture)):
         for form, content in picture.files.items():
@@ -129,7 +86,3 @@ def _write_all(directory: Path, title: str, report: Report, sections: list[Secti
 def _write(path: Path, content: bytes) -> None:
     with write_beside(path, "wb") as handle:
         handle.write(content)
-
-
-if __name__ == "__main__":
-    main()

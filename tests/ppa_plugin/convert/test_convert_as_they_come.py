@@ -45,7 +45,7 @@ def assert_there_and_back(directory: Path, tmp_path: Path, *flags) -> Path:
     """to-fairseq, then to-hf: the same names, tensors, types and config; returns the last directory."""
     assert convert("to-fairseq", directory, tmp_path / "fairseq", *flags) == 0
     assert convert("to-hf", tmp_path / "fairseq" / "model.pt", tmp_path / "back") == 0
-    from ppa_plugin.convert.hugging_face import read_weights
+    from ppa_plugin.convert.weights import read_weights
 
     before, after = read_weights(directory), load_file(tmp_path / "back" / "model.safetensors")
     assert before.keys() == after.keys()

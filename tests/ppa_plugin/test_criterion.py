@@ -223,7 +223,7 @@ def test_bad_flags_are_named(flags, sentence):
 
 def test_nothing_to_train_is_refused():
     with pytest.raises(UserError, match="are all 0"):
-        needed_streams(0, "orig,latn", 0, 0)
+        needed_streams(TranslitAlignmentCriterionConfig(mlm_weight=0, seq_weight=0, tlm_weight=0))
 
 
 def test_one_pair_has_nothing_to_contrast_with():

@@ -31,13 +31,14 @@ def register() -> None:
     from ppa_plugin import criterion, task
     from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
     from ppa_plugin.model.architectures import TranslitXLMRConfig
+    from ppa_plugin.model.sizes import ARCHITECTURES
 
     del criterion, task
     compat.list_flags_in_help(
         {
             "task translit_alignment": TranslitAlignmentConfig,
             "criterion translit_alignment": TranslitAlignmentCriterionConfig,
-            "architectures glot500_base, xlmr_base, xlmr_large, translit_tiny": TranslitXLMRConfig,
+            f"architectures {', '.join(ARCHITECTURES)}": TranslitXLMRConfig,
         }
     )
 

@@ -1,5 +1,6 @@
 """The model as fairseq registers it, and its named sizes."""
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from ppa_plugin.commandline import Range, UserError, exit_on_user_error
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.encoder import POSITION_OFFSET, MaskedLMHead, PackedEncoder
 from ppa_plugin.model.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq
-from ppa_plugin.model.sizes import estimate_flops
+from ppa_plugin.model.sizes import ARCHITECTURES, SIZE_FLAGS, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
 _WIDTH = Range(1, 1 << 20, whole=True)
@@ -240,36 +241,11 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.weight[module.padding_idx])
 
 
-def _sizes(args, layers: int, embed_dim: int, ffn_dim: int, heads: int) -> None:
-    """Fill in what the command line left open; with a dataclass, fairseq only sets the flags that were given."""
-    for name, value in {
-        "encoder_layers": layers,
-        "encoder_embed_dim": embed_dim,
-        "encoder_ffn_embed_dim": ffn_dim,
-        "encoder_attention_heads": heads,
-    }.items():
+def _fill_in(args, sizes: tuple[int, ...]) -> None:
+    """Sizes that the command line left open; with a dataclass, fairseq only sets the flags that were given."""
+    for name, value in zip(SIZE_FLAGS, sizes, strict=True):
         setattr(args, name, getattr(args, name, value))
 
 
-@register_model_architecture("translit_xlmr", "glot500_base")
-def glot500_base(args) -> None:
-    """Glot500-m: XLM-R base with a vocabulary of 401,145."""
-    _sizes(args, 12, 768, 3072, 12)
-
-
-@register_model_architecture("translit_xlmr", "xlmr_base")
-def xlmr_base(args) -> None:
-    """XLM-R base."""
-    _sizes(args, 12, 768, 3072, 12)
-
-
-@register_model_architecture("translit_xlmr", "xlmr_large")
-def xlmr_large(args) -> None:
-    """XLM-R large."""
-    _sizes(args, 24, 1024, 4096, 16)
-
-
-@register_model_architecture("translit_xlmr", "translit_tiny")
-def translit_tiny(args) -> None:
-    """Small enough for two cores: the quick start and the tests."""
-    _sizes(args, 4, 128, 512, 4)
+for _name, _sizes in ARCHITECTURES.items():
+    register_model_architecture("translit_xlmr", _name)(functools.partial(_fill_in, sizes=_sizes))

@@ -6,6 +6,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+# What --arch stands for, by the flags' names. Glot500-m is XLM-R base with a vocabulary of 401,145, which comes with
+# the dictionary; the tiny one is small enough for two cores, for the quick start and the tests.
+SIZE_FLAGS = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads")
+ARCHITECTURES = {
+    "glot500_base": (12, 768, 3072, 12),
+    "xlmr_base": (12, 768, 3072, 12),
+    "xlmr_large": (24, 1024, 4096, 16),
+    "translit_tiny": (4, 128, 512, 4),
+}
+
+
 def default_layer(depth: int) -> int:
     """The layer that the paper uses: 8 of 12 blocks, and round(2/3 of the depth) of any other number."""
     return 8 if depth == 12 else round(2 * depth / 3)

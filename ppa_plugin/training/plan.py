@@ -2,7 +2,6 @@
 
 GB is 10^9 bytes. Symbols: P parameters; L blocks of width C with feed-forward width F and H heads; V entries of the
 dictionary; T real tokens of a micro-batch over its streams, M of them masked; b bytes a value (2 in FP16, 4 in FP32).
-The sizes of an architecture are read from where it is registered, ppa_plugin/model/architectures.py.
 """
 
 import argparse
@@ -13,14 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from fairseq.dataclass.utils import gen_parser_from_dataclass
-from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
 from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, shown
 from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, needed_streams
 from ppa_plugin.data.masking import SPECIALS_OF_STREAM
-from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.model.encoder import POSITION_OFFSET
+from ppa_plugin.model.sizes import ARCHITECTURES
 from ppa_plugin.objectives import TERMS
 from ppa_plugin.objectives.masked_lm import KEPT_SHARE, chunk_entries
 
@@ -57,6 +55,14 @@ class Objective(NamedTuple):
     max_positions: int
 
 
+class Load(NamedTuple):
+    """What a pair of mean length is to the model."""
+
+    tokens: float  # over its streams
+    masked: float
+    blocks: int | None = None  # that run; None for all
+
+
 class Memory(NamedTuple):
     """Where the memory of one GPU goes while it trains, in bytes."""
 
@@ -76,20 +82,11 @@ class Memory(NamedTuple):
         return state + max(self.activations + self.logits + self.tied_gradient, self.step)
 
 
-def architectures() -> list[str]:
-    """The names that `--arch` takes."""
-    return sorted(arch for arch, model in ARCH_MODEL_REGISTRY.items() if model is TranslitXLMR)
-
-
 def architecture_sizes(arch: str, vocabulary: int, max_positions: int) -> Sizes:
     """The sizes that `--arch` gives a model; raises `UserError` for a name that the plugin does not register."""
-    if arch not in architectures():
-        raise UserError(f"--arch {arch} is none of {', '.join(architectures())}")
-    args = argparse.Namespace()
-    ARCH_CONFIG_REGISTRY[arch](args)
-    values = vars(TranslitXLMRConfig()) | vars(args)
-    flags = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads")
-    return Sizes(*(values[flag] for flag in flags), vocabulary, max_positions)
+    if arch not in ARCHITECTURES:
+        raise UserError(f"--arch {arch} is none of {', '.join(sorted(ARCHITECTURES))}")
+    return Sizes(*ARCHITECTURES[arch], vocabulary, max_positions)
 
 
 def read_objective(flags: str, depth: int) -> Objective:
@@ -207,11 +204,9 @@ def memory(
     sizes: Sizes,
     precision: str,
     pairs: int,
-    tokens_per_pair: float,
-    masked_per_pair: float,
+    load: Load,
     ranks: int = 1,
     card_bytes: int | None = None,
-    blocks: int | None = None,
 ) -> Memory:
     """The memory of one GPU for micro-batches of `pairs` of mean length, T = pairs x tokens a pair, M likewise.
 
@@ -222,33 +217,25 @@ def memory(
     """
     count = parameter_count(sizes)
     value_bytes, gradient_bytes, optimizer_bytes = PRECISIONS[precision]
-    masked = ceil(pairs * masked_per_pair)
+    masked = ceil(pairs * load.masked)
     embedding = sizes.vocabulary * sizes.embed_dim
     return Memory(
         parameters=count * value_bytes,
         gradients=count * gradient_bytes,
         optimizer=count * optimizer_bytes,
         buckets=count * gradient_bytes if ranks > 1 else 0,
-        activations=activation_bytes(sizes, ceil(pairs * tokens_per_pair), masked, value_bytes, blocks),
+        activations=activation_bytes(sizes, ceil(pairs * load.tokens), masked, value_bytes, load.blocks),
         logits=logits_bytes(sizes, masked, value_bytes, card_bytes) if masked else 0,
         tied_gradient=embedding * value_bytes,
         step={"fp32": 4 * embedding, "fp16": 4 * count, "memory-efficient-fp16": 12 * embedding}[precision],
     )
 
 
-def largest_batch_size(
-    sizes: Sizes,
-    precision: str,
-    card_bytes: int,
-    tokens_per_pair: float,
-    masked_per_pair: float,
-    ranks: int = 1,
-    blocks: int | None = None,
-) -> int:
+def largest_batch_size(sizes: Sizes, precision: str, card_bytes: int, load: Load, ranks: int = 1) -> int:
     """The most pairs of a micro-batch whose peak, with 1 GB for CUDA itself, fits the card; 0 where none does."""
 
     def peak(pairs: int) -> int:
-        return memory(sizes, precision, pairs, tokens_per_pair, masked_per_pair, ranks, card_bytes, blocks).peak
+        return memory(sizes, precision, pairs, load, ranks, card_bytes).peak
 
     # not by bisection: where the logits are no longer kept, memory falls
     fitting = (pairs for pairs in range(_MOST_PAIRS, 0, -1) if peak(pairs) <= card_bytes - CUDA_CONTEXT)

@@ -121,12 +121,9 @@ def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: T
 
 def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, training: Training) -> list[str]:
     mean = total.trained / total.pairs
-    masked_mean = objective.mask_prob * total.maskable / total.pairs
-    blocks = objective.blocks
-    columns = [
-        plan.memory(sizes, precision, training.pairs, mean, masked_mean, blocks=blocks) for precision in plan.PRECISIONS
-    ]
-    masked = ceil(training.pairs * masked_mean)
+    load = plan.Load(mean, objective.mask_prob * total.maskable / total.pairs, objective.blocks)
+    columns = [plan.memory(sizes, precision, training.pairs, load) for precision in plan.PRECISIONS]
+    masked = ceil(training.pairs * load.masked)
     rows = [("GB", *("FP32" if precision == "fp32" else f"--{precision}" for precision in plan.PRECISIONS))]
     for name, field in {
         "parameters": "parameters",
@@ -141,10 +138,7 @@ def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, t
         rows.append((name, *(f"{getattr(column, field) / 1e9:.2f}" for column in columns)))
     for card in _CARDS:
         fits = [
-            "/".join(
-                str(plan.largest_batch_size(sizes, precision, card * 10**9, mean, masked_mean, gpus, blocks))
-                for gpus in _GPUS
-            )
+            "/".join(str(plan.largest_batch_size(sizes, precision, card * 10**9, load, gpus)) for gpus in _GPUS)
             for precision in plan.PRECISIONS
         ]
         rows.append((f"largest --batch-size, {' or '.join(map(str, _GPUS))} GPUs of {card} GB", *fits))

@@ -17,7 +17,7 @@ from ppa_plugin.training import plan
 
 TINY = plan.architecture_sizes("translit_tiny", vocabulary=2000, max_positions=512)
 GLOT500 = plan.architecture_sizes("glot500_base", vocabulary=401_145, max_positions=512)
-MASKED = 0.15 * (184 - 7)  # tokens of a pair of 184 over the three streams
+LOAD = plan.Load(tokens=184, masked=0.15 * (184 - 7))  # the three streams have seven specials
 CUSTOM = plan.Sizes(layers=3, embed_dim=48, ffn_dim=80, heads=6, vocabulary=321, max_positions=77)
 
 
@@ -116,11 +116,9 @@ def test_activations_are_estimated_within_a_quarter_of_what_the_forward_keeps(le
 
 def test_memory_of_the_training_state():
     count = plan.parameter_count(GLOT500)
-    state = {
-        precision: sum(plan.memory(GLOT500, precision, 16, 184, MASKED)[:3]) / count for precision in plan.PRECISIONS
-    }
+    state = {precision: sum(plan.memory(GLOT500, precision, 16, LOAD)[:3]) / count for precision in plan.PRECISIONS}
     assert state == {"fp32": 16, "fp16": 20, "memory-efficient-fp16": 12}
-    four = plan.memory(GLOT500, "fp16", 16, 184, MASKED, ranks=4)
+    four = plan.memory(GLOT500, "fp16", 16, LOAD, ranks=4)
     assert four.buckets == 2 * count
     assert four.peak == sum(four[:4]) + max(sum(four[4:7]), four.step)
 
@@ -128,12 +126,10 @@ def test_memory_of_the_training_state():
 def test_the_largest_batch_size_fits_and_one_more_does_not():
     for card in (24 * 10**9, 80 * 10**9):
         for precision in plan.PRECISIONS:
-            pairs = plan.largest_batch_size(GLOT500, precision, card, 184.0, MASKED)
-            peaks = [
-                plan.memory(GLOT500, precision, n, 184.0, MASKED, card_bytes=card).peak for n in (pairs, pairs + 1)
-            ]
+            pairs = plan.largest_batch_size(GLOT500, precision, card, LOAD)
+            peaks = [plan.memory(GLOT500, precision, n, LOAD, card_bytes=card).peak for n in (pairs, pairs + 1)]
             assert peaks[0] <= card - plan.CUDA_CONTEXT < peaks[1]
-    assert plan.largest_batch_size(GLOT500, "fp32", 6 * 10**9, 184.0, MASKED) == 0
+    assert plan.largest_batch_size(GLOT500, "fp32", 6 * 10**9, LOAD) == 0
 
 
 def test_a_checkpoint_has_the_size_that_is_planned(tmp_path):

@@ -15,7 +15,8 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
     * `net_input`: `tokens` (T,), `positions` (T,) from 0 in each sequence, `cu_seqlens` (S + 1,) int32 and, on the
       host, `lengths` (S,) as a numpy array, which fairseq leaves where it is;
     * `sequence`: {stream: (N,) the sequence that holds it};
-    * `masked`: {stream: {"rows" (M,) of the packed tokens, "targets" (M,)}};
+    * `masked`: {stream: {"rows" (M,) of the packed tokens, "targets" (M,), pair after pair, and, on the host, `counts`
+      (N,), how many each pair has}};
     * `content`: the rows (K,) of the sides `orig` and `latn` that are not special, and `content_sequence` (K,);
     * `texts` (N, 2): the items' hashes of their two sides, where they have them;
     * `most_pairs`: the pairs of the largest batch of all ranks, as given, else this one's;
@@ -53,10 +54,11 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
     } | ({"texts": torch.from_numpy(np.stack(hashes))} if hashes else {})
 
 
-def _masked_rows(samples: list[dict], stream: str, starts: np.ndarray) -> dict[str, torch.Tensor]:
+def _masked_rows(samples: list[dict], stream: str, starts: np.ndarray) -> dict[str, torch.Tensor | np.ndarray]:
     rows = [start + sample[stream][1] for start, sample in zip(starts, samples, strict=True)]
     targets = [sample[stream][2] for sample in samples]
     return {
         "rows": torch.from_numpy(np.concatenate(rows).astype(np.int64)),
         "targets": torch.from_numpy(np.concatenate(targets).astype(np.int64)),
+        "counts": np.array([len(t) for t in targets]),
     }

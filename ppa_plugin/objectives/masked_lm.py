@@ -8,11 +8,13 @@ fit the budget, made again. The plain form holds them three times over in FP32.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Optional
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import Range, UserError
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.model.tied_embedding import TiedGradient
 from ppa_plugin.objectives.term import WEIGHT, Loss
@@ -37,6 +39,14 @@ class MaskedLMFlags:
     mlm_sides: str = field(
         default="orig,latn", metadata={"help": "sides with a masked LM term: orig,latn or one of them"}
     )
+    mlm_group: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "masked LM and TLM are the mean over consecutive groups of this many pairs of each group's mean, "
+            "as if each group were a micro-batch (default: all pairs of the micro-batch)",
+            "range": Range(1, whole=True),
+        },
+    )
     tlm_weight: float = field(
         default=1.0,
         metadata={
@@ -58,6 +68,7 @@ class MaskedLM:
     def __init__(self, cfg: MaskedLMFlags, depth: int):
         self.streams = self.needed_streams(cfg)
         self.masked_streams = self.streams
+        self._group = cfg.mlm_group
         self._weights = {stream: cfg.tlm_weight if stream == "tlm" else cfg.mlm_weight for stream in self.streams}
 
     @staticmethod
@@ -67,14 +78,27 @@ class MaskedLM:
         return (*sides, "tlm") if cfg.tlm_weight else sides
 
     def losses(self, output, sample) -> Iterator[Loss]:
-        """The mean cross-entropy of each stream's masked positions; see `Term.losses`."""
-        targets = [sample["masked"][stream]["targets"] for stream in self.streams]
-        counts = [len(t) for t in targets]
+        """The mean cross-entropy of each stream's masked positions; see `Term.losses`.
+
+        With --mlm-group the mean over groups of pairs, each weighted by its pairs, of the mean over its positions: what
+        accumulating micro-batches of that many pairs comes to.
+        """
+        masked = [sample["masked"][stream] for stream in self.streams]
+        pairs = sample["nsentences"]
+        firsts = np.arange(0, pairs, self._group or pairs)
+        counts = [np.add.reduceat(m["counts"], firsts) for m in masked]
         # one pass over the vocabulary for all of them
         means = masked_lm_loss(
-            output.head, torch.cat(targets), output.weight, output.bias, counts, output.tied, output.entries
+            output.head,
+            torch.cat([m["targets"] for m in masked]),
+            output.weight,
+            output.bias,
+            np.concatenate(counts).tolist(),
+            output.tied,
+            output.entries,
         )
-        for stream, mean in zip(self.streams, means.unbind(), strict=True):
+        shares = means.new_tensor(np.diff(firsts, append=pairs) / pairs)
+        for stream, mean in zip(self.streams, (means.view(len(masked), -1) * shares).sum(1).unbind(), strict=True):
             yield Loss("tlm" if stream == "tlm" else f"mlm_{stream}", self._weights[stream], mean, {})
 
 

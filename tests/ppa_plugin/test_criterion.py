@@ -124,6 +124,25 @@ def test_pairs_with_a_text_in_common_do_not_contrast(model, on):
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
 
 
+# in float64 to what torch's attention on a CPU gives; SEQ is computed in FP32
+@pytest.mark.parametrize(("seq_weight", "tolerance"), [(0.0, 1e-8), (1.0, 1e-5)])
+def test_groups_of_one_large_micro_batch_train_as_micro_batches_of_that_size_do(model, seq_weight, tolerance):
+    dataset = make_dataset([3, 12, 7, 30, 5, 9, 2], [5, 11, 9, 25, 6, 8, 3], VOCABULARY, max_positions=64)
+    items = [dataset[i] for i in range(7)]
+    grouped = TranslitAlignmentCriterionConfig(mlm_group=3, seq_negatives=3, seq_weight=seq_weight)
+    whole, pairs, log = run(model, grouped, dataset.collater(items))
+    plain = TranslitAlignmentCriterionConfig(seq_weight=seq_weight)
+    parts = [run(model, plain, dataset.collater(items[first : first + 3])) for first in (0, 3, 6)]
+    assert pairs == sum(part[1] for part in parts)
+    total = sum(part[0] for part in parts)
+    assert whole.item() == pytest.approx(total.item(), rel=1e-6)
+    for name in ("mlm_orig", "mlm_latn", "tlm"):
+        assert log[name].item() == pytest.approx(sum(part[2][name].item() for part in parts), rel=1e-6)
+    ours, theirs = (torch.autograd.grad(each, list(model.parameters())) for each in (whole, total))
+    for one, two in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, two, rtol=tolerance, atol=tolerance)
+
+
 def test_cosine_and_cls(model):
     config, batch, _ = make_batch(mlm_weight=0.0, tlm_weight=0.0, seq_similarity="cosine", seq_pooling="cls")
     loss, _, log = run(model, config, batch)

@@ -47,8 +47,8 @@ class TranslitXLMRConfig(FairseqDataclass):
     attention: ChoiceEnum(["auto", *KERNELS]) = field(
         default="auto",
         metadata={
-            "help": "kernel of attention: auto takes flash-attn where it is installed, else nested, on a GPU, and runs "
-            "of similar length elsewhere"
+            "help": "kernel of attention: auto takes torch's flash kernel in half precision on a GPU, its "
+            "memory-efficient one else, and runs of similar length on a CPU"
         },
     )
     max_positions: int = II("task.max_positions")

@@ -1,12 +1,16 @@
 """Self-attention over packed sequences, by a kernel for sequences of any length or over runs of similar length.
 
-* `nested`: torch's scaled_dot_product_attention over jagged nested tensors, which on a GPU is a variable-length kernel
-  (flash in half precision, memory-efficient in FP32), with dropout. `torch.nn.attention.varlen` has none.
+* `flash`: torch's own variable-length flash kernel, called on the packed tensors; half precision on a GPU. The operator
+  has no public name with dropout: `torch.nn.attention.varlen` has none, and nested tensors, which end in the same
+  kernel, cost some 11 ms of host time a block on an H100.
+* `efficient`: its memory-efficient kernel, likewise; any precision on a GPU.
+* `nested`: scaled_dot_product_attention over jagged nested tensors.
 * `flash-attn`: the library of that name, where it is installed; half precision on a GPU only.
 * `runs`: scaled_dot_product_attention over runs of neighbours of similar length, padded to the run's longest.
 """
 
-import importlib.util
+import functools
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +19,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+_flash_attention = torch.ops.aten._flash_attention_forward
+_efficient_attention = torch.ops.aten._efficient_attention_forward
 
 # A sequence joins the run before it while it is at least this share of the run's longest: at most 1/8 of a run's
 # positions can then be padding, and text sorted by length falls into a handful of runs.
@@ -71,14 +80,44 @@ def padded_share(lengths: np.ndarray) -> float:
     return 1.0 - float(lengths.sum()) / positions
 
 
-def choose_kernel(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
-    """The name of the kernel that `wanted` means here; `auto`: flash-attn or nested on a GPU, runs elsewhere."""
+def choose_kernel(wanted: str, device: torch.device, dtype: torch.dtype, head_width: int) -> str:
+    """The name of the kernel that `wanted` means here.
+
+    `auto` is `runs` on a CPU. On a GPU it is `flash` in half precision and `efficient` else, the next one where that
+    cannot take this device, precision and width of a head, and at last `nested`; the log says so, once.
+    """
     if wanted != "auto":
         return wanted
     if device.type != "cuda":
         return "runs"
+    return _fastest(device, dtype, head_width)
+
+
+@functools.cache
+def _fastest(device: torch.device, dtype: torch.dtype, head_width: int) -> str:
     half = dtype in (torch.float16, torch.bfloat16)
-    return "flash-attn" if half and importlib.util.find_spec("flash_attn") else "nested"
+    for kernel in ("flash", "efficient") if half else ("efficient",):
+        reason = _failure(kernel, device, dtype, head_width)
+        if reason is None:
+            return kernel
+        logger.warning("attention: the kernel %s cannot run here (%s); one that takes longer does", kernel, reason)
+    return "nested"
+
+
+def _failure(kernel: str, device: torch.device, dtype: torch.dtype, head_width: int) -> str | None:
+    """Why a kernel does not run forward and backward on two small sequences; None where it does.
+
+    Tried and not looked up: what an operator without a public name takes depends on the release of torch, on how it was
+    built, and on the GPU.
+    """
+    lengths = np.array([3, 1])
+    projected = torch.zeros(4, 3, 1, head_width, device=device, dtype=dtype, requires_grad=True)
+    try:
+        with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            KERNELS[kernel](projected, Packing(lengths, None, kernel, device), 0.1).sum().backward()
+    except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+    return None
 
 
 class Packing:
@@ -149,6 +188,22 @@ def _attend_run(projected: Tensor, run: Run, dropout: float) -> Tensor:
     return attended if run.slots is None else attended.index_select(0, run.slots)
 
 
+def _attend_flash(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
+    bounds, longest = packing.cu_seqlens, packing.longest
+    query, key, value = projected.unbind(1)
+    causal = debug = False
+    return _flash_attention(query, key, value, bounds, bounds, longest, longest, dropout, causal, debug)[0]
+
+
+def _attend_efficient(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
+    bounds, longest = packing.cu_seqlens, packing.longest
+    query, key, value = (part.unsqueeze(0) for part in projected.unbind(1))  # one batch of all tokens
+    no_bias, no_mask, for_backward = None, 0, projected.requires_grad
+    return _efficient_attention(
+        query, key, value, no_bias, bounds, bounds, longest, longest, dropout, no_mask, for_backward
+    )[0].squeeze(0)
+
+
 def _attend_nested(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
     heads = [
         torch.nested.nested_tensor_from_jagged(
@@ -168,6 +223,8 @@ def _attend_flash_attn(projected: Tensor, packing: Packing, dropout: float) -> T
 # (T, 3, H, D) queries, keys and values, their packing and the dropout of attention weights -> (T, H, D)
 KERNELS: dict[str, Callable[[Tensor, Packing, float], Tensor]] = {
     "runs": _attend_runs,
+    "flash": _attend_flash,
+    "efficient": _attend_efficient,
     "nested": _attend_nested,
     "flash-attn": _attend_flash_attn,
 }

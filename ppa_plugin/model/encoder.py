@@ -90,6 +90,7 @@ class PackedEncoder(nn.Module):
         )
         self.dropout = dropout
         self.attention = attention
+        self.heads = heads
 
     def embed(self, tokens: Tensor, positions: Tensor, tied: TiedGradient | None = None) -> Tensor:
         """tokens (T,), positions (T,) from 0 -> layer 0 (T, C)."""
@@ -100,7 +101,9 @@ class PackedEncoder(nn.Module):
     def pack(self, lengths: np.ndarray, cu_seqlens: Tensor | None) -> Packing:
         """The packing of sequences of `lengths` (S,), for the kernel that attention uses here."""
         weight = self.embed_tokens.weight
-        kernel = choose_kernel(self.attention, weight.device, weight.dtype)
+        mixed = torch.is_autocast_enabled(weight.device.type)
+        dtype = torch.get_autocast_dtype(weight.device.type) if mixed else weight.dtype
+        kernel = choose_kernel(self.attention, weight.device, dtype, weight.size(1) // self.heads)
         return Packing(lengths, cu_seqlens, kernel, weight.device)
 
     def forward(self, hidden: Tensor, packing: Packing, wanted: Collection[int], rows: Tensor | None) -> Encoded:

@@ -1,5 +1,7 @@
 """Every kernel of attention that runs here, against attention of each sequence alone."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ppa_plugin.model import attention
 from ppa_plugin.model.attention import KERNELS, Packing, choose_kernel
 
 HEADS, WIDTH = 2, 8
@@ -49,16 +52,74 @@ def test_dropout_keeps_the_expected_weight(kernel):
     assert dropped.std().item() > 0.05
 
 
-def test_the_kernel_follows_device_and_precision(monkeypatch):
-    cuda, cpu = torch.device("cuda"), torch.device("cpu")
-    installed = {"flash_attn": None}
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: installed[name])
-    assert choose_kernel("auto", cpu, torch.float32) == "runs"
-    assert choose_kernel("auto", cuda, torch.float16) == "nested"
-    installed["flash_attn"] = "found"
-    assert choose_kernel("auto", cuda, torch.float16) == "flash-attn"
-    assert choose_kernel("auto", cuda, torch.float32) == "nested"
-    assert choose_kernel("runs", cuda, torch.float16) == "runs"
+@pytest.fixture
+def unable(monkeypatch):
+    """The kernels that cannot run, for a GPU that is not there; and nothing remembered from one test to the next."""
+    kernels = set()
+    monkeypatch.setattr(attention, "_failure", lambda kernel, *_: "out of order" if kernel in kernels else None)
+    attention._fastest.cache_clear()
+    yield kernels
+    attention._fastest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cannot", "expected"),
+    [
+        (torch.float16, (), "flash"),
+        (torch.bfloat16, (), "flash"),
+        (torch.float32, (), "efficient"),
+        (torch.float16, ("flash",), "efficient"),
+        (torch.float16, ("flash", "efficient"), "nested"),
+        (torch.float32, ("efficient",), "nested"),
+    ],
+)
+def test_on_a_gpu_the_fastest_kernel_that_runs_is_taken_and_the_log_says_which_do_not(
+    unable, caplog, dtype, cannot, expected
+):
+    unable |= set(cannot)
+    for _ in range(3):
+        assert choose_kernel("auto", torch.device("cuda"), dtype, 64) == expected
+    assert [record.getMessage() for record in caplog.records] == [
+        f"attention: the kernel {kernel} cannot run here (out of order); one that takes longer does"
+        for kernel in cannot
+    ]
+
+
+def test_a_cpu_takes_runs_and_a_kernel_that_is_named_is_taken(unable):
+    assert choose_kernel("auto", torch.device("cpu"), torch.float32, 64) == "runs"
+    assert choose_kernel("nested", torch.device("cuda"), torch.float16, 64) == "nested"
+
+
+def test_whether_a_kernel_runs_is_tried_and_no_random_number_is_drawn():
+    cpu = torch.device("cpu")
+    before = torch.random.get_rng_state()
+    assert attention._failure("runs", cpu, torch.float32, 8) is None
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for kernel in ("flash", "efficient"):
+        assert "CPU" in attention._failure(kernel, cpu, torch.float32, 8)
+
+
+@pytest.mark.parametrize(("kernel", "operator"), [("flash", "flash"), ("efficient", "efficient")])
+def test_the_operators_get_the_packed_tensors_and_their_bounds(monkeypatch, kernel, operator):
+    """Shapes, bounds and dropout as their schemas name them; what they compute, the test on a GPU says."""
+    schema = getattr(torch.ops.aten, f"_{operator}_attention_forward").default._schema
+    seen = {}
+
+    def record(*given):
+        seen.update(zip((argument.name for argument in schema.arguments), given, strict=False))
+        return (given[0],)
+
+    monkeypatch.setattr(attention, f"_{operator}_attention", record)
+    projected = torch.randn(7, 3, HEADS, WIDTH).requires_grad_()
+    out = KERNELS[kernel](projected, Packing(np.array([4, 3]), None, kernel, torch.device("cpu")), 0.25)
+    assert out.shape == (7, HEADS, WIDTH)
+    torch.testing.assert_close(seen["value"].reshape(7, HEADS, WIDTH), projected[:, 2])
+    bounds = [value.tolist() for name, value in seen.items() if name.startswith(("cum_seq", "cu_seqlens"))]
+    assert bounds == [[0, 4, 7], [0, 4, 7]]
+    assert [value for name, value in seen.items() if name.startswith("max_")] == [4, 4]
+    assert seen["dropout_p"] == 0.25
+    assert not seen.get("is_causal", seen.get("custom_mask_type"))
+    assert seen.get("compute_log_sumexp", True)
 
 
 def test_a_kernel_without_padding_reports_none():
@@ -80,9 +141,10 @@ def test_kernels_agree_on_a_gpu(dtype, tolerance):
     generator = torch.Generator().manual_seed(0)
     projected = torch.randn(sum(lengths), 3, HEADS, 64, generator=generator).to("cuda", dtype)
     results, gradients = {}, {}
-    kernels = ["runs", "nested"]
-    if choose_kernel("auto", projected.device, dtype) == "flash-attn":
-        kernels.append("flash-attn")
+    half = dtype != torch.float32
+    kernels = ["runs", "nested", "efficient", *["flash"] * half]
+    kernels += ["flash-attn"] * (half and importlib.util.find_spec("flash_attn") is not None)
+    assert choose_kernel("auto", projected.device, dtype, 64) == ("flash" if half else "efficient")
     for kernel in kernels:
         leaf = projected.clone().requires_grad_()
         results[kernel] = KERNELS[kernel](leaf, Packing(np.array(lengths), None, kernel, leaf.device), 0.0)

@@ -41,7 +41,7 @@ def loss_and_gradients(model, batch, config):
 
 
 def make_batch(config):
-    streams = needed_streams(config.mlm_weight, config.mlm_sides, config.seq_weight, config.tlm_weight)
+    streams = needed_streams(config)
     dataset = make_dataset([3, 12, 7, 30], [5, 11, 9, 25], VOCABULARY, streams=streams, max_positions=64)
     return dataset.collater([dataset[i] for i in range(4)])
 

@@ -33,7 +33,8 @@ from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
-from ppa_plugin.model.sizes import estimate_flops, measure_peak
+from ppa_plugin.model.sizes import estimate_flops
+from ppa_plugin.training.peak import measure_peak
 from ppa_plugin.training.plan import architecture_sizes
 
 PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

@@ -125,6 +125,14 @@ def read_json(path: str | Path, largest: int = _LARGEST) -> Any:
             raise UserError(f"{path} is not valid JSON ({error})") from error
 
 
+def read_json_object(path: str | Path, largest: int = _LARGEST) -> dict[str, Any]:
+    """The JSON object that a file holds; raises as `read_json` does, and where it holds another value."""
+    content = read_json(path, largest)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a JSON object")
+    return content
+
+
 def check_output(path: str | Path) -> None:
     """Raise `UserError` where neither a file nor a directory could be written at `path`; nothing is left there.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError, quoted
-from ppa_plugin.files import read_json
+from ppa_plugin.files import read_json, read_json_object
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -49,10 +49,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     if not os.path.lexists(path):
         raise UserError(f"{directory} holds no config.json: it is not a Hugging Face directory")
-    config = read_json(path, _LARGEST_CONFIG)
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is not a JSON object")
-    return config
+    return read_json_object(path, _LARGEST_CONFIG)
 
 
 def check_config(config: dict[str, Any], directory: str | Path) -> None:

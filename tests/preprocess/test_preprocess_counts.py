@@ -8,10 +8,11 @@ import pytest
 from made_up_text import StubRomanizer, sentences, tree, write_corpus, write_group
 from ppa_preprocess import cli
 from ppa_preprocess.group import Sampling, load_group
+from ppa_preprocess.sample import sample_size
 from ppa_preprocess.tokens.split import valid_size
 from running import exit_code
 
-from ppa_plugin.data.sampling import random_order, sample_size
+from ppa_plugin.data.sampling import random_order
 from ppa_plugin.data.shards import index_sizes
 from ppa_plugin.files import sha256
 from ppa_plugin.romanization import romanizers

@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from made_up_text import seen, sentences, tree, write_corpus, write_group
 from ppa_preprocess import cli, sample
 from ppa_preprocess.group import Filters, Group, Language, Sampling
-from ppa_preprocess.sample import Draw, random_order, sample_language, sample_size
+from ppa_preprocess.sample import Draw, sample_language, sample_size
 from ppa_preprocess.text.filters import filter_lines
 from ppa_preprocess.text.scripts import script_share
 from ppa_preprocess.text.sources import find_sources
 from source_files import as_text, write
+
+from ppa_plugin.data import sampling
+from ppa_plugin.data.sampling import random_order
 
 LANG = "ell_Grek"
 samplings = st.builds(Sampling, st.floats(0, 1) | st.sampled_from([0.1, 0.25, 1]), st.integers(0, 300))
@@ -74,7 +77,8 @@ def test_of_equal_keys_the_first_line_goes_first(monkeypatch):
         def random(self, count):
             return np.floor(self._keys.random(count) * 4) / 4
 
-    monkeypatch.setattr(sample, "_generator", lambda seed, purpose, lang: Coarse(seed))
+    for module in (sample, sampling):  # the way in one reading, and the reference
+        monkeypatch.setattr(module, "generator_for", lambda seed, purpose, lang: Coarse(seed))
     for seed, count in itertools.product(range(5), (1, 30, 150)):
         assert drawn(count, Sampling(0.4, 5), seed)[0] == smallest_keys(count, Sampling(0.4, 5), seed)
 
@@ -84,7 +88,7 @@ def test_an_uneven_draw_is_an_error_and_not_a_wrong_sample(monkeypatch):
         def random(self, count):
             return np.full(count, 0.999)
 
-    monkeypatch.setattr(sample, "_generator", lambda seed, purpose, lang: Large())
+    monkeypatch.setattr(sample, "generator_for", lambda seed, purpose, lang: Large())
     with pytest.raises(RuntimeError, match="seed 1 draws a sample of ell_Grek too uneven"):
         drawn(10_000, Sampling(0.1, 10), 1)
 

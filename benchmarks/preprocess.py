@@ -17,7 +17,6 @@ has to raise on them too.
 """
 
 import argparse
-import importlib.util
 import itertools
 import os
 import random
@@ -43,7 +42,7 @@ Corpus = dict[str, list[str]]  # lines by language
 SLICE = 256
 REPEATED = 5
 SENTENCES = (16_000_000, 4_000_000)  # of the paper's two groups: table 1, and its smaller half
-QUICKSTART_CORPUS = Path(__file__).parents[1] / "examples" / "quickstart" / "corpus.py"
+QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 
 
 def main() -> None:
@@ -59,9 +58,9 @@ def main() -> None:
 def read_groups(folders: list[Path], most: int) -> dict[str, Corpus]:
     """At most so many lines of every language of every group."""
     if not folders:
-        spec = importlib.util.spec_from_file_location("quickstart_corpus", QUICKSTART_CORPUS)
-        quickstart = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(quickstart)
+        sys.path.append(str(QUICKSTART))
+        import corpus as quickstart
+
         training, _ = quickstart.build(tuple(quickstart.LOCALES), seed=1)
         return {"quick start": {lang: lines[:most] for lang, lines in training.items()}}
     return {

@@ -163,15 +163,7 @@ def _figures(
     tokens, masked = int(lengths.sum()), _masked(packed)
     positions = np.concatenate([np.full(*batch["tokens"].shape) for batch in padded.values()])
     flops = bench.flops(lengths, masked, True)
-    steps = {}
-    for name, times in seconds.items():
-        second = statistics.median(times)
-        steps[name] = {
-            "seconds": times,
-            "pairs_per_s": args.pairs / second,
-            "tokens_per_s": tokens / second,
-            "flops_per_s": flops / second,
-        }
+    steps = {name: {"seconds": times, **_rates(times, args.pairs, tokens, flops)} for name, times in seconds.items()}
     return {
         "tokens": tokens,
         "masked": masked,
@@ -179,6 +171,11 @@ def _figures(
         "predicted_ratio": bench.flops(positions, masked, False) / flops,
         "steps": steps,
     }
+
+
+def _rates(times: list[float], pairs: int, tokens: int, flops: int) -> dict[str, float]:
+    second = statistics.median(times)
+    return {"pairs_per_s": pairs / second, "tokens_per_s": tokens / second, "flops_per_s": flops / second}
 
 
 def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[dict[str, float]]:
@@ -190,18 +187,10 @@ def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[d
         packed = _to(collate(draw(source, size, args.seed), STREAMS), bench.device)
         step = functools.partial(bench.ours, packed)
         seconds, _ = in_turn({"ours": step}, args.rounds, bench.device, bench.forget_gradients)
-        second = statistics.median(seconds["ours"])
-        lengths, masked = packed["net_input"]["lengths"], _masked(packed)
-        rows.append(
-            {
-                "pairs": size,
-                "side_tokens": length,
-                "tokens": int(lengths.sum()),
-                "pairs_per_s": size / second,
-                "tokens_per_s": int(lengths.sum()) / second,
-                "flops_per_s": bench.flops(lengths, masked, True) / second,
-            }
-        )
+        lengths = packed["net_input"]["lengths"]
+        tokens, flops = int(lengths.sum()), bench.flops(lengths, _masked(packed), True)
+        rates = _rates(seconds["ours"], size, tokens, flops)
+        rows.append({"pairs": size, "side_tokens": length, "tokens": tokens, **rates})
     return rows
 
 

@@ -95,10 +95,14 @@ def check_file(path: str | Path, named: str = "") -> int:
         raise UserError(f"cannot read {where}: {error.strerror}") from None
     except ValueError:
         raise UserError(f"cannot read {where!r}: its name holds a NUL character") from None
-    for is_kind, kind in _NO_FILES.items():
-        if is_kind(found.st_mode):
-            raise UserError(f"cannot read {where}: it is {kind}")
+    if kind := kind_of_no_file(found.st_mode):
+        raise UserError(f"cannot read {where}: it is {kind}")
     return found.st_size
+
+
+def kind_of_no_file(mode: int) -> str:
+    """What is there by its `st_mode`, with its article and perhaps, behind a comma, advice; empty for a file."""
+    return next((kind for is_kind, kind in _NO_FILES.items() if is_kind(mode)), "")
 
 
 def read_bytes(path: str | Path, largest: int = _LARGEST, named: str = "") -> bytes:
@@ -152,9 +156,8 @@ def check_output(path: str | Path) -> None:
         if above != place and not stat.S_ISDIR(found.st_mode):
             raise UserError(f"cannot write {path}: {above} is not a directory")
         if above == place:
-            for is_kind, kind in _NO_FILES.items():
-                if is_kind(found.st_mode) and is_kind is not stat.S_ISDIR:
-                    raise UserError(f"cannot write {path}: it is {kind.partition(',')[0]}")
+            if not stat.S_ISDIR(found.st_mode) and (kind := kind_of_no_file(found.st_mode)):
+                raise UserError(f"cannot write {path}: it is {kind.partition(',')[0]}")
             above = place.parent
         with tempfile.TemporaryFile(dir=above):
             pass

@@ -7,7 +7,7 @@ the plain form's, relative to its largest entry. cut-cross-entropy is no candida
 small gradients.
 """
 
-import argparse
+import functools
 import importlib.util
 import statistics
 import sys
@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from peak_memory import PeakMemory
-from train_throughput import PRECISIONS, time_step
+from measure import in_turn, parser
+from train_throughput import PRECISIONS
 
 from ppa_plugin import commandline
 from ppa_plugin.objectives.masked_lm import masked_lm_loss
@@ -36,20 +36,15 @@ def liger(hidden, targets, weight, bias):
     return liger_fused_linear_cross_entropy(hidden, weight, targets, bias)
 
 
-def main() -> None:
-    """Print the table."""
-    commandline.run(_main, None)
-
-
 def _main(argv: list[str] | None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=441, help="masked positions (default: those of 16 pairs)")
-    parser.add_argument("--width", type=int, default=768, help="default: %(default)s")
-    parser.add_argument("--vocabulary", type=int, default=401_145, help="default: %(default)s")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="default: %(default)s")
-    parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    args = parser.parse_args(argv)
+    flags = parser(__doc__)
+    flags.add_argument("--rows", type=int, default=441, help="masked positions (default: those of 16 pairs)")
+    flags.add_argument("--width", type=int, default=768, help="default: %(default)s")
+    flags.add_argument("--vocabulary", type=int, default=401_145, help="default: %(default)s")
+    flags.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="default: %(default)s")
+    flags.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")
+    flags.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    args = flags.parse_args(argv)
     forms: dict[str, Loss] = {"plain": plain, "chunked": masked_lm_loss}
     if args.device == "cuda" and importlib.util.find_spec("liger_kernel"):
         forms["liger"] = liger
@@ -59,17 +54,20 @@ def _main(argv: list[str] | None) -> None:
     weight = (0.02 * torch.randn(args.vocabulary, args.width, device=device)).to(dtype).requires_grad_()
     bias = torch.zeros(args.vocabulary, device=device, dtype=dtype).requires_grad_()
     targets = torch.randint(args.vocabulary, (args.rows,), device=device)
-    seconds, memory, gradients = {name: [] for name in forms}, dict.fromkeys(forms, 0), {}
-    for round_ in range(args.rounds + 1):
-        for name, form in forms.items():
-            hidden.grad = weight.grad = bias.grad = None
-            with PeakMemory(device) as peak:
-                elapsed = time_step(lambda form=form: form(hidden, targets, weight, bias).backward(), device)
-            if round_:
-                seconds[name].append(elapsed)
-                memory[name] = max(memory[name], peak.bytes)
-            else:  # the first round warms up
-                gradients[name] = weight.grad[:: max(1, args.vocabulary // 1000)].float().clone()
+    gradients = {}
+
+    def forget_gradients() -> None:
+        hidden.grad = weight.grad = bias.grad = None
+
+    def step(name: str) -> None:
+        forms[name](hidden, targets, weight, bias).backward()
+
+    for name in forms:
+        forget_gradients()
+        step(name)
+        gradients[name] = weight.grad[:: max(1, args.vocabulary // 1000)].float().clone()
+    steps = {name: functools.partial(step, name) for name in forms}
+    seconds, memory = in_turn(steps, args.rounds, device, forget_gradients)
     largest = gradients["plain"].abs().max()
     for name, times in seconds.items():
         difference = ((gradients[name] - gradients["plain"]).abs().max() / largest).item()
@@ -78,4 +76,4 @@ def _main(argv: list[str] | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(_main)

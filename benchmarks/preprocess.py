@@ -17,7 +17,6 @@ has to raise on them too.
 """
 
 import argparse
-import importlib.util
 import itertools
 import os
 import random
@@ -29,7 +28,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import measure
 import uroman
+from measure import timed
 
 from ppa_plugin.commandline import align
 from ppa_plugin.files import read_lines
@@ -41,23 +42,25 @@ Corpus = dict[str, list[str]]  # lines by language
 SLICE = 256
 REPEATED = 5
 SENTENCES = (16_000_000, 4_000_000)  # of the paper's two groups: table 1, and its smaller half
-QUICKSTART_CORPUS = Path(__file__).parents[1] / "examples" / "quickstart" / "corpus.py"
+QUICKSTART = Path(__file__).parents[1] / "examples" / "quickstart"
 
 
 def main() -> None:
     args = _parser().parse_args()
+    load_romanizer("uroman")
     for name, corpus in read_groups(args.text, args.lines).items():
         print(f"\n== {name}: {len(corpus)} languages, {sum(map(len, corpus.values())):,} lines", flush=True)
         for section in args.section or SECTIONS:
-            SECTIONS[section](corpus, args.rounds)
+            with tempfile.TemporaryDirectory() as folder:
+                SECTIONS[section](corpus, args.rounds, Path(folder))
 
 
 def read_groups(folders: list[Path], most: int) -> dict[str, Corpus]:
     """At most so many lines of every language of every group."""
     if not folders:
-        spec = importlib.util.spec_from_file_location("quickstart_corpus", QUICKSTART_CORPUS)
-        quickstart = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(quickstart)
+        sys.path.append(str(QUICKSTART))
+        import corpus as quickstart
+
         training, _ = quickstart.build(tuple(quickstart.LOCALES), seed=1)
         return {"quick start": {lang: lines[:most] for lang, lines in training.items()}}
     return {
@@ -68,29 +71,6 @@ def read_groups(folders: list[Path], most: int) -> dict[str, Corpus]:
     }
 
 
-def romanize_section(corpus: Corpus, rounds: int) -> None:
-    """Romanization by language, ours and uroman's three modes."""
-    load_romanizer("uroman")
-    plain, cached = uroman.Uroman(), uroman.Uroman(cache_size=65536)
-    with tempfile.TemporaryDirectory() as name:
-        seconds = romanize_by_language(corpus, rounds, plain, cached, Path(name))
-    print_core_hours("romanize", "cold", seconds)
-
-
-def repeated_section(corpus: Corpus, _rounds: int) -> None:
-    """Romanization of the whole group, repeated and shuffled."""
-    load_romanizer("uroman")
-    with tempfile.TemporaryDirectory() as name:
-        romanize_repeated(shuffled(corpus), uroman.Uroman(cache_size=65536), Path(name))
-
-
-def processes_section(corpus: Corpus, rounds: int) -> None:
-    """Romanization of the whole group by one process and by two."""
-    load_romanizer("uroman")
-    with tempfile.TemporaryDirectory() as name:
-        romanize_in_processes(shuffled(corpus), rounds, Path(name))
-
-
 def shuffled(corpus: Corpus) -> list[str]:
     """The lines of all languages, in an order drawn once."""
     lines = [line for some in corpus.values() for line in some]
@@ -98,10 +78,9 @@ def shuffled(corpus: Corpus) -> list[str]:
     return lines
 
 
-def romanize_by_language(
-    corpus: Corpus, rounds: int, plain: uroman.Uroman, cached: uroman.Uroman, folder: Path
-) -> dict[str, float]:
-    """Print a row a language; return the seconds that a sentence takes, cold, by language."""
+def romanize_by_language(corpus: Corpus, rounds: int, folder: Path) -> None:
+    """Print a row a language, ours and uroman's three modes, and what the paper's groups would take."""
+    plain, cached = uroman.Uroman(), uroman.Uroman(cache_size=65536)
     rows, cold = [], {}
     compared = raised = 0
     for lang, lines in corpus.items():
@@ -132,26 +111,25 @@ def romanize_by_language(
         cold[lang] = 1 / rates["ours cold"]
         unsplit = sum(a != b for a, b in zip(outputs["Uroman()"], expected, strict=True))
         ratio = statistics.median(a / b for a, b in zip(measured["ours cold"], measured["Uroman(65536)"], strict=True))
-        row = (
-            lang,
-            *(f"{rate:,.0f}" for rate in rates.values()),
-            f"{ratio:.1f}",
-            "no" if differing else "yes",
-            f"{unsplit}",
-        )
-        rows.append(row)
+        figures = [f"{rate:,.0f}" for rate in rates.values()]
+        rows.append((lang, *figures, f"{ratio:.1f}", "no" if differing else "yes", f"{unsplit}"))
         print(".", end="", file=sys.stderr, flush=True)
     header = ("sentences/s a core", *rates, "cold/Uroman(65536)", "equal bytes", "Uroman() differs")
     print("", *align([header, *rows]), sep="\n")
     print(f"{compared:,} lines compared, uroman raises on {raised}", flush=True)
-    return cold
+    mean = statistics.mean(cold.values())
+    for count in SENTENCES:
+        print(
+            f"romanize, cold: {count:,} sentences x {mean * 1e3:.3f} ms / 3600 = {count * mean / 3600:.2f} core hours"
+        )
+    print("(the more text, the fewer of its parts are new: an upper bound)", flush=True)
 
 
-def romanize_repeated(lines: list[str], cached: uroman.Uroman, folder: Path) -> None:
+def romanize_repeated(corpus: Corpus, _rounds: int, folder: Path) -> None:
     """A group's lines five times: what is past the 65,536 parts of its cache, uroman romanizes again and again."""
+    lines, cached = shuffled(corpus), uroman.Uroman(cache_size=65536)
     repeated = lines * REPEATED
     random.Random(2).shuffle(repeated)
-    cached.reset_cache(65536)
     seconds, outputs = interleaved({"ours": ours(repeated, folder / "repeated"), "uroman": reference(cached, repeated)})
     rates = {case: len(repeated) / value for case, value in seconds.items()}
     equal = "yes" if outputs["ours"] == outputs["uroman"] else "no"
@@ -166,24 +144,22 @@ def romanize_repeated(lines: list[str], cached: uroman.Uroman, folder: Path) -> 
     )
 
 
-def romanize_in_processes(lines: list[str], rounds: int, folder: Path) -> None:
+def romanize_in_processes(corpus: Corpus, rounds: int, folder: Path) -> None:
     """The same lines by one process and by two, in turn: cold once, warm repeated.
 
     Beside the time on the clock, the processor's: two processes that use no more of it than one, and a parent that uses
     little, scale with the cores, on a machine whose cores others use too.
     """
+    lines = shuffled(corpus)
     measured: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     for number in range(rounds):
         for workers in (1, 2):
             settings = Romanization("uroman", cache=folder / f"{workers}workers{number}")
             for temperature, some in (("cold", lines), ("warm", lines * REPEATED)):
-                before, started = os.times(), time.perf_counter()
-                for _ in romanize_lines(some, settings, workers):
-                    pass
-                clock, after = time.perf_counter() - started, os.times()
-                parent = after.user + after.system - before.user - before.system
-                children = after.children_user + after.children_system - before.children_user - before.children_system
-                measured.setdefault((temperature, workers), []).append((clock, parent, children))
+                before = os.times()
+                clock = timed(list, romanize_lines(some, settings, workers))
+                user, system, *children, _ = (b - a for a, b in zip(before, os.times(), strict=True))
+                measured.setdefault((temperature, workers), []).append((clock, user + system, sum(children)))
     for temperature, count in (("cold", len(lines)), ("warm", len(lines) * REPEATED)):
         medians = {
             workers: [statistics.median(column) for column in zip(*measured[temperature, workers], strict=True)]
@@ -217,9 +193,7 @@ def command_line(lines: list[str], folder: Path) -> tuple[list[str], float]:
     source, target = folder / "source", folder / "target"
     source.write_bytes("".join(f"{line}\n" for line in lines).encode())
     command = [sys.executable, "-m", "uroman", "--silent", "-i", str(source), "-o", str(target)]
-    started = time.perf_counter()
-    subprocess.run(command, check=True)
-    taken = time.perf_counter() - started
+    taken = timed(lambda: subprocess.run(command, check=True))
     return list(read_lines(target)), taken
 
 
@@ -239,23 +213,15 @@ def interleaved(cases: dict[str, Iterator[str | None]]) -> tuple[dict[str, float
     return seconds, results
 
 
-def print_core_hours(step: str, how: str, seconds: dict[str, float]) -> None:
-    """What a step takes of the paper's groups, from the mean over languages of the seconds that a sentence takes."""
-    mean = statistics.mean(seconds.values())
-    for count in SENTENCES:
-        print(f"{step}, {how}: {count:,} sentences x {mean * 1e3:.3f} ms / 3600 = {count * mean / 3600:.2f} core hours")
-    print("(the more text, the fewer of its parts are new: an upper bound)", flush=True)
-
-
-SECTIONS: dict[str, Callable[[Corpus, int], None]] = {
-    "romanize": romanize_section,
-    "repeated": repeated_section,
-    "processes": processes_section,
+SECTIONS: dict[str, Callable[[Corpus, int, Path], None]] = {
+    "romanize": romanize_by_language,
+    "repeated": romanize_repeated,
+    "processes": romanize_in_processes,
 }
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument(
         "--text", type=Path, action="append", default=[], metavar="DIR", help="a group; may be repeated"
     )

@@ -22,10 +22,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import sentencepiece
+import measure
+from measure import timed
 from ppa_preprocess import binarize, encode
 from ppa_preprocess.group import Group, Language
 from ppa_preprocess.tokens.binarizers import BINARIZERS
@@ -48,33 +49,20 @@ def main() -> None:
     args = _parser().parse_args()
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
         lines = list(itertools.islice(_in_turn(args.text), args.lines))
-        spm = args.spm or train(lines, Path(folder) / "trained")
+        spm = args.spm or Path(folder) / "trained.model"
+        if not args.spm:
+            measure.train_sentencepiece(lines, 16_000, model_prefix=str(spm.with_suffix("")))
         if args.memory:
             print_memory(lines, spm, Path(folder), args.memory)
             return
-        print(f"{len(lines):,} lines a side, {tokens_a_line(lines, spm):.1f} tokens a line, median of {args.rounds}\n")
+        tokens = sum(map(len, load_sentencepiece(spm).encode(lines))) / len(lines)
+        print(f"{len(lines):,} lines a side, {tokens:.1f} tokens a line, median of {args.rounds}\n")
         rates: Rates = {}
         for number in range(args.rounds):
             for case, rate in [*sentencepiece_rates(lines, spm), *binarizer_rates(lines, spm, Path(folder))]:
                 rates.setdefault(case, []).append(rate)
             print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
         print_rates({case: statistics.median(values) for case, values in rates.items()})
-
-
-def train(lines: list[str], prefix: Path) -> Path:
-    """A SentencePiece model of the lines themselves."""
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines),
-        model_prefix=str(prefix),
-        vocab_size=16_000,
-        hard_vocab_limit=False,
-        minloglevel=2,
-    )
-    return prefix.with_suffix(".model")
-
-
-def tokens_a_line(lines: list[str], spm: Path) -> float:
-    return sum(map(len, load_sentencepiece(spm).encode(lines))) / len(lines)
 
 
 def sentencepiece_rates(lines: list[str], spm: Path) -> Iterator[tuple[tuple[str, ...], float]]:
@@ -105,12 +93,6 @@ def binarizer_rates(lines: list[str], spm: Path, folder: Path) -> Iterator[tuple
         shutil.rmtree(workspace.output)
         for step, taken in zip(STEPS, (*seconds, sum(seconds)), strict=True):
             yield (name, str(workers), step), len(SIDES) * len(lines) / taken / workers
-
-
-def timed(function: Callable[..., object], *arguments: object) -> float:
-    started = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - started
 
 
 def write_pairs(workspace: Workspace, lines: Iterable[str]) -> None:
@@ -206,8 +188,7 @@ def _in_turn(directory: Path) -> Iterator[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
+    parser = measure.parser(__doc__)
     parser.add_argument("--text", type=Path, required=True, help="the directory of <lang>.txt files")
     parser.add_argument("--lines", type=int, default=10_000, help="lines to take (default: %(default)s)")
     parser.add_argument("--spm", type=Path, help="SentencePiece model (default: trained on the lines)")

@@ -8,21 +8,16 @@ up; Adam's step, the draw of masks and the packing of the batch are timed beside
 
 import statistics
 import sys
-import time
 from collections import Counter
 
 import train_throughput
+from measure import timed
 from torch.profiler import ProfilerActivity, profile
 
 from ppa_plugin import commandline
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
 from ppa_plugin.objectives.masked_lm import CHUNK
-
-
-def main() -> None:
-    """Print the table."""
-    commandline.run(_main, None)
 
 
 def _main(argv: list[str] | None) -> None:
@@ -70,13 +65,11 @@ def _part(name: str, shapes: list, sizes) -> str:
 
 
 def _time_data(pairs, args) -> float:
-    times = []
-    for seed in range(20):
-        start = time.perf_counter()
+    def draw(seed: int) -> None:
         collate(train_throughput.draw(pairs, args.pairs, seed), STREAMS)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+
+    return statistics.median(timed(draw, seed) for seed in range(20))
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(_main)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import sentencepiece
+from measure import train_sentencepiece
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import EOS, STREAMS, Masking
@@ -43,13 +44,7 @@ def from_text(directory: Path, languages: list[str], vocabulary: int) -> PairedD
     lines = [line for lang in languages for line in _lines(directory, lang)]
     latn = [romanized for _, romanized, _ in romanize_lines(lines, Romanization("uroman"), workers=2)]
     model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([*lines, *latn]),
-        model_writer=model,
-        vocab_size=min(PIECES, vocabulary - 2),
-        hard_vocab_limit=False,
-        minloglevel=2,
-    )
+    train_sentencepiece([*lines, *latn], min(PIECES, vocabulary - 2), model_writer=model)
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     sides = [Rows([np.append(to_indices(ids), EOS) for ids in processor.encode(side)]) for side in (lines, latn)]
     return PairedDataset(*sides, Masking(vocabulary), STREAMS)

@@ -15,15 +15,14 @@ import shutil
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import measure
 import numpy as np
 import sentencepiece
 import torch
-from peak_memory import PeakMemory
+from measure import in_turn, train_sentencepiece
 
 from ppa_plugin import commandline
 from ppa_plugin.codes import ENGLISH
@@ -82,11 +81,6 @@ class Released:
         return [np.concatenate(layer) for layer in zip(*batches, strict=True)]
 
 
-def main() -> None:
-    """Print the comparison."""
-    commandline.run(_main, None)
-
-
 def _main(argv: list[str] | None) -> int:
     args = _parser().parse_args(argv)
     with tempfile.TemporaryDirectory() as made:
@@ -107,21 +101,18 @@ def _main(argv: list[str] | None) -> int:
 
 def _compare(encoder: SentenceEncoder, whole: SentenceEncoder, pairs: list[Pair], rounds: int) -> dict:
     model = Model("benchmark", str(encoder.directory), "")
-    ways: dict[str, Callable[[], Accuracies]] = {
-        "released": lambda: Released(whole, encoder.layer).measure(pairs),
-        "ours": lambda: {
+    accuracies: dict[str, Accuracies] = {}
+
+    def released_way() -> None:
+        accuracies["released"] = Released(whole, encoder.layer).measure(pairs)
+
+    def our_way() -> None:
+        accuracies["ours"] = {
             (result.source, result.target, int(result.metric.removeprefix("top"))): result.value
             for result in retrieve.measure(encoder, model, "bible", pairs)
-        },
-    }
-    seconds, memory, accuracies = {name: [] for name in ways}, dict.fromkeys(ways, 0), {}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            with PeakMemory(encoder.device) as peak:
-                started = time.perf_counter()
-                accuracies[name] = way()
-                seconds[name].append(time.perf_counter() - started)
-            memory[name] = max(memory[name], peak.bytes)
+        }
+
+    seconds, memory = in_turn({"released": released_way, "ours": our_way}, rounds, encoder.device)
     ratios = [theirs / ours for theirs, ours in zip(seconds["released"], seconds["ours"], strict=True)]
     released, ours = accuracies["released"], accuracies["ours"]
     return {
@@ -189,13 +180,7 @@ def _random_model(directory: Path, data: RetrievalSet, args: argparse.Namespace)
     """An XLM-R of the sizes in `args`, as `ppa-convert to-hf` lays it out, its vocabulary that of the text."""
     transformers = import_transformers()
     lines = [line for name in sorted(data.directory.iterdir()) for line in read_lines(name)]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines),
-        model_prefix=str(directory.with_name("spm")),
-        vocab_size=args.vocabulary - 2,
-        hard_vocab_limit=False,
-        minloglevel=2,
-    )
+    train_sentencepiece(lines, args.vocabulary - 2, model_prefix=str(directory.with_name("spm")))
     trained = directory.with_name("spm.model")
     config = transformers.XLMRobertaConfig(
         vocab_size=sentencepiece.SentencePieceProcessor(model_file=str(trained)).get_piece_size() + 2,
@@ -215,7 +200,7 @@ def _random_model(directory: Path, data: RetrievalSet, args: argparse.Namespace)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the Bible's files")
     parser.add_argument("--sources", type=flags.languages, default=flags.languages(SOURCES), help=f"default: {SOURCES}")
     parser.add_argument("--limit", type=positive, default=500, help="sentences a language (%(default)s)")
@@ -231,4 +216,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(_main)

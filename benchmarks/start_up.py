@@ -30,11 +30,6 @@ LINES = (
 )
 
 
-def main() -> None:
-    """Print the table."""
-    commandline.run(_main, None)
-
-
 def _main(argv: list[str] | None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=positive, default=5, help="default: %(default)s")
@@ -58,4 +53,4 @@ def answer(line: list[str]) -> tuple[float, float, int]:
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(_main)

@@ -11,21 +11,21 @@ paper's code: random batches padded to their longest sequence, one pass a stream
 """
 
 import argparse
+import functools
 import json
 import platform
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import measure
 import numpy as np
 import padded_step
 import real_pairs
 import torch
-from peak_memory import PeakMemory
+from measure import in_turn, timed
 
 from ppa_plugin import commandline
 from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCriterionConfig
@@ -90,20 +90,13 @@ class Bench:
 
     def flops(self, lengths: np.ndarray, masked: int, narrow_top: bool) -> int:
         """Floating-point operations of a step over sequences of these lengths."""
-        sizes = self.sizes
-        return estimate_flops(
-            sizes.layers, sizes.embed_dim, sizes.ffn_dim, sizes.vocabulary, lengths, masked, narrow_top
-        )
+        s = self.sizes
+        return estimate_flops(s.layers, s.embed_dim, s.ffn_dim, s.vocabulary, lengths, masked, narrow_top)
 
     def forget_gradients(self) -> None:
         """Give the gradients' memory back, so that each step of Adam's length starts alike."""
         for parameter in self.model.parameters():
             parameter.grad = None
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Run the benchmark: a table on the terminal, JSON where asked for."""
-    commandline.run(_main, argv)
 
 
 def _main(argv: list[str] | None) -> None:
@@ -140,22 +133,17 @@ def compare(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> dic
     steps = {"ours": lambda: bench.ours(packed)}
     if not args.no_baseline:
         steps["baseline"] = lambda: bench.baseline(padded)
-    seconds = {name: [] for name in steps}
-    memory = dict.fromkeys(steps, 0)
-    peak_flops = 0.0
-    for round_ in range(args.rounds + 1):  # the first one warms up
-        peak_flops = max(peak_flops, measure_peak(bench.device, bench.dtype))
-        for name, step in steps.items():
-            bench.forget_gradients()
-            with PeakMemory(bench.device) as peak:
-                elapsed = time_step(step, bench.device)
-            if round_:
-                seconds[name].append(elapsed)
-                memory[name] = max(memory[name], peak.bytes)
+    peaks = []
+
+    def before() -> None:
+        bench.forget_gradients()
+        peaks.append(measure_peak(bench.device, bench.dtype))
+
+    seconds, memory = in_turn(steps, args.rounds, bench.device, before)
     result = {
         "loss_difference": difference,
         "adam_s": time_adam(bench) if args.update_pairs else 0.0,
-        "peak_flops": peak_flops,
+        "peak_flops": max(peaks),
         **_figures(bench, packed, padded, seconds, args),
     }
     for name, step in result["steps"].items():
@@ -175,15 +163,7 @@ def _figures(
     tokens, masked = int(lengths.sum()), _masked(packed)
     positions = np.concatenate([np.full(*batch["tokens"].shape) for batch in padded.values()])
     flops = bench.flops(lengths, masked, True)
-    steps = {}
-    for name, times in seconds.items():
-        second = statistics.median(times)
-        steps[name] = {
-            "seconds": times,
-            "pairs_per_s": args.pairs / second,
-            "tokens_per_s": tokens / second,
-            "flops_per_s": flops / second,
-        }
+    steps = {name: {"seconds": times, **_rates(times, args.pairs, tokens, flops)} for name, times in seconds.items()}
     return {
         "tokens": tokens,
         "masked": masked,
@@ -193,6 +173,11 @@ def _figures(
     }
 
 
+def _rates(times: list[float], pairs: int, tokens: int, flops: int) -> dict[str, float]:
+    second = statistics.median(times)
+    return {"pairs_per_s": pairs / second, "tokens_per_s": tokens / second, "flops_per_s": flops / second}
+
+
 def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[dict[str, float]]:
     """Ours alone, over micro-batches of several sizes and sides of several lengths."""
     rows = []
@@ -200,23 +185,12 @@ def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[d
     sets += [(args.pairs, length, real_pairs.with_mean_length(pairs, length)) for length in GRID_LENGTHS]
     for size, length, source in sets:
         packed = _to(collate(draw(source, size, args.seed), STREAMS), bench.device)
-        times = []
-        for round_ in range(args.rounds + 1):
-            bench.forget_gradients()
-            elapsed = time_step(lambda packed=packed: bench.ours(packed), bench.device)
-            times += [elapsed] if round_ else []
-        second = statistics.median(times)
-        lengths, masked = packed["net_input"]["lengths"], _masked(packed)
-        rows.append(
-            {
-                "pairs": size,
-                "side_tokens": length,
-                "tokens": int(lengths.sum()),
-                "pairs_per_s": size / second,
-                "tokens_per_s": int(lengths.sum()) / second,
-                "flops_per_s": bench.flops(lengths, masked, True) / second,
-            }
-        )
+        step = functools.partial(bench.ours, packed)
+        seconds, _ = in_turn({"ours": step}, args.rounds, bench.device, bench.forget_gradients)
+        lengths = packed["net_input"]["lengths"]
+        tokens, flops = int(lengths.sum()), bench.flops(lengths, _masked(packed), True)
+        rates = _rates(seconds["ours"], size, tokens, flops)
+        rows.append({"pairs": size, "side_tokens": length, "tokens": tokens, **rates})
     return rows
 
 
@@ -230,16 +204,6 @@ def _masked(packed: dict) -> int:
     return sum(len(packed["masked"][stream]["targets"]) for stream in STREAMS)
 
 
-def time_step(step: Callable[[], Any], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
 def time_adam(bench: Bench) -> float:
     """Seconds of one step of Adam over FP32 copies of all parameters."""
     masters = [parameter.detach().float().clone() for parameter in bench.model.parameters()]
@@ -247,7 +211,7 @@ def time_adam(bench: Bench) -> float:
         master.grad = torch.zeros_like(master)
     adam = torch.optim.AdamW(masters, lr=2e-5, fused=True)
     adam.step()
-    return statistics.median(time_step(adam.step, bench.device) for _ in range(3))
+    return statistics.median(timed(adam.step, device=bench.device) for _ in range(3))
 
 
 def _to(batch: Any, device: torch.device) -> Any:
@@ -294,7 +258,7 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags = measure.parser(__doc__)
     source = flags.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", type=Path, help="directory of <lang>.txt or <lang>/train.tsv")
     source.add_argument("--data-bin", type=Path, help="a shard made by ppa-preprocess")
@@ -314,4 +278,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(_main)

@@ -95,10 +95,14 @@ def check_file(path: str | Path, named: str = "") -> int:
         raise UserError(f"cannot read {where}: {error.strerror}") from None
     except ValueError:
         raise UserError(f"cannot read {where!r}: its name holds a NUL character") from None
-    for is_kind, kind in _NO_FILES.items():
-        if is_kind(found.st_mode):
-            raise UserError(f"cannot read {where}: it is {kind}")
+    if kind := kind_of_no_file(found.st_mode):
+        raise UserError(f"cannot read {where}: it is {kind}")
     return found.st_size
+
+
+def kind_of_no_file(mode: int) -> str:
+    """What is there by its `st_mode`, with its article and perhaps, behind a comma, advice; empty for a file."""
+    return next((kind for is_kind, kind in _NO_FILES.items() if is_kind(mode)), "")
 
 
 def read_bytes(path: str | Path, largest: int = _LARGEST, named: str = "") -> bytes:
@@ -125,6 +129,14 @@ def read_json(path: str | Path, largest: int = _LARGEST) -> Any:
             raise UserError(f"{path} is not valid JSON ({error})") from error
 
 
+def read_json_object(path: str | Path, largest: int = _LARGEST) -> dict[str, Any]:
+    """The JSON object that a file holds; raises as `read_json` does, and where it holds another value."""
+    content = read_json(path, largest)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a JSON object")
+    return content
+
+
 def check_output(path: str | Path) -> None:
     """Raise `UserError` where neither a file nor a directory could be written at `path`; nothing is left there.
 
@@ -144,9 +156,8 @@ def check_output(path: str | Path) -> None:
         if above != place and not stat.S_ISDIR(found.st_mode):
             raise UserError(f"cannot write {path}: {above} is not a directory")
         if above == place:
-            for is_kind, kind in _NO_FILES.items():
-                if is_kind(found.st_mode) and is_kind is not stat.S_ISDIR:
-                    raise UserError(f"cannot write {path}: it is {kind.partition(',')[0]}")
+            if not stat.S_ISDIR(found.st_mode) and (kind := kind_of_no_file(found.st_mode)):
+                raise UserError(f"cannot write {path}: it is {kind.partition(',')[0]}")
             above = place.parent
         with tempfile.TemporaryFile(dir=above):
             pass

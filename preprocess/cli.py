@@ -3,8 +3,7 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ppa_preprocess import binarize, dry_run, encode, romanize, sample, verify
@@ -111,7 +110,9 @@ def _run(args: argparse.Namespace) -> None:
     if args.step == "verify":
         _verify(args, workspace)
         return
-    group = _override(load_group(args.config), args)
+    # what the flags say in place of the group file
+    given = {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
+    group = dataclasses.replace(load_group(args.config), **given)
     if getattr(args, "lang", None):
         raise UserError("--lang is for a single file; with --config the group file names the codes")
     if getattr(args, "normalize_punctuation", False):
@@ -122,20 +123,10 @@ def _run(args: argparse.Namespace) -> None:
         _run_steps(group, sources, args, workspace, workers)
 
 
-def _override(group: Group, args: argparse.Namespace) -> Group:
-    """The group with what the flags say instead of its file."""
-    given = {name: value for name in _SETTINGS if (value := getattr(args, name)) is not None}
-    return dataclasses.replace(group, **given)
-
-
-@contextmanager
-def _workers(args: argparse.Namespace) -> Iterator[Workers]:
+def _workers(args: argparse.Namespace) -> AbstractContextManager[Workers]:
     """Who computes the chunks: --workers processes, or those of --scheduler."""
-    if getattr(args, "scheduler", None) is None:
-        yield args.workers
-        return
-    with connect(args.scheduler, say) as cluster:
-        yield cluster
+    scheduler = getattr(args, "scheduler", None)
+    return nullcontext(args.workers) if scheduler is None else connect(scheduler, say)
 
 
 def _run_steps(

@@ -57,19 +57,19 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
         _check_romanized(lang, group, inputs, workspace)
         if workspace.is_done(f"encode {lang}", inputs):
             workspace.say(f"encode    {lang}  unchanged")
-            _warn(lang, workspace)
-            continue
-        target, pair = workspace.encoded(lang), workspace.pair(lang)
-        with fresh_directory(target) as directory:
-            counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers)
-        record = workspace.dropped_by("encode", lang)
-        counts["dropped"] = _write_dropped(record, lang, outcomes, pair[0], workspace.dropped_by("romanize", lang))
-        workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
-        workspace.say(
-            f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and {counts['valid']:,} "
-            f"validation pairs -> {target}, {sum(counts['dropped'].values()):,} dropped"
-        )
-        _warn(lang, workspace)
+        else:
+            target, pair = workspace.encoded(lang), workspace.pair(lang)
+            with fresh_directory(target) as directory:
+                counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers)
+            record = workspace.dropped_by("encode", lang)
+            counts["dropped"] = _write_dropped(record, lang, outcomes, pair[0], workspace.dropped_by("romanize", lang))
+            workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
+            workspace.say(
+                f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and "
+                f"{counts['valid']:,} validation pairs -> {target}, {sum(counts['dropped'].values()):,} dropped"
+            )
+        for warning in unknown_warnings(lang, workspace.recorded(f"encode {lang}")["counts"]):
+            workspace.say(f"warning   {warning}")
     workspace.remove_others("encode", group.languages)
     workspace.gather_dropped(group.languages)
 
@@ -210,11 +210,6 @@ def _write_text(path: Path, encoder: LineEncoder, tokens: Tokens, lines: np.ndar
     with open(path, "w", encoding="utf-8", newline="\n") as handle:
         for row in progress(tokens.take(lines), f"write {path.name}", len(lines)):
             handle.write(f"{encoder.text(row)}\n")
-
-
-def _warn(lang: str, workspace: Workspace) -> None:
-    for warning in unknown_warnings(lang, workspace.recorded(f"encode {lang}")["counts"]):
-        workspace.say(f"warning   {warning}")
 
 
 def _write_dropped(path: Path, lang: str, outcomes: np.ndarray, texts: Path, failures: Path) -> dict[str, int]:

@@ -34,18 +34,18 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, workspace: 
         settings = settings_of(group) | {"text_column": column}
         if _is_done(task, settings, sources[lang], workspace):
             workspace.say(f"sample    {lang}  unchanged")
-            _warn(task, workspace)
-            continue
-        target = workspace.text(lang)
-        counts, found = sample_language(group, lang, sources[lang], column, target)
-        workspace.record(task, settings | {"files": found.files}, [target], counts)
-        filtered = sum(counts["filtered"].values())
-        workspace.say(
-            f"sample    {lang}  {counts['read']:,} lines read from {' and '.join(counts['sources'])}, "
-            + (f"{filtered:,} filtered out, " if filtered else "")
-            + f"{counts['read'] - filtered - counts['not_sampled']:,} taken"
-        )
-        _warn(task, workspace)
+        else:
+            target = workspace.text(lang)
+            counts, found = sample_language(group, lang, sources[lang], column, target)
+            workspace.record(task, settings | {"files": found.files}, [target], counts)
+            filtered = sum(counts["filtered"].values())
+            workspace.say(
+                f"sample    {lang}  {counts['read']:,} lines read from {' and '.join(counts['sources'])}, "
+                + (f"{filtered:,} filtered out, " if filtered else "")
+                + f"{counts['read'] - filtered - counts['not_sampled']:,} taken"
+            )
+        for doubt in workspace.recorded(task)["counts"]["doubts"]:
+            workspace.say(f"warning   {doubt}")
     workspace.remove_others("sample", group.languages)
 
 
@@ -178,11 +178,6 @@ class Draw:
             lines = np.flatnonzero((keys * _BINS).astype(np.int64) == last_bin)
             inside += zip(keys[lines].tolist(), (start + lines).tolist(), strict=True)
         return sorted(inside)[size - 1 - int(in_bin[:last_bin].sum())]
-
-
-def _warn(task: str, workspace: Workspace) -> None:
-    for doubt in workspace.recorded(task)["counts"]["doubts"]:
-        workspace.say(f"warning   {doubt}")
 
 
 def _is_done(task: str, settings: dict[str, Any], sources: list[Source], workspace: Workspace) -> bool:

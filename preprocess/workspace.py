@@ -5,7 +5,6 @@ import fcntl
 import itertools
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.files import naming_file, sha256, write_beside
 from ppa_plugin.romanization.cache import FILE_NAME
@@ -199,16 +199,5 @@ def fresh_directory(path: Path) -> Iterator[Path]:
             raise UserError(f"{there} is in the way: {path} is made anew; move it elsewhere")
     for left_over in path.parent.glob(f".{path.name}.*.tmp"):
         shutil.rmtree(left_over, ignore_errors=True)
-    attempt = secrets.token_hex(4)  # processes of several machines may have the same number
-    beside = path.with_name(f".{path.name}.{attempt}.tmp")
-    old = path.with_name(f".{path.name}.{attempt}.old.tmp")
-    beside.mkdir(parents=True)
-    try:
-        with naming_file(path):
-            yield beside
-        if path.exists():
-            path.rename(old)
-        beside.rename(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    with directory_beside(path) as fresh, naming_file(path):
+        yield fresh

@@ -320,16 +320,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--size", choices=SIZES, help="tiny: 4 layers x 128; small: 12 layers x 384")
     add("--seeds", type=numbers, metavar="N,...", help="of post-training")
     add("--evaluation-seeds", type=numbers, metavar="N,...", help="of fine-tuning")
-    for name in (
-        "vocabulary",
-        "pieces",
-        "pretraining_updates",
-        "updates",
-        "pretraining_batch",
-        "batch",
-        "max_tokens",
-        "epochs",
-    ):
+    for name in [*(name for name, value in asdict(FULL).items() if isinstance(value, int)), "epochs"]:
         add(f"--{name.replace('_', '-')}", type=int)
     add("--lr", type=float, help="peak learning rate")
     add("--jobs", type=int, metavar="N", help="post-trainings side by side (default: 2 on a CPU, 1 on a GPU)")

@@ -60,14 +60,10 @@ def make_corpus(out: Path, args: argparse.Namespace) -> None:
         minloglevel=2,
     )
     # As many lines as there are: a real group samples 10% of a language, and at least 10,000 lines.
-    settings = (f"seed: {args.seed}", "shards: 1", "valid_size: 50", "sampling: {share: 1.0, min_lines: 0}")
-    group = [
-        "name: quickstart",
-        *settings,
-        "languages:",
-        *(f"  {language}: {{uroman: null}}" for language in languages),
-    ]
-    (out / "group.yaml").write_text("\n".join(group) + "\n", encoding="utf-8")
+    group = ["name: quickstart", f"seed: {args.seed}", "shards: 1", "valid_size: 50"]
+    group += ["sampling: {share: 1.0, min_lines: 0}", "languages:"]
+    group += [f"  {language}: {{uroman: null}}" for language in languages]
+    corpus.write_lines(out / "group.yaml", group)
 
 
 def preprocess(out: Path, model: Path, work: Path) -> None:

@@ -42,11 +42,6 @@ def _parser() -> argparse.ArgumentParser:
         help="give an encoder that was saved without a masked-LM head a new one, drawn at random as BERT's",
     )
     to_fairseq.add_argument("--seed", type=seed, default=1, help="of --new-head (default: 1)")
-    to_fairseq.add_argument(
-        "--tokenizer",
-        metavar="DIR|FILE",
-        help="a SentencePiece model or a directory with sentencepiece.bpe.model (default: the model's own)",
-    )
     to_fairseq.set_defaults(command=_to_fairseq)
     to_hf = commands.add_parser(
         "to-hf",
@@ -54,13 +49,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: ppa-convert to-hf checkpoints/checkpoint_best.pt aligned",
     )
     to_hf.add_argument("checkpoint", metavar="CHECKPOINT", help="a fairseq checkpoint (.pt)")
-    to_hf.add_argument(
-        "--tokenizer",
-        metavar="DIR|FILE",
-        help="a SentencePiece model or a directory with sentencepiece.bpe.model (default: found through the data path "
-        "in the checkpoint, or beside the checkpoint)",
-    )
     to_hf.set_defaults(command=_to_hf)
+    found = "found through the data path in the checkpoint, or beside the checkpoint"
+    for command, default in ((to_fairseq, "the model's own"), (to_hf, found)):
+        meaning = f"a SentencePiece model or a directory with sentencepiece.bpe.model (default: {default})"
+        command.add_argument("--tokenizer", metavar="DIR|FILE", help=meaning)
     for command in (to_fairseq, to_hf, _add_extend(commands)):
         command.add_argument("output", metavar="OUT_DIR", help="the directory to write")
         command.add_argument(

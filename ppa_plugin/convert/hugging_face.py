@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError, quoted
-from ppa_plugin.files import read_json
+from ppa_plugin.files import read_json, read_json_object
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -19,7 +19,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 LAYER_NORM_EPS = 1e-5
 
 
-def locate(name: str, weights: bool = True) -> Path:
+def locate(name: str) -> Path:
     """The local directory of a model: `name` itself if it is one, else the hub's snapshot of that name.
 
     Raises `UserError` where it is neither a directory nor a name that can be fetched.
@@ -32,10 +32,10 @@ def locate(name: str, weights: bool = True) -> Path:
     from huggingface_hub import snapshot_download
 
     # safetensors wherever the repository has them; the pickle beside them would be downloaded for nothing
-    patterns = ["*.json", "*.model", "vocab.txt", *(["*.safetensors"] if weights else [])]
+    patterns = ["*.json", "*.model", "vocab.txt", "*.safetensors"]
     try:
         found = Path(snapshot_download(name, allow_patterns=patterns))
-        if weights and not any((found / file).is_file() for file in WEIGHTS[:2]):
+        if not any((found / file).is_file() for file in WEIGHTS[:2]):
             found = Path(snapshot_download(name, allow_patterns=[*patterns, "pytorch_model*.bin"]))
     except Exception as error:  # the hub's client has a dozen ways to say no, from no network to no such model
         raise UserError(
@@ -49,10 +49,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     if not os.path.lexists(path):
         raise UserError(f"{directory} holds no config.json: it is not a Hugging Face directory")
-    config = read_json(path, _LARGEST_CONFIG)
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is not a JSON object")
-    return config
+    return read_json_object(path, _LARGEST_CONFIG)
 
 
 def check_config(config: dict[str, Any], directory: str | Path) -> None:

@@ -45,4 +45,4 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
             os.rename(path, old)
         os.rename(fresh, path)
     finally:
-        shutil.rmtree(beside)
+        shutil.rmtree(beside, ignore_errors=True)

@@ -11,7 +11,7 @@ import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert import hugging_face
-from ppa_plugin.convert.to_hf import Converted, convert
+from ppa_plugin.convert.to_hf import convert
 from ppa_plugin.convert.tokenizer import tokenizer_json
 from ppa_plugin.convert.tokenizer.sentencepiece_file import added_tokens, find_sentencepiece
 from ppa_plugin.convert.weights import check_shapes, read_weights
@@ -85,25 +85,21 @@ def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
     """
     source = hugging_face.locate(model)
     with reading(source, "an XLM-R of Hugging Face"):
-        return _read_hugging_face(model, source, sentencepiece)
-
-
-def _read_hugging_face(model: str, source: Path, sentencepiece: str | None) -> Encoder:
-    config = hugging_face.read_config(source)
-    hugging_face.check_config(config, source)
-    pieces = find_sentencepiece(source, sentencepiece)
-    found = read_weights(source)
-    names.check_finite(found, str(source))
-    prefixed = any(name.startswith(names.PREFIX) for name in found)
-    weights = names.as_transformers(found, str(source))
-    state = names.to_fairseq(weights, str(source))
-    check_shapes(weights, config, str(source))
-    rows = state[names.EMBED_TOKENS].shape[0]
-    padding = _padding_rows(source, pieces, rows)
-    tokenizer_json.check_size(pieces, rows, source, padding)
-    _warn_of_epsilon(config, source)
-    encoder = Encoder(state, config, pieces, model, padding_rows=padding)
-    return encoder if encoder.has_head else replace(encoder, prefixed=prefixed, pooler=names.pooler(weights))
+        config = hugging_face.read_config(source)
+        hugging_face.check_config(config, source)
+        pieces = find_sentencepiece(source, sentencepiece)
+        found = read_weights(source)
+        names.check_finite(found, str(source))
+        prefixed = any(name.startswith(names.PREFIX) for name in found)
+        weights = names.as_transformers(found, str(source))
+        state = names.to_fairseq(weights, str(source))
+        check_shapes(weights, config, str(source))
+        rows = state[names.EMBED_TOKENS].shape[0]
+        padding = _padding_rows(source, pieces, rows)
+        tokenizer_json.check_size(pieces, rows, source, padding)
+        _warn_of_epsilon(config, source)
+        encoder = Encoder(state, config, pieces, model, padding_rows=padding)
+        return encoder if encoder.has_head else replace(encoder, prefixed=prefixed, pooler=names.pooler(weights))
 
 
 def read_fairseq(directory: Path) -> Encoder:
@@ -111,15 +107,11 @@ def read_fairseq(directory: Path) -> Encoder:
     path = directory / "model.pt"
     converted = convert(path, str(directory))
     with reading(path, "a checkpoint"):
-        return _from_converted(converted, directory, path)
-
-
-def _from_converted(converted: Converted, directory: Path, path: Path) -> Encoder:
-    state = names.to_fairseq(converted.state, str(path))
-    padding = state[names.EMBED_TOKENS].shape[0] - tokenizer_json.vocabulary_size(converted.pieces)
-    note = {key: converted.origin[key] for key in _NOTED if key in converted.origin}
-    note |= {"source": note.get("source") or str(directory), "config": converted.config}
-    return Encoder(state=state, sentencepiece=converted.pieces, padding_rows=padding, **note)
+        state = names.to_fairseq(converted.state, str(path))
+        padding = state[names.EMBED_TOKENS].shape[0] - tokenizer_json.vocabulary_size(converted.pieces)
+        note = {key: converted.origin[key] for key in _NOTED if key in converted.origin}
+        note |= {"source": note.get("source") or str(directory), "config": converted.config}
+        return Encoder(state=state, sentencepiece=converted.pieces, padding_rows=padding, **note)
 
 
 def with_new_head(encoder: Encoder, seed: int) -> Encoder:

@@ -52,26 +52,22 @@ def convert(path: Path, sentencepiece: str | None = None) -> Converted:
     Raises `UserError` where the file is damaged or no checkpoint of ours, or its tokenizer is not to be found.
     """
     with reading(path, "a checkpoint"):
-        return _convert(path, sentencepiece)
-
-
-def _convert(path: Path, sentencepiece: str | None) -> Converted:
-    trained = checkpoint.load_fairseq(path)
-    names.check_finite(trained["model"], str(path))
-    state = names.to_hugging_face(trained["model"], str(path))
-    pieces = tokenizer_json.find_sentencepiece(sentencepiece, trained, path)
-    rows = state["roberta.embeddings.word_embeddings.weight"].shape[0]
-    tokenizer_json.check_size(pieces, rows, path, checkpoint.padding_rows(trained))
-    origin = checkpoint.find_origin(trained)
-    if not names.has_head(state):
-        if not origin:
-            sys.stderr.write(
-                f"warning: {path}: the model.pt that training started from is not there; if its encoder had a pooler, "
-                "it is left out\n"
-            )
-        state |= origin.get("pooler", {})
-    state, config = _with_config(state, trained, origin, path)
-    return Converted(state, config, pieces, trained, origin, path)
+        trained = checkpoint.load_fairseq(path)
+        names.check_finite(trained["model"], str(path))
+        state = names.to_hugging_face(trained["model"], str(path))
+        pieces = tokenizer_json.find_sentencepiece(sentencepiece, trained, path)
+        rows = state["roberta.embeddings.word_embeddings.weight"].shape[0]
+        tokenizer_json.check_size(pieces, rows, path, checkpoint.padding_rows(trained))
+        origin = checkpoint.find_origin(trained)
+        if not names.has_head(state):
+            if not origin:
+                sys.stderr.write(
+                    f"warning: {path}: the model.pt that training started from is not there; if its encoder had a "
+                    "pooler, it is left out\n"
+                )
+            state |= origin.get("pooler", {})
+        state, config = _with_config(state, trained, origin, path)
+        return Converted(state, config, pieces, trained, origin, path)
 
 
 def _with_config(

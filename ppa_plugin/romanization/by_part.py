@@ -1,7 +1,6 @@
 """Romanizing a chunk of lines: each distinct part once, from memory, from the cache on disk, or by the romanizer."""
 
 import functools
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -85,7 +84,11 @@ class PartwiseRomanizer:
         self._romanizer = load_romanizer(settings.name)
         self._lang = settings.lang
         self._split = getattr(self._romanizer, "split", None)
-        self._normalize = _punctuation_normalizer() if settings.normalize_punctuation else None
+        self._normalize = None
+        if settings.normalize_punctuation:
+            from sacremoses import MosesPunctNormalizer  # half a second that few need
+
+            self._normalize = MosesPunctNormalizer().normalize
         self._recent = RecentParts(RECENT_PARTS)
         self._cache = None
         self._trouble: CacheTrouble | None = None
@@ -133,7 +136,11 @@ class PartwiseRomanizer:
 
     def _look_up(self, missing: list[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Put romanizations of the parts into memory; give the reasons of those that fail, and what is new on disk."""
-        self._recent.update(self._on_disk(missing))
+        if self._cache:
+            try:  # ASCII takes no time, and is not kept
+                self._recent.update(self._cache.find(part for part in missing if not part.isascii()))
+            except CacheTrouble as trouble:
+                self._give_up(trouble)
         failed, new = {}, {}
         for part in missing:
             if part in self._recent:
@@ -146,15 +153,6 @@ class PartwiseRomanizer:
             if self._cache and not part.isascii():
                 new[part] = latn
         return failed, new
-
-    def _on_disk(self, parts: Iterable[str]) -> dict[str, str]:
-        if not self._cache:
-            return {}
-        try:
-            return self._cache.find(part for part in parts if not part.isascii())  # ASCII takes no time
-        except CacheTrouble as trouble:
-            self._give_up(trouble)
-            return {}
 
     def _give_up(self, trouble: CacheTrouble) -> None:
         self._trouble = trouble
@@ -170,12 +168,6 @@ class PartwiseRomanizer:
             raise
         except Exception as error:  # whatever one sentence does to the romanizer, the others are not lost
             return "", f"romanizer raised {type(error).__name__}"
-
-
-def _punctuation_normalizer() -> Callable[[str], str]:
-    from sacremoses import MosesPunctNormalizer  # half a second that few need
-
-    return MosesPunctNormalizer().normalize
 
 
 def _one_line(row: tuple[str, str | None]) -> tuple[str, str | None]:

@@ -69,10 +69,8 @@ class Uroman:
         """Romanize a line without `\\n`; raises what uroman raises."""
         if line.isascii() and len(line) <= _LONGEST_ASCII:
             return line
-        return "".join([self._romanize_part(part, lang) for part in self.split(line)])
-
-    def _romanize_part(self, part: str, lang: str | None) -> str:
-        return self._uroman.romanize_string_core(part, lang or None, self._format)
+        romanize = self._uroman.romanize_string_core
+        return "".join([romanize(part, lang or None, self._format) for part in self.split(line)])
 
 
 def context_free(uroman: Any) -> list[str]:

@@ -76,9 +76,7 @@ def _chunks(lines: Iterable[str], away: deque[list[str]]) -> Iterator[list[str]]
         yield chunk
 
 
-@functools.lru_cache(maxsize=1)
-def _of_this_worker(settings: Romanization) -> PartwiseRomanizer:
-    return PartwiseRomanizer(settings)
+_of_this_worker = functools.lru_cache(maxsize=1)(PartwiseRomanizer)
 
 
 def _romanize_in_worker(settings: Romanization, lines: list[str]) -> Chunk:

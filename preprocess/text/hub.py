@@ -15,7 +15,10 @@ _BATCH_ROWS = 1 << 10
 
 
 class Hub:
-    """A dataset by its name on the hub, or by a local directory laid out like one; `NAME@REVISION` for one revision."""
+    """A dataset by its name on the hub, or by a local directory laid out like one; `NAME@REVISION` for one revision.
+
+    Its methods are those of `sources.Directory`.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -23,13 +26,10 @@ class Hub:
         self._revision = revision or None
         self._datasets = library("datasets", f"--input {PREFIX}{name}")
         with _naming_errors(f"--input {PREFIX}{name}"):
-            self._codes = sorted(self._datasets.get_dataset_config_names(self._path, revision=self._revision))
-
-    def codes(self) -> list[str]:
-        return self._codes
+            self.codes = sorted(self._datasets.get_dataset_config_names(self._path, revision=self._revision))
 
     def find(self, code: str) -> "Configuration | None":
-        if code not in self._codes:
+        if code not in self.codes:
             return None
         name = f"{PREFIX}{self.name} {code}"
         with _naming_errors(name):
@@ -41,7 +41,7 @@ class Hub:
 
 
 class Configuration:
-    """One configuration of a dataset; what it was at which revision is known without reading it."""
+    """One configuration of a dataset, as `sources.Files`; what it was at which revision is known without reading it."""
 
     def __init__(self, name: str, builder: Any) -> None:
         self.name = name

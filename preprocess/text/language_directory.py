@@ -3,25 +3,17 @@
 import json
 import os
 import re
-import stat
 from pathlib import Path
 
 from ppa_preprocess.text.source_formats import KNOWN_FORMATS, endings, file_format
 
 from ppa_plugin.commandline import UserError, note_once
-from ppa_plugin.files import decode_text
+from ppa_plugin.files import decode_text, kind_of_no_file
 
 _TRAINING = {"train", "training", "trainset"}
 _HELD_OUT = {"test", "testing", "testset", "devtest", "newstest", "dev", "devset", "devel", "development", "newsdev"}
 _HELD_OUT |= {"valid", "validation", "val", "valset", "eval", "evaluation"}
 _NAMES_SHOWN = 3
-_NO_FILES = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a directory",
-}
 
 
 def entries(directory: Path) -> list[Path]:
@@ -39,8 +31,8 @@ def file_size(path: Path) -> int:
     except OSError as error:
         what = f"the link {path} -> {os.readlink(path)}" if path.is_symlink() else path
         raise UserError(f"cannot read {what}: {error.strerror}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise UserError(f"{path} is {_NO_FILES.get(stat.S_IFMT(status.st_mode), 'something else')}, expected a file")
+    if kind := kind_of_no_file(status.st_mode):
+        raise UserError(f"{path} is {kind.partition(',')[0]}, expected a file")
     return status.st_size
 
 

@@ -82,7 +82,8 @@ def read_file(path: Path, name: str, column: str, found: Findings) -> Iterator[s
     """
     kind, compression = file_format(path)
     with _naming_errors(path, compression or kind):
-        _refuse_pointers(path)
+        if _starts_with(path, _GIT_LFS):
+            raise UserError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it lies")
         if kind == ".parquet" or (kind == ".arrow" and _starts_with(path, _ARROW_FILE)):
             # read by an index at its end, not from front to back
             found.files.append([name, sha256(path)])
@@ -279,11 +280,6 @@ def _ends_with(path: Path, mark: bytes) -> bool:
     with open(path, "rb") as handle:
         handle.seek(-min(len(mark), handle.seek(0, io.SEEK_END)), io.SEEK_END)
         return handle.read() == mark
-
-
-def _refuse_pointers(path: Path) -> None:
-    if _starts_with(path, _GIT_LFS):
-        raise UserError(f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` where it lies")
 
 
 def _json_values(lines: Iterable[str], path: Path, column: str, found: Findings) -> Iterator[str]:

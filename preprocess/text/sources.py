@@ -4,9 +4,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from ppa_preprocess.text.hub import PREFIX, Hub
+from ppa_preprocess.text.hub import PREFIX, Configuration, Hub
 from ppa_preprocess.text.language_directory import entries, file_size, files_of
 from ppa_preprocess.text.source_formats import KNOWN_FORMATS, Findings, endings, file_format, read_file
 
@@ -14,44 +13,21 @@ from ppa_plugin.codes import same_language
 from ppa_plugin.commandline import UserError
 
 
-class Source(Protocol):
-    """The lines that `--input` has under one language code."""
-
-    name: str  # for the user and the manifest
-
-    def read(self, column: str, found: Findings) -> Iterator[str]:
-        """Yield the lines, and note in `found` what they were read from."""
-
-    def fingerprints(self, digest: Callable[[Path], str]) -> list[list[str]]:
-        """What `read` notes as `found.files`, without reading the lines."""
-
-
-class Input(Protocol):
-    """What `--input` names."""
-
-    def codes(self) -> list[str]:
-        """The language codes under which there is something, sorted."""
-
-    def find(self, code: str) -> Source | None:
-        """The source under exactly this code."""
-
-    def missing(self, code: str) -> str:
-        """What to tell the user where there is none."""
-
-
 @dataclass(frozen=True)
 class Files:
     """Files below the directory `root`, read one after the other."""
 
     root: Path
-    name: str
+    name: str  # for the user and the manifest
     paths: tuple[Path, ...]
 
     def read(self, column: str, found: Findings) -> Iterator[str]:
+        """Yield the lines, and note in `found` what they were read from."""
         for path in self.paths:
             yield from read_file(path, self._name_of(path), column, found)
 
     def fingerprints(self, digest: Callable[[Path], str]) -> list[list[str]]:
+        """What `read` notes as `found.files`, without reading the lines."""
         return [[self._name_of(path), digest(path)] for path in self.paths]
 
     def _name_of(self, path: Path) -> str:
@@ -72,11 +48,10 @@ class Directory:
             code = path.name if os.path.isdir(path) else _code_of_file(path)
             if code:
                 self._by_code.setdefault(code, []).append(path)
-
-    def codes(self) -> list[str]:
-        return sorted(self._by_code)
+        self.codes = sorted(self._by_code)  # under which there is something
 
     def find(self, code: str) -> Files | None:
+        """The source under exactly this code."""
         paths = self._by_code.get(code, [])
         if not paths:
             return None
@@ -92,6 +67,7 @@ class Directory:
         return Files(self.root, where.relative_to(self.root).as_posix(), files)
 
     def missing(self, code: str) -> str:
+        """What to tell the user where there is none."""
         exact = self.root / code
         if os.path.lexists(exact):  # as a directory, or with a known ending, it would have been found
             file_size(exact)
@@ -107,13 +83,16 @@ class Directory:
         return f"{self.root / code}.txt is missing, and so is every other file or directory of that name"
 
 
+Source = Files | Configuration  # the lines that `--input` has under one language code
+
+
 def find_sources(codes: Mapping[str, list[str]], given: Path) -> dict[str, list[Source]]:
     """The sources of every language of a group, under its codes, in the order in which they are read.
 
     A code that is not there is looked for under the other names of its language (`codes.same_language`). Raises
     `UserError` where a language has no source or more than one comes into question, and where two languages share one.
     """
-    place: Input = Hub(str(given).removeprefix(PREFIX)) if str(given).startswith(PREFIX) else Directory(given)
+    place = Hub(str(given).removeprefix(PREFIX)) if str(given).startswith(PREFIX) else Directory(given)
     sources: dict[str, list[Source]] = {}
     taken_by: dict[str, str] = {}
     for lang, wanted in codes.items():
@@ -126,11 +105,11 @@ def find_sources(codes: Mapping[str, list[str]], given: Path) -> dict[str, list[
     return sources
 
 
-def _find(place: Input, code: str, lang: str) -> Source:
+def _find(place: Directory | Hub, code: str, lang: str) -> Source:
     source = place.find(code)
     if source is not None:
         return source
-    others = [other for other in place.codes() if same_language(code, other)]
+    others = [other for other in place.codes if same_language(code, other)]
     if len(others) > 1:
         raise UserError(
             f"{place.missing(code)}; {' and '.join(others)} may stand for it: choose in the group file, as in "

@@ -4,10 +4,8 @@ A directory that Transformers 5 saved holds `tokenizer.json` alone. Training enc
 that the ids come from has to be found, beside it under another name or where the user says.
 """
 
-import os
 import re
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,16 @@ from tokenizers import Tokenizer
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
 from ppa_plugin.convert.tokenizer import normalizer
-from ppa_plugin.convert.tokenizer.tokenizer_json import first_difference
+from ppa_plugin.convert.tokenizer.tokenizer_json import (
+    PIECES_A_LINE,
+    first_difference,
+    given_sentencepiece,
+    without_specials,
+)
 from ppa_plugin.data import vocabulary
-from ppa_plugin.files import check_file, is_file, read_json, reading
+from ppa_plugin.files import read_json_object, reading
 
 _TOKENIZER_JSON = "tokenizer.json"
-_PIECES_A_LINE = 8
 _INDEX = re.compile(r"[0-9]{1,9}")
 # a line in each of many scripts, with what normalization changes: widths, ligatures, spaces of other kinds
 _LINES = """\
@@ -50,11 +52,7 @@ def find_sentencepiece(source: Path, given: str | None) -> Path:
     """
     tokenizer_json = source / _TOKENIZER_JSON
     if given is not None:
-        path = Path(given) / SENTENCEPIECE if Path(given).is_dir() else Path(given)
-        if not is_file(path):
-            if os.path.lexists(path):
-                check_file(path, "--tokenizer")
-            raise UserError(f"--tokenizer: no SentencePiece model at {path}")
+        path = given_sentencepiece(given, "--tokenizer: ")
         if tokenizer_json.is_file():
             check_tokenizer_agrees(tokenizer_json, path)
         return path
@@ -82,7 +80,7 @@ def check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> No
 
 
 def _check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> None:
-    content = _read(tokenizer_json)
+    content = read_json_object(tokenizer_json)
     model = content.get("model")
     rows = model.get("vocab") if isinstance(model, dict) and model.get("type") == "Unigram" else None
     if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 2 for row in rows):
@@ -121,20 +119,11 @@ def _check_encodings(tokenizer_json: Path, processor: sentencepiece.SentencePiec
 
 def plain_lines(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
     """Every piece of the model once and text in many scripts, composed: as Transformers' own files read it right."""
-    return [*_LINES.split("\n"), *_lines_of_pieces(vocabulary.pieces(processor))]
-
-
-def _lines_of_pieces(pieces: list[str]) -> Iterator[str]:
-    words = [word for piece in pieces if (word := piece.replace("▁", " ").strip()) and _stands_alone(word)]
-    for start in range(0, len(words), _PIECES_A_LINE):
-        line = unicodedata.normalize("NFC", " ".join(words[start : start + _PIECES_A_LINE]))
-        if not any(special in line for special in (*vocabulary.SPECIALS, vocabulary.MASK)):
-            yield line
-
-
-def _stands_alone(word: str) -> bool:
-    """Whether a piece makes text by itself: one that begins with a mark belongs to the letter before it."""
-    return not unicodedata.category(word[0]).startswith("M")
+    words = [piece.replace("▁", " ").strip() for piece in vocabulary.pieces(processor)]
+    # a piece that begins with a mark makes no text by itself: it belongs to the letter before it
+    words = [word for word in words if word and not unicodedata.category(word[0]).startswith("M")]
+    parts = [" ".join(words[start : start + PIECES_A_LINE]) for start in range(0, len(words), PIECES_A_LINE)]
+    return [*_LINES.split("\n"), *without_specials(unicodedata.normalize("NFC", part) for part in parts)]
 
 
 def added_tokens(source: Path) -> dict[str, int]:
@@ -144,15 +133,15 @@ def added_tokens(source: Path) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     if (source / _TOKENIZER_JSON).is_file():
-        found |= _added(_read(source / _TOKENIZER_JSON))
+        found |= _added(read_json_object(source / _TOKENIZER_JSON))
     if (source / "tokenizer_config.json").is_file():
-        numbered = _read(source / "tokenizer_config.json").get("added_tokens_decoder")
+        numbered = read_json_object(source / "tokenizer_config.json").get("added_tokens_decoder")
         entries = numbered.items() if isinstance(numbered, dict) else ()
         found |= _added(
             {"added_tokens": [{**e, "id": int(i)} for i, e in entries if isinstance(e, dict) and _INDEX.fullmatch(i)]}
         )
     if (source / "added_tokens.json").is_file():
-        content = _read(source / "added_tokens.json")
+        content = read_json_object(source / "added_tokens.json")
         found |= {token: index for token, index in content.items() if isinstance(index, int)}
     return found
 
@@ -162,10 +151,3 @@ def _added(content: dict[str, Any]) -> dict[str, int]:
     tokens = [token for token in tokens if isinstance(token, dict)] if isinstance(tokens, list) else []
     listed = [(token.get("content"), token.get("id")) for token in tokens]
     return {content: index for content, index in listed if isinstance(content, str) and isinstance(index, int)}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not a JSON object")
-    return content

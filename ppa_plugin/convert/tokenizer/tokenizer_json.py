@@ -5,7 +5,7 @@ import os
 import random
 import shutil
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ _TOKENIZER_CONFIG = {
 }
 _WORD = "▁"  # SentencePiece's mark of a word's beginning
 _PROBED_PIECES = 4000
-_PIECES_A_LINE = 8
+PIECES_A_LINE = 8  # of the lines on which two ways to encode are compared
 _NORMAL_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 # White space of all kinds, at the ends and in runs, and characters in which the two libraries are known to differ.
 _PROBES = (
@@ -92,7 +92,12 @@ def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:
             "kind than XLM-R's cannot be converted"
         )
     shutil.copyfile(sentencepiece_path, directory / SENTENCEPIECE)
-    text = json.dumps(_for_older_readers(json.loads(tokenizer.to_str())), indent=2, ensure_ascii=False)
+    described = json.loads(tokenizer.to_str())
+    for part in ("pre_tokenizer", "decoder"):
+        # what releases of the library before 0.19, as of Transformers 4.30, ask of Metaspace
+        space = described[part]
+        space |= {"str_rep": space["replacement"], "add_prefix_space": space["prepend_scheme"] != "never"}
+    text = json.dumps(described, indent=2, ensure_ascii=False)
     (directory / "tokenizer.json").write_text(text, encoding="utf-8")
     # RoBERTa's table of positions begins with two that are none
     longest = read_config(directory)["max_position_embeddings"] - 2
@@ -143,14 +148,6 @@ def build(processor: sentencepiece.SentencePieceProcessor) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(described))
 
 
-def _for_older_readers(described: dict[str, Any]) -> dict[str, Any]:
-    """A `tokenizer.json` with what releases of the library before 0.19, as of Transformers 4.30, ask of Metaspace."""
-    for part in ("pre_tokenizer", "decoder"):
-        space = described[part]
-        space |= {"str_rep": space["replacement"], "add_prefix_space": space["prepend_scheme"] != "never"}
-    return described
-
-
 def _scored_pieces(model: ModelProto) -> list[tuple[str, float]]:
     """Every id's piece and score. Pieces that no text becomes have names that no text has."""
     kinds = ModelProto.SentencePiece
@@ -178,12 +175,16 @@ def probe_lines(processor: sentencepiece.SentencePieceProcessor) -> list[str]:
     model = ModelProto.FromString(processor.serialized_model_proto())
     ordinary = [piece.piece for piece in model.pieces if piece.type == piece.NORMAL]
     chosen = random.Random(1).sample(ordinary, min(len(ordinary), _PROBED_PIECES))
-    parts = (chosen[start : start + _PIECES_A_LINE] for start in range(0, len(chosen), _PIECES_A_LINE))
+    parts = (chosen[start : start + PIECES_A_LINE] for start in range(0, len(chosen), PIECES_A_LINE))
     lines = [*_PROBES, *("".join(part).replace(_WORD, " ") for part in parts)]
     lines += [unicodedata.normalize(form, line) for line in lines for form in _NORMAL_FORMS]
-    # the library reads its specials in text, SentencePiece does not
+    return list(dict.fromkeys(without_specials(lines)))
+
+
+def without_specials(lines: Iterable[str]) -> list[str]:
+    """The lines that spell no special: the tokenizers library reads them in text, SentencePiece does not."""
     specials = (*vocabulary.SPECIALS, vocabulary.MASK)
-    return list(dict.fromkeys(line for line in lines if not any(special in line for special in specials)))
+    return [line for line in lines if not any(special in line for special in specials)]
 
 
 def first_difference(
@@ -206,16 +207,20 @@ def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkp
     Raises `UserError`, naming the places, where there is none.
     """
     if tokenizer is not None:
-        given = Path(tokenizer)
-        places = [given / SENTENCEPIECE] if given.is_dir() else [given]
-    else:
-        beside = checkpoint_path.absolute().parent
-        directories = [*data_directories(checkpoint), beside, beside.parent]
-        places = [directory / SENTENCEPIECE for directory in directories]
+        return given_sentencepiece(tokenizer)
+    beside = checkpoint_path.absolute().parent
+    places = [directory / SENTENCEPIECE for directory in (*data_directories(checkpoint), beside, beside.parent)]
     for place in places:
         if is_file(place):
             return place
-    if tokenizer is not None and os.path.lexists(places[0]):
-        check_file(places[0], "--tokenizer")
-    hint = "" if tokenizer is not None else "; pass --tokenizer DIR|FILE"
-    raise UserError(f"no SentencePiece model at {', '.join(map(str, places))}{hint}")
+    raise UserError(f"no SentencePiece model at {', '.join(map(str, places))}; pass --tokenizer DIR|FILE")
+
+
+def given_sentencepiece(given: str, named: str = "") -> Path:
+    """The SentencePiece model that `--tokenizer` names, itself or by its directory; `UserError` where it is none."""
+    path = Path(given) / SENTENCEPIECE if Path(given).is_dir() else Path(given)
+    if not is_file(path):
+        if os.path.lexists(path):
+            check_file(path, "--tokenizer")
+        raise UserError(f"{named}no SentencePiece model at {path}")
+    return path

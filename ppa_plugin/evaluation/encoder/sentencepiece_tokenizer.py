@@ -10,7 +10,7 @@ from ppa_plugin.convert.hugging_face import SENTENCEPIECE, read_config
 from ppa_plugin.convert.tokenizer.sentencepiece_file import added_tokens
 from ppa_plugin.data.masking import BOS, EOS, PAD, UNK
 from ppa_plugin.data.vocabulary import MASK, SPECIALS, load_sentencepiece, to_indices
-from ppa_plugin.files import read_json
+from ppa_plugin.files import read_json_object
 
 # Transformers' "no limit", where a directory states none
 _UNLIMITED = int(1e30)
@@ -75,14 +75,8 @@ def find(directory: Path) -> SentencePieceTokenizer | None:
 
 
 def _stated_length(directory: Path) -> int:
-    length = _read(directory / "tokenizer_config.json").get("model_max_length")
-    return int(length) if type(length) in (int, float) and 0 < length < _UNLIMITED else _UNLIMITED
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where the file is missing or holds something else, which Transformers will say."""
     try:
-        content = read_json(path)
-    except UserError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        length = read_json_object(directory / "tokenizer_config.json").get("model_max_length")
+    except UserError:  # it is missing or holds something else, which Transformers will say
+        return _UNLIMITED
+    return int(length) if type(length) in (int, float) and 0 < length < _UNLIMITED else _UNLIMITED

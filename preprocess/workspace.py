@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.data.masking import SIDES
-from ppa_plugin.files import naming_file, sha256, write_beside
+from ppa_plugin.files import directory_beside, naming_file, sha256, write_beside
 from ppa_plugin.romanization.cache import FILE_NAME
 
 # how the names of files in `encoded/<lang>/` and in a shard's directories begin, up to the first full stop

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ppa_plugin import commandline
 from ppa_plugin.commandline import positive, say, seed
-from ppa_plugin.convert.output import check_free, directory_beside
+from ppa_plugin.files import check_free, directory_beside
 
 _EXAMPLE = """\
 example:

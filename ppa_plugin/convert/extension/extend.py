@@ -8,8 +8,8 @@ from pathlib import Path
 from ppa_plugin.commandline import UserError, say
 from ppa_plugin.convert.extension import new_pieces, new_rows
 from ppa_plugin.convert.hugging_face import SENTENCEPIECE
-from ppa_plugin.convert.output import check_free, directory_beside
 from ppa_plugin.convert.to_fairseq import FAIRSEQ_FILES, Encoder, read_fairseq, read_hugging_face, write_fairseq
+from ppa_plugin.files import check_free, directory_beside
 from ppa_plugin.model import names
 
 _MEASURED_LINES = 10_000

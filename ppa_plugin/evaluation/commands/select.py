@@ -55,7 +55,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure every checkpoint, print them from the best on; the exit code."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
-    from ppa_plugin.convert.output import check_free
     from ppa_plugin.convert.to_hf import HF_FILES
     from ppa_plugin.evaluation.json_lines import drop_torn_line
     from ppa_plugin.evaluation.retrieval import retrieve
@@ -63,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from ppa_plugin.evaluation.selection import checkpoints
     from ppa_plugin.evaluation.selection.series import Measurement, Series
     from ppa_plugin.evaluation.suite.workers import attempt
+    from ppa_plugin.files import check_free
 
     pairs = retrieve.plan(RetrievalSet(args.data, args.task), args.sources, args.targets)
     if args.best_to:

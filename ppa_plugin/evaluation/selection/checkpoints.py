@@ -12,9 +12,8 @@ from pathlib import Path
 from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.convert import to_hf
 from ppa_plugin.convert.hugging_face import read_config
-from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.evaluation.model import hash_weights
-from ppa_plugin.files import sha256
+from ppa_plugin.files import directory_beside, sha256
 from ppa_plugin.model.checkpoint import load_fairseq, updates
 
 # of two names for one update, the one that says which it is comes first

@@ -11,10 +11,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
-from ppa_plugin.convert.output import directory_beside
 from ppa_plugin.evaluation.encoder.batches import PRECISIONS
 from ppa_plugin.evaluation.encoder.loading import TOKENIZER_FILES, import_transformers, load, load_network
 from ppa_plugin.evaluation.tasks import Recipe
+from ppa_plugin.files import directory_beside
 
 IGNORED = -100  # what cross-entropy leaves out, as in Transformers
 _EVALUATION_BATCH = 64

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.hugging_face import weight_files
+from ppa_plugin.convert.hugging_face import locate, weight_files
 from ppa_plugin.files import check_file
 
 
@@ -21,6 +21,12 @@ class Model:
     def of(cls, directory: Path, path: str, name: str | None) -> "Model":
         """Of a Hugging Face directory that the user calls `path`. Raises `UserError` where it holds no weights."""
         return cls(name or Path(path).absolute().name, path, hash_weights(directory))
+
+    @classmethod
+    def located(cls, path: str, name: str | None) -> tuple[Path, "Model"]:
+        """The local directory of what `path` names, a directory or a model of the hub, and what results say of it."""
+        directory = locate(path)
+        return directory, cls.of(directory, path, name)
 
 
 def hash_weights(directory: Path) -> str:

@@ -8,7 +8,6 @@ fp16 on CUDA, else fp32) is no reason to measure again on another one; name it i
 
 import argparse
 import contextlib
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -78,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or suite.output
     if output is None:
         raise UserError(f"{args.config} names no output; add the key 'output' or pass --output results.jsonl")
-    if not args.dry_run and drop_torn_line(flags.output_file(output)):
-        _warn(f"the last line of {output} was cut off; it is dropped and measured again")
+    if not args.dry_run:
+        drop_torn_line(flags.output_file(output))
     finished = Finished(output)
     planner = Planner(finished)
     planned = [planner.plan(cell) for cell in (array_share(suite.cells, *args.array) if args.array else suite.cells)]
@@ -221,7 +220,3 @@ def _share(text: str) -> tuple[int, int]:
             f"{shown(text)} is not I/N with I from 1 to N; with N tasks, sbatch --array=1-N"
         )
     return index, count
-
-
-def _warn(text: str) -> None:
-    sys.stderr.write(f"warning: {text}\n")

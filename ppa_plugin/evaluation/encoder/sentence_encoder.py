@@ -45,12 +45,8 @@ class SentenceEncoder:
         device: str = "cpu",
         precision: str = "fp32",
     ):
-        self.directory, self.pool, self.device, self.precision = (
-            Path(directory),
-            pool,
-            available_device(device),
-            precision,
-        )
+        self.directory, self.device = Path(directory), available_device(device)
+        self.pool, self.precision = pool, precision
         if precision != "fp32" and self.device.type != "cuda":
             raise UserError(f"--precision {precision} needs --device cuda; on {device} leave it at fp32")
         transformers = import_transformers()

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy
 
@@ -215,11 +216,7 @@ def script_labels(columns: Iterable[Column]) -> dict[Column, str]:
 
 
 def _grid(block: Block, suffix: str, stub: tuple[str, ...], rows: Iterable[Row], notes: list[str]) -> Grid:
-    spans: list[tuple[str, int]] = []
-    for column in block.columns:
-        label = block.label(column)
-        again = bool(spans) and spans[-1][0] == label
-        spans[-1:] = [(label, spans[-1][1] + 1)] if again else [*spans[-1:], (label, 1)]
+    spans = [(label, len(list(run))) for label, run in groupby(map(block.label, block.columns))]
     labels = script_labels(block.columns)
     return Grid(
         slug(block.name, suffix),

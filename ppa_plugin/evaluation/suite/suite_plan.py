@@ -105,7 +105,7 @@ class Planner:
         return outcome.value or Planned(cell, reason=outcome.reason)
 
     def _plan(self, cell: Cell) -> Planned:
-        directory, model = self._once((cell.model, cell.name), lambda: _find_model(cell))
+        directory, model = self._once((cell.model, cell.name), lambda: Model.located(cell.model, cell.name))
         inputs = self._once((cell.task, cell.data, cell.sources, cell.targets), lambda: cell.kind.inputs(cell))
         settings = cell.kind.resolved(cell, directory)
         variants = cell.kind.variants(settings)
@@ -125,14 +125,6 @@ class Planner:
         if isinstance(self._known[key], UserError):
             raise self._known[key]
         return self._known[key]
-
-
-def _find_model(cell: Cell) -> tuple[Path, Model]:
-    """The local directory of a cell's model and what results say of it. Raises `UserError` where there is none."""
-    from ppa_plugin.convert.hugging_face import locate
-
-    directory = locate(cell.model)
-    return directory, Model.of(directory, cell.model, cell.name)
 
 
 def array_share(planned: list[Cell], index: int, count: int) -> list[Cell]:

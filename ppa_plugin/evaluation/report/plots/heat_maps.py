@@ -4,12 +4,12 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy
 
 from ppa_plugin.codes import script_of
-from ppa_plugin.evaluation.report.grid import Picture, Section, slug
+from ppa_plugin.evaluation.report.grid import Picture, Section, packed, slug
 from ppa_plugin.evaluation.report.groups import Group, source_order
 from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
 from ppa_plugin.evaluation.report.paper_tables import Block, script_labels
@@ -92,7 +92,7 @@ def overview(measured: Measured, groups: list[Group], baseline: str | None) -> S
         note += f" Nothing was measured as {baseline} was, so there are no gains." if baseline is not None else ""
         heats = _overview_heats(measured, targets, None)
         highest = max((float(numpy.nanmax(heat.values)) for heat in heats.values()), default=0)
-        scale = Scale("Blues", 0, max(1, highest), "%", _percent)
+        scale = Scale("Blues", 0, max(1, highest), "%", "{:.1f}".format)
     note += " Mean over seeds, and over sources and languages that no model lacks; one scale for all."
     if len(targets) > OVERVIEW_ROWS:
         note += f" More than {OVERVIEW_ROWS} languages are shown as the means of their scripts."
@@ -222,14 +222,7 @@ def _of_whole_tasks(heads: tuple[str, ...]) -> list[list[int]]:
     tasks: dict[str, list[int]] = defaultdict(list)
     for place, head in enumerate(heads):
         tasks[head].append(place)
-    parts: list[list[int]] = [[]]
-    for found in tasks.values():
-        if parts[-1] and len(parts[-1]) + len(found) > GAIN_COLUMNS:
-            parts.append([])
-        parts[-1] += found
-        while len(parts[-1]) > GAIN_COLUMNS:
-            parts[-1:] = [parts[-1][:GAIN_COLUMNS], parts[-1][GAIN_COLUMNS:]]
-    return parts
+    return packed(tasks.values(), GAIN_COLUMNS)
 
 
 def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
@@ -312,25 +305,14 @@ def _signed(value: float) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
-def _percent(value: float) -> str:
-    return f"{value:.1f}"
-
-
 def _head_tasks(axes, columns: tuple[str, ...]) -> None:
     """The name of each task over its columns, and a line between tasks."""
     start = 0
-    for end in range(1, len(columns) + 1):
-        if end == len(columns) or columns[end] != columns[start]:
-            axes.annotate(
-                _head(columns[start]),
-                ((start + end) / 2, 1),
-                xycoords=axes.get_xaxis_transform(),
-                xytext=(0, 4),  # points, however high the plot is
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8,
-            )
-            if end < len(columns):
-                axes.axvline(end, color=drawing.INK, linewidth=0.9)
-            start = end
+    for task, run in groupby(columns):
+        end = start + len(list(run))
+        place = {"xy": ((start + end) / 2, 1), "xycoords": axes.get_xaxis_transform()}
+        above = {"xytext": (0, 4), "textcoords": "offset points"}  # however high the plot is
+        axes.annotate(_head(task), **place, **above, ha="center", va="bottom", fontsize=8)
+        if end < len(columns):
+            axes.axvline(end, color=drawing.INK, linewidth=0.9)
+        start = end

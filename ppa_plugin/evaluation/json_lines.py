@@ -106,7 +106,6 @@ def _fault(value: Any, depth: int = 0) -> str:
 def drop_torn_line(path: str | Path) -> bool:
     """Take away a last line that a killed writer left half done, with a warning; whether there was one.
 
-
     No file is no error. A last line that lacks nothing but its end gets it. Raises `UserError` where the file cannot
     be read and written.
     """

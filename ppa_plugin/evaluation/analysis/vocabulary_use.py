@@ -11,6 +11,7 @@ from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.evaluation.analysis.records import Record, record
 from ppa_plugin.evaluation.model import Model
+from ppa_plugin.evaluation.tables import percent
 
 # Scripts written without spaces between words: those whose letters are of the line-breaking classes "ideographic" and
 # "complex context" of Unicode (UAX 14, ID and SA), Tibetan, whose marks part syllables, Balinese and Javanese.
@@ -131,9 +132,9 @@ def table(entries: list[Record]) -> str:
     """The records of one run as a table: a language a row, the group below, before and after side by side."""
     columns = {
         "distinct": lambda entry: f"{entry['distinct_tokens']:,}",
-        "not <unk>": lambda entry: _percent(entry["covered"]),
+        "not <unk>": lambda entry: percent(entry["covered"]),
         "tokens/unit": lambda entry: f"{entry['tokens_per_word']:.2f}" if "tokens_per_word" in entry else "–",
-        "shared": lambda entry: _percent(entry["shared"]),
+        "shared": lambda entry: percent(entry["shared"]),
     }
     rows = [["", "", *(cell for name in columns for cell in (name, ""))], ["language", "unit", *SIDES * len(columns)]]
     by_label: dict[tuple[str, str], dict[str, Record]] = {}
@@ -167,7 +168,3 @@ def _chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]
 
 def _characters(lines: list[str]) -> int:
     return sum(len(word) for line in lines for word in line.split())
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"

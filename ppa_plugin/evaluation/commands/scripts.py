@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     directory, model = Model.located(args.model, args.name)
     device = flags.device_or_default(args.device)
     encoder = SentenceEncoder(directory, "all", args.pool, device)
-    probed, projected = (script_barrier.chosen_layers(encoder, asked) for asked in (args.layers, args.projection))
+    probed, projected = (sorted(encoder.chosen(asked)) for asked in (args.layers, args.projection))
     vectors = script_barrier.embed(encoder, samples, args.batch_size)
 
     def of_layer(kind, values):

@@ -56,7 +56,7 @@ class SentenceEncoder:
             raise UserError(
                 f"{directory} is a {config.model_type} model; only encoders with hidden layers can be evaluated"
             )
-        self.layers = self._chosen(layer)
+        self.layers = self.chosen(layer)
         self.tokenizer = load_tokenizer(self.directory)
         cut = config.model_type in _POST_NORM
         options = {"add_pooling_layer": False} if cut else {}
@@ -68,14 +68,8 @@ class SentenceEncoder:
         self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
         self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, positions(config))
 
-    @property
-    def layer(self) -> int:
-        """The layer asked for. Raises `ValueError` where there are several: `layers` names them."""
-        if len(self.layers) > 1:
-            raise ValueError(f"{len(self.layers)} layers were asked for: {self.layers}")
-        return self.layers[0]
-
-    def _chosen(self, layer: int | Sequence[int] | str | None) -> tuple[int, ...]:
+    def chosen(self, layer: int | Sequence[int] | str | None) -> tuple[int, ...]:
+        """The layers that `layer` asks for, see the class, in its order. Raises `UserError` for one that is none."""
         if layer is None:
             layer = default_layer(self.depth)
         chosen = range(self.depth + 1) if layer == "all" else [layer] if isinstance(layer, int) else layer
@@ -91,9 +85,13 @@ class SentenceEncoder:
         description: str = "embedding",
         max_tokens: int = BATCH_TOKENS,
     ) -> torch.Tensor:
-        """The vectors of `sentences` at the one layer asked for, in their order: N x C float32 on the CPU."""
-        place = self.layers.index(self.layer)  # several layers do not fit one matrix
-        return self.encode_layers(sentences, batch_size, description, max_tokens)[place].cpu()
+        """The vectors of `sentences` at the one layer asked for, in their order: N x C float32 on the CPU.
+
+        Raises `ValueError` where several layers were asked for, which do not fit one matrix.
+        """
+        if len(self.layers) > 1:
+            raise ValueError(f"{len(self.layers)} layers were asked for: {self.layers}")
+        return self.encode_layers(sentences, batch_size, description, max_tokens)[0].cpu()
 
     @torch.inference_mode()
     def encode_layers(

@@ -75,14 +75,10 @@ def find(directory: Path) -> SentencePieceTokenizer | None:
 
 
 def _stated_length(directory: Path) -> int:
-    length = _read(directory / "tokenizer_config.json").get("model_max_length")
-    return int(length) if type(length) in (int, float) and 0 < length < _UNLIMITED else _UNLIMITED
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where the file is missing or holds something else, which Transformers will say."""
+    """No limit where the file is missing or holds something else, which Transformers will say."""
     try:
-        content = read_json(path)
+        content = read_json(directory / "tokenizer_config.json")
     except UserError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        return _UNLIMITED
+    length = content.get("model_max_length") if isinstance(content, dict) else None
+    return int(length) if type(length) in (int, float) and 0 < length < _UNLIMITED else _UNLIMITED

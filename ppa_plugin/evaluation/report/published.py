@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError, quoted
@@ -12,12 +12,8 @@ from ppa_plugin.evaluation.report.measured import Column, Measured
 from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.files import read_lines
 
-FIELDS = ("group", "table", "task", "metric", "model", "source", "target", "value")
-MEAN = "mean"
 
-
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """One published figure; `value` 0 to 1 (percent in the file), `target` a language or `mean`."""
 
     group: str
@@ -30,13 +26,17 @@ class Published:
     value: float
 
 
+FIELDS = Published._fields
+MEAN = "mean"
+
+
 def read_published(path: str) -> list[Published]:
     """Figures of a CSV file with the columns of `FIELDS`; lines that start with # are comments.
 
     Raises `UserError`, naming file and line, for missing or unknown columns, a wrong number of fields, a code that is
     none, a value that is no percentage, and a figure given twice.
     """
-    header, found, lines = None, {}, {}
+    header, found = None, {}
     for number, line in enumerate(read_lines(path), 1):
         line = line.removesuffix("\r")
         if not line.strip() or line.startswith("#"):
@@ -49,13 +49,12 @@ def read_published(path: str) -> list[Published]:
             header = _header(path, number, cells)
             continue
         row = _row(path, number, header, cells)
-        key = (row.group, row.table, row.task, row.metric, row.model, row.source, row.target)
-        if key in found:
-            raise UserError(f"{path}, line {number}: the figure of line {lines[key]} again")
-        found[key], lines[key] = row, number
+        first, _ = found.setdefault(row[:-1], (number, row))
+        if first != number:
+            raise UserError(f"{path}, line {number}: the figure of line {first} again")
     if not found:
         raise UserError(f"{path} holds no published figures; its columns have to be {','.join(FIELDS)}")
-    return list(found.values())
+    return [row for _, row in found.values()]
 
 
 def _header(path: str, number: int, cells: list[str]) -> list[str]:
@@ -92,7 +91,7 @@ def comparisons(measured: Measured, published: list[Published], groups: list[Gro
     """A table for each published one and task: its figures, the run's, and the difference for models of one name."""
     parts: dict[tuple[str, str, str, str], list[Published]] = {}
     for row in published:
-        parts.setdefault((row.group, row.table, row.task, row.metric), []).append(row)
+        parts.setdefault(row[:4], []).append(row)
     return [_comparison(measured, rows, _group(name, groups)) for (name, *_), rows in parts.items()]
 
 

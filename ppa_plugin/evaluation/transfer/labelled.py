@@ -145,7 +145,7 @@ class LabelledSet:
                 raise UserError(f"{path} is empty")
             sentences += read.sentences
             without_words += read.without_words
-            places = {label: f"{path}, line {number}" for label, number in read.lines.items()} | places
+            places = read.places | places
         where = ", ".join(map(str, paths))
         say_without_words(where, without_words, len(sentences))
         return where, sentences, places, b"".join(map(read_bytes, paths))

@@ -141,11 +141,13 @@ def _task_values(measured: Measured, main: tuple[str, str], targets: list[str], 
 
 
 def _value(measured: Measured, model: str, baseline: str | None, column: Column, target: str) -> float | None:
-    """The gain over the baseline, or the value where there is no baseline."""
-    if baseline is not None:
-        return _gain(measured, model, baseline, column, target)
-    cell = measured.cell(model, column, target)
-    return cell.mean if cell else None
+    """The gain over the baseline, or the value where no baseline is asked for."""
+    ours = measured.cell(model, column, target)
+    if baseline is None:
+        return ours.mean if ours else None
+    counterpart = measured.counterpart(model, baseline, column.task)
+    theirs = measured.cell(counterpart, column, target) if counterpart is not None else None
+    return ours.mean - theirs.mean if ours and theirs else None
 
 
 def _mean_of_sources(values: numpy.ndarray) -> numpy.ndarray:
@@ -178,7 +180,7 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     heads, sources = tuple(c.task for c in columns), tuple(labels[c] for c in columns)
     gains = {}
     for model in measured.models:
-        values = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
+        values = [[_value(measured, model, baseline, c, t) for c in columns] for t in targets]
         values = 100 * numpy.array(values, dtype=float)
         if numpy.isfinite(values).any():
             gains[model] = Heat(values, tuple(targets), heads, sources).filled()
@@ -186,14 +188,6 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
         return []
     scale = Scale.of_gains(heat.values for heat in gains.values())
     return [picture for model, heat in gains.items() for picture in _gain_pictures(group, model, baseline, heat, scale)]
-
-
-def _gain(measured: Measured, model: str, baseline: str, column: Column, target: str) -> float | None:
-    counterpart = measured.counterpart(model, baseline, column.task)
-    if counterpart is None:
-        return None
-    ours, theirs = measured.cell(model, column, target), measured.cell(counterpart, column, target)
-    return ours.mean - theirs.mean if ours and theirs else None
 
 
 def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: Scale) -> list[Picture]:

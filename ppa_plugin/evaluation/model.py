@@ -1,12 +1,11 @@
 """What a result says of the model that was measured."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.hugging_face import locate, weight_files
-from ppa_plugin.files import check_file
+from ppa_plugin.files import reading, sha256
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,5 @@ def hash_weights(directory: Path) -> str:
     files = weight_files(directory)
     if not files:
         raise UserError(f"{directory} holds no weights (model.safetensors or pytorch_model.bin)")
-    digest = hashlib.sha256()
-    for file in files:
-        check_file(file)
-        try:
-            with open(file, "rb") as handle:
-                while block := handle.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise UserError(f"cannot read {file}: {error.strerror}") from None
-    return digest.hexdigest()
+    with reading(directory, "weights"):
+        return sha256(*files)

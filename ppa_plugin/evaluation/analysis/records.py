@@ -123,10 +123,8 @@ def _fault(entry: Any) -> str | None:
             return f"a {kind} record whose {name} is {json.dumps(entry[name])[:40]}"
     if kind == "vocabulary" and entry["side"] not in SIDES:
         return f"a vocabulary record whose side is neither {' nor '.join(SIDES)}"
-    if kind == "projection" and not _is_labelled(entry["points"], entry["labels"]):
-        return "a projection record without one label for each point [x, y]"
+    if kind == "projection":
+        points, labels = entry["points"], entry["labels"]
+        if len(points) != len(labels) or not all(map(_is_point, points)) or not _are_texts(labels):
+            return "a projection record without one label for each point [x, y]"
     return None
-
-
-def _is_labelled(points: list[Any], labels: list[Any]) -> bool:
-    return all(map(_is_point, points)) and _are_texts(labels) and len(points) == len(labels)

@@ -38,11 +38,6 @@ class Coverage:
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     @property
-    def unit(self) -> str:
-        """`word` or `character`."""
-        return unit_of(self.language)
-
-    @property
     def tokens(self) -> int:
         """All tokens, `<unk>` included."""
         return self.counts.total()
@@ -121,7 +116,12 @@ def records(coverages: list[Coverage], model: Model) -> list[Record]:
         group = {"languages": [coverage.language for coverage in chosen], **_token_counts(chosen)}
         group["shared"] = sum(known) / len(known) if known else None
         for coverage in chosen:
-            values = {"language": coverage.language, "side": side, "unit": coverage.unit, "words": coverage.words}
+            values = {
+                "language": coverage.language,
+                "side": side,
+                "unit": unit_of(coverage.language),
+                "words": coverage.words,
+            }
             values |= _token_counts([coverage]) | {"tokens_per_word": coverage.tokens / coverage.words}
             values |= {"shared": shares[coverage.language], "group": group}
             found.append(record("vocabulary", model, coverage.data_sha256, **values))

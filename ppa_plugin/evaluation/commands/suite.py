@@ -9,7 +9,6 @@ fp16 on CUDA, else fp32) is no reason to measure again on another one; name it i
 import argparse
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ppa_plugin.commandline import Range, UserError, positive, say, shown
@@ -70,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Plan, measure what is missing, report; the exit code."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.evaluation.json_lines import drop_torn_line
+    from ppa_plugin.evaluation.suite import workers
     from ppa_plugin.evaluation.suite.suite_file import load_suite
     from ppa_plugin.evaluation.suite.suite_plan import Finished, Planner, array_share
 
@@ -92,8 +92,11 @@ def run(args: argparse.Namespace) -> int:
             say(f"{each}: failed: {each.reason}")
     devices, threads = _devices(args.device or suite.device, args.jobs)
     clock = _Clock(missing, len(devices))
-    # closed at once where a full disk ends the run: the processes would go on
-    with contextlib.closing(_outcomes(missing, devices, threads, args.jobs)) as outcomes:
+    if args.jobs == 0:
+        outcomes = workers.in_this_process(measure, missing, devices[0])
+    else:
+        outcomes = workers.in_processes(measure, missing, devices, threads)
+    with contextlib.closing(outcomes):  # at once where a full disk ends the run: the processes would go on
         for each, outcome in outcomes:
             reason = outcome.reason or _append(output, each, outcome.value, finished)
             if reason:
@@ -111,14 +114,6 @@ def measure(planned: "Planned", device: str) -> "list[Result]":
     if hash_weights(planned.directory) != planned.model.sha256:
         raise UserError(f"the weights in {planned.directory} changed since this run of the suite began; run it again")
     return cell.kind.measure(cell, planned.directory, planned.model, planned.missing, device)
-
-
-def _outcomes(missing: "list[Planned]", devices: list[str], threads: int, jobs: int | None) -> Iterator[tuple]:
-    from ppa_plugin.evaluation.suite import workers
-
-    if jobs == 0:
-        return workers.in_this_process(measure, missing, devices[0])
-    return workers.in_processes(measure, missing, devices, threads)
 
 
 def _append(output: str, planned: "Planned", results: "list[Result]", finished: "Finished") -> str:

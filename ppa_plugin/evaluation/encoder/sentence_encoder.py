@@ -79,11 +79,7 @@ class SentenceEncoder:
         return tuple(dict.fromkeys(chosen))
 
     def encode(
-        self,
-        sentences: Sequence[str],
-        batch_size: int = BATCH_SENTENCES,
-        description: str = "embedding",
-        max_tokens: int = BATCH_TOKENS,
+        self, sentences: Sequence[str], batch_size: int = BATCH_SENTENCES, max_tokens: int = BATCH_TOKENS
     ) -> torch.Tensor:
         """The vectors of `sentences` at the one layer asked for, in their order: N x C float32 on the CPU.
 
@@ -91,7 +87,7 @@ class SentenceEncoder:
         """
         if len(self.layers) > 1:
             raise ValueError(f"{len(self.layers)} layers were asked for: {self.layers}")
-        return self.encode_layers(sentences, batch_size, description, max_tokens)[0].cpu()
+        return self.encode_layers(sentences, batch_size, max_tokens=max_tokens)[0].cpu()
 
     @torch.inference_mode()
     def encode_layers(

@@ -16,6 +16,7 @@ from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.evaluation.tasks import TASKS
 
 ALL, SHARED = "mean", "mean, shared targets"
+Figure = tuple[float, float | None, str]  # mean, deviation over seeds, mark of significance
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,8 @@ def main_table(measured: Measured, block: Block) -> Grid:
     models = measured.models_of(block.columns, block.targets)
     rows: list[Row] = []
     for target in block.targets:
-        values, spreads = {}, {}
-        for model in models:
-            for column in block.columns:
-                if cell := measured.cell(model, column, target):
-                    values[model, column], spreads[model, column] = cell.mean, cell.std
-        rows += _rows(block, models, target, values, spreads)
+        cells = {(model, column): measured.cell(model, column, target) for model in models for column in block.columns}
+        rows += _rows(block, models, target, {key: (cell.mean, cell.std, "") for key, cell in cells.items() if cell})
     means = average_rows(measured, block, baseline=None)
     notes = [*_shared_notes(measured, block), _emphasis(models, block)]
     return _grid(block, "", ("target", "model"), (*rows, *means), notes)
@@ -124,15 +121,15 @@ def average_rows(measured: Measured, block: Block, baseline: str | None) -> list
     models = measured.models_of(block.columns, block.targets)
     rows = []
     for label, targets in target_sets(measured, block).items():
-        values, spreads, marks = {}, {}, {}
+        figures: dict[tuple[str, Column], Figure] = {}
         for model in models:
             for column in block.columns:
                 # a model without a single value in the column is no part of it: its targets say nothing of the model
                 if targets[column] and measured.models_of([column], block.targets).count(model):
-                    values[model, column], spreads[model, column] = measured.mean(model, column, targets[column])
-                    marks[model, column] = _mark(measured, model, baseline, column, targets[column])
+                    mark = _mark(measured, model, baseline, column, targets[column])
+                    figures[model, column] = (*measured.mean(model, column, targets[column]), mark)
         comparable = {c for c in block.columns if len({tuple(targets[other]) for other in block.part(c)}) == 1}
-        rows += _rows(block, models, label, values, spreads, marks, comparable)
+        rows += _rows(block, models, label, figures, comparable)
         counts = tuple(Cell(str(len(targets[column]))) for column in block.columns)
         rows.append(Row((label, "targets"), counts, summary=True))
     return [replace(row, summary=True) for row in rows]
@@ -165,29 +162,23 @@ def _rows(
     block: Block,
     models: list[str],
     label: str,
-    values: dict[tuple[str, Column], float],
-    spreads: dict[tuple[str, Column], float | None],
-    marks: dict[tuple[str, Column], str] | None = None,
+    figures: dict[tuple[str, Column], Figure],
     comparable: Iterable[Column] | None = None,
 ) -> list[Row]:
     """A row a model that has any value, the first one ruled off from what stands above."""
+    values = {key: mean for key, (mean, _, _) in figures.items()}
     bold = best(values, lambda key: key[1])
     sources = {key: value for key, value in values.items() if comparable is None or key[1] in comparable}
     underlined = best(sources, lambda key: (key[0], key[1][:2]))
     rows = []
     for model in models:
-        cells = tuple(
-            Cell(
-                percent(values.get((model, column))),
-                percent(spread) if (spread := spreads.get((model, column))) is not None else "",
-                (marks or {}).get((model, column), ""),
-                (model, column) in bold,
-                (model, column) in underlined,
-            )
-            for column in block.columns
-        )
+        cells = []
+        for key in ((model, column) for column in block.columns):
+            mean, spread, mark = figures.get(key, (None, None, ""))
+            shown = "" if spread is None else percent(spread)
+            cells.append(Cell(percent(mean), shown, mark, key in bold, key in underlined))
         if any(cell.text != MISSING for cell in cells):
-            rows.append(Row((label, model), cells, rule=not rows))
+            rows.append(Row((label, model), tuple(cells), rule=not rows))
     return rows
 
 

@@ -46,7 +46,9 @@ def read_published(path: str) -> list[Published]:
         except (csv.Error, ValueError):
             raise UserError(f"{path}, line {number}: not a line of CSV") from None
         if header is None:
-            header = _header(path, number, cells)
+            header = [cell.strip() for cell in cells]
+            if sorted(header) != sorted(FIELDS):
+                raise UserError(f"{path}, line {number}: the columns have to be {','.join(FIELDS)}")
             continue
         row = _row(path, number, header, cells)
         first, _ = found.setdefault(row[:-1], (number, row))
@@ -55,13 +57,6 @@ def read_published(path: str) -> list[Published]:
     if not found:
         raise UserError(f"{path} holds no published figures; its columns have to be {','.join(FIELDS)}")
     return [row for _, row in found.values()]
-
-
-def _header(path: str, number: int, cells: list[str]) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if sorted(names) != sorted(FIELDS):
-        raise UserError(f"{path}, line {number}: the columns have to be {','.join(FIELDS)}")
-    return names
 
 
 def _row(path: str, number: int, header: list[str], cells: list[str]) -> Published:

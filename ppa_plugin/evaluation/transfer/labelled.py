@@ -52,6 +52,8 @@ class LabelledSet:
     error says.
     """
 
+    raw_words = False  # see TaggingSet
+
     def __init__(self, directory: str | Path, task: str):
         """Find the files. Raises `UserError` where there are none or two stand for one set."""
         self.directory, self.task, self.entry = str(directory), task, TASKS[task]
@@ -118,17 +120,11 @@ class LabelledSet:
         if (language, name) not in self._splits:
             split = self._hub.read(language, name) if self._hub else None
             where, sentences, places, content = split or self._read(language, name)
-            sentences = self._prepared(sentences)
-            self._splits[language, name] = Split(language, name, where, sentences, places, content, self._reading())
+            if self.entry.treebanks and not self.raw_words:
+                sentences = as_published(sentences)
+            reading = {"raw_words": self.raw_words} if self.entry.treebanks else {}
+            self._splits[language, name] = Split(language, name, where, sentences, places, content, reading)
         return self._splits[language, name]
-
-    def _prepared(self, sentences: list) -> list:
-        """The sentences as they are trained and tested on."""
-        return sentences
-
-    def _reading(self) -> dict[str, Any]:
-        """See `Split.reading`."""
-        return {}
 
     def _read(self, language: str, name: str) -> tuple:
         paths = self._paths.get((language, name))
@@ -220,12 +216,6 @@ class TaggingSet(LabelledSet):
 
     def _read_file(self, path: Path) -> Labelled:
         return read_tags(path, self.task)
-
-    def _prepared(self, sentences: list) -> list:
-        return as_published(sentences) if self.entry.treebanks and not self.raw_words else sentences
-
-    def _reading(self) -> dict[str, Any]:
-        return {"raw_words": self.raw_words} if self.entry.treebanks else {}
 
     def labels(self, source: str) -> list[str]:
         """The task's labels, or O and the entity tags of the source's training set; `UserError` where it has none."""

@@ -18,14 +18,9 @@ _PREAMBLE = r"""\documentclass[10pt]{article}
 """
 _HEADER = "% needs \\usepackage{booktabs,graphicx,textcomp}\n"
 _SPECIAL = {
+    **{character: f"\\{character}" for character in "{}$&#_%"},
+    **dict.fromkeys("\n\r\t", " "),
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "_": r"\_",
-    "%": r"\%",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -40,9 +35,6 @@ _SPECIAL = {
     "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}",
     "’": "'",
-    "\n": " ",
-    "\r": " ",
-    "\t": " ",
 }
 
 

@@ -117,7 +117,7 @@ def _overview_heats(measured: Measured, targets: list[str], baseline: str | None
     values = numpy.array([_task_values(measured, main, targets, baseline) for main in mains])
     rows = tuple(targets)
     if len(targets) > 1:
-        means = numpy.array([[_mean(of_task)] for of_task in values])
+        means = numpy.array([[_shared_mean(of_task)] for of_task in values])
         if len(targets) > OVERVIEW_ROWS:
             rows, values = _by_script(targets, values)
         rows, values = (MEAN, *rows), numpy.concatenate([means, values], axis=1)
@@ -137,7 +137,7 @@ def _task_values(measured: Measured, main: tuple[str, str], targets: list[str], 
     columns = [column for column in measured.targets if column[:2] == main]
     values = [[[_value(measured, m, baseline, c, t) for m in measured.models] for t in targets] for c in columns]
     values = numpy.array(values, dtype=float).reshape(len(columns), len(targets), len(measured.models))
-    return 100 * _mean_of_sources(values)
+    return 100 * _shared_mean(values)
 
 
 def _value(measured: Measured, model: str, baseline: str | None, column: Column, target: str) -> float | None:
@@ -150,10 +150,10 @@ def _value(measured: Measured, model: str, baseline: str | None, column: Column,
     return ours.mean - theirs.mean if ours and theirs else None
 
 
-def _mean_of_sources(values: numpy.ndarray) -> numpy.ndarray:
-    """Means (targets, models) of values (sources, targets, models), over sources that no model at a target lacks."""
+def _shared_mean(values: numpy.ndarray) -> numpy.ndarray:
+    """Means over the first axis, sources or targets, of those that no model, along the last axis, lacks."""
     there = numpy.isfinite(values)
-    shared = (there | ~there.any(axis=0)).all(axis=2, keepdims=True)
+    shared = (there | ~there.any(axis=0)).all(axis=-1, keepdims=True)
     number = shared.sum(axis=0)
     return numpy.where(shared, values, 0).sum(axis=0) / numpy.where(number, number, numpy.nan)
 
@@ -162,14 +162,7 @@ def _by_script(targets: list[str], values: numpy.ndarray) -> tuple[tuple[str, ..
     """Scripts, and means over their languages (tasks, scripts, models)."""
     scripts = numpy.array([script_of(target) for target in targets])
     names = tuple(dict.fromkeys(scripts.tolist()))
-    return names, numpy.array([[_mean(of_task[scripts == name]) for name in names] for of_task in values])
-
-
-def _mean(values: numpy.ndarray) -> numpy.ndarray:
-    """Means (models) over the targets of values (targets, models) that no model of the task lacks."""
-    there = numpy.isfinite(values)
-    whole = values[(there | ~there.any(axis=0)).all(axis=1)]
-    return whole.mean(axis=0) if len(whole) else numpy.full(values.shape[1], numpy.nan)
+    return names, numpy.array([[_shared_mean(of_task[scripts == name]) for name in names] for of_task in values])
 
 
 def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: str) -> list[Picture]:
@@ -191,8 +184,9 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
 
 
 def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: Scale) -> list[Picture]:
-    """One picture a part, numbered where there are several."""
-    parts = _parts(heat)
+    """One picture a part that a page holds, numbered where there are several."""
+    rows = numpy.array_split(range(len(heat.rows)), -(-len(heat.rows) // GAIN_ROWS))
+    parts = [heat.cut(row, columns) for columns in _of_whole_tasks(heat.heads) for row in rows]
     several = len(parts) > 1
     return [
         Picture(
@@ -203,12 +197,6 @@ def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: S
         )
         for number, part in enumerate(parts, 1)
     ]
-
-
-def _parts(heat: Heat) -> list[Heat]:
-    """The map in parts that a page holds."""
-    rows = numpy.array_split(range(len(heat.rows)), -(-len(heat.rows) // GAIN_ROWS))
-    return [heat.cut(row, columns) for columns in _of_whole_tasks(heat.heads) for row in rows]
 
 
 def _of_whole_tasks(heads: tuple[str, ...]) -> list[list[int]]:

@@ -116,13 +116,9 @@ def records(coverages: list[Coverage], model: Model) -> list[Record]:
         group = {"languages": [coverage.language for coverage in chosen], **_token_counts(chosen)}
         group["shared"] = sum(known) / len(known) if known else None
         for coverage in chosen:
-            values = {
-                "language": coverage.language,
-                "side": side,
-                "unit": unit_of(coverage.language),
-                "words": coverage.words,
-            }
-            values |= _token_counts([coverage]) | {"tokens_per_word": coverage.tokens / coverage.words}
+            values = {"language": coverage.language, "side": side, "unit": unit_of(coverage.language)}
+            values |= {"words": coverage.words, **_token_counts([coverage])}
+            values |= {"tokens_per_word": coverage.tokens / coverage.words}
             values |= {"shared": shares[coverage.language], "group": group}
             found.append(record("vocabulary", model, coverage.data_sha256, **values))
     return found

@@ -16,7 +16,9 @@ from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.evaluation.tasks import TASKS
 
 ALL, SHARED = "mean", "mean, shared targets"
-Figure = tuple[float, float | None, str]  # mean, deviation over seeds, mark of significance
+Label = Callable[[Column], str]
+# mean, deviation over seeds and mark of significance, by model and column
+Figures = dict[tuple[str, Column], tuple[float, float | None, str]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Block:
     title: str
     columns: tuple[Column, ...]
     targets: tuple[str, ...]
-    label: Callable[[Column], str]
+    label: Label
 
     def part(self, column: Column) -> list[Column]:
         """The columns that differ from `column` in the source only."""
@@ -39,40 +41,34 @@ def main_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[B
     kinds: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for task in measured.tasks:
         kinds[TASKS[task].kind if task in TASKS else task].append((task, main_metric(measured.metrics(task))))
-    blocks = [
-        _block(measured, group, groups, kind, parts, lambda c: f"{c.task}, {c.metric}") for kind, parts in kinds.items()
-    ]
-    return [block for block in blocks if block is not None]
+    return _blocks(measured, group, groups, kinds, lambda c: f"{c.task}, {c.metric}")
 
 
 def other_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[Block]:
     """A table a task, of the metrics that are not its main one."""
+    rest = {task: [(task, metric) for metric in measured.metrics(task)[1:]] for task in measured.tasks}
+    titled = {f"{task}, other metrics": parts for task, parts in rest.items()}
+    return _blocks(measured, group, groups, titled, lambda c: c.metric)
+
+
+def _blocks(
+    measured: Measured, group: Group, groups: list[Group], tables: dict[str, list[tuple[str, str]]], label: Label
+) -> list[Block]:
+    """A block for each table that has a column, from the tasks and metrics of each by its title."""
     blocks = []
-    for task in measured.tasks:
-        metrics = measured.metrics(task)
-        rest = [(task, metric) for metric in metrics if metric != main_metric(metrics)]
-        blocks.append(_block(measured, group, groups, f"{task}, other metrics", rest, lambda c: c.metric))
-    return [block for block in blocks if block is not None]
-
-
-def _block(
-    measured: Measured,
-    group: Group,
-    groups: list[Group],
-    title: str,
-    parts: list[tuple[str, str]],
-    label: Callable[[Column], str],
-) -> Block | None:
-    columns, targets = [], {}
-    for task, metric in parts:
-        sources = sources_of(group, groups, (c.source for c in measured.targets if c[:2] == (task, metric)))
-        for column in (Column(task, metric, source) for source in sources):
-            if found := group.targets(measured.targets[column]):
-                columns.append(column)
-                targets |= dict.fromkeys(found)
-    name = slug(group.name, title.replace(", ", "_").replace(" ", "_"))
-    ordered = tuple(group.targets(targets))
-    return Block(name, f"{group.name}: {title}", tuple(columns), ordered, label) if columns else None
+    for title, parts in tables.items():
+        columns, targets = [], {}
+        for task, metric in parts:
+            sources = sources_of(group, groups, (c.source for c in measured.targets if c[:2] == (task, metric)))
+            for column in (Column(task, metric, source) for source in sources):
+                if found := group.targets(measured.targets[column]):
+                    columns.append(column)
+                    targets |= dict.fromkeys(found)
+        if columns:
+            name = slug(group.name, title.replace(", ", "_").replace(" ", "_"))
+            ordered = tuple(group.targets(targets))
+            blocks.append(Block(name, f"{group.name}: {title}", tuple(columns), ordered, label))
+    return blocks
 
 
 def main_table(measured: Measured, block: Block) -> Grid:
@@ -83,14 +79,12 @@ def main_table(measured: Measured, block: Block) -> Grid:
         cells = {(model, column): measured.cell(model, column, target) for model in models for column in block.columns}
         rows += _rows(block, models, target, {key: (cell.mean, cell.std, "") for key, cell in cells.items() if cell})
     means = average_rows(measured, block, baseline=None)
-    notes = [*_shared_notes(measured, block), _emphasis(models, block)]
-    return _grid(block, "", ("target", "model"), (*rows, *means), notes)
+    return _grid(block, "", ("target", "model"), (*rows, *means), _shared_notes(measured, block))
 
 
 def average_table(measured: Measured, block: Block, baseline: str | None) -> Grid:
     """The means alone, a model a row, as the paper's tables of ablations; marked where they differ from `baseline`."""
-    models = measured.models_of(block.columns, block.targets)
-    notes = [*_shared_notes(measured, block), _emphasis(models, block)]
+    notes = _shared_notes(measured, block)
     if baseline is not None:
         notes.append(
             f"† p < 0.05, ‡ p < 0.01: differs from {baseline}, by a paired bootstrap over targets and seeds "
@@ -121,7 +115,7 @@ def average_rows(measured: Measured, block: Block, baseline: str | None) -> list
     models = measured.models_of(block.columns, block.targets)
     rows = []
     for label, targets in target_sets(measured, block).items():
-        figures: dict[tuple[str, Column], Figure] = {}
+        figures: Figures = {}
         for model in models:
             for column in block.columns:
                 # a model without a single value in the column is no part of it: its targets say nothing of the model
@@ -159,11 +153,7 @@ def paired_differences(
 
 
 def _rows(
-    block: Block,
-    models: list[str],
-    label: str,
-    figures: dict[tuple[str, Column], Figure],
-    comparable: Iterable[Column] | None = None,
+    block: Block, models: list[str], label: str, figures: Figures, comparable: Iterable[Column] | None = None
 ) -> list[Row]:
     """A row a model that has any value, the first one ruled off from what stands above."""
     values = {key: mean for key, (mean, _, _) in figures.items()}
@@ -236,8 +226,7 @@ def _shared_notes(measured: Measured, block: Block) -> list[str]:
         f"A {ALL} is over the targets that no model lacks from that source"
         + (f"; {SHARED}: that no model lacks from any source of the task." if SHARED in sets else ".")
     )
-    notes.append(_own_sources(sets[ALL]))
-    return notes
+    return [*notes, _own_sources(sets[ALL]), _emphasis(measured.models_of(block.columns, block.targets), block)]
 
 
 def _own_sources(targets: dict[Column, list[str]]) -> str:

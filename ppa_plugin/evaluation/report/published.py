@@ -28,6 +28,7 @@ class Published(NamedTuple):
 
 FIELDS = Published._fields
 MEAN = "mean"
+Figures = dict[tuple[str, str, str], float]  # by model, source and target
 
 
 def read_published(path: str) -> list[Published]:
@@ -105,29 +106,21 @@ def _plain(name: str) -> str:
 def _comparison(measured: Measured, rows: list[Published], group: Group | None) -> Grid:
     first = rows[0]
     columns = [Column(first.task, first.metric, s) for s in sorted({row.source for row in rows}, key=source_order)]
-    targets = sorted({row.target for row in rows if row.target != MEAN})
-    if any(row.target == MEAN for row in rows):
-        targets.append(MEAN)
+    targets = sorted({row.target for row in rows}, key=lambda target: (target == MEAN, target))
     figures = {(row.model, row.source, row.target): row.value for row in rows}
     run = _of_run(measured, columns, targets, group)
-    lines: list[Row] = []
-    for target in targets:
-        lines += _target_rows(target, columns, figures, run)
-    title = f"{first.group}, {first.table}: {first.task}, {first.metric}"
     return Grid(
         slug("published", first.group, first.table.replace(" ", "-"), first.task, first.metric),
-        title,
+        f"{first.group}, {first.table}: {first.task}, {first.metric}",
         ("target", "model", ""),
         tuple(column.source for column in columns),
-        tuple(lines),
+        tuple(row for target in targets for row in _target_rows(target, columns, figures, run)),
         notes=_notes(measured, columns, targets, first, group),
     )
 
 
-def _of_run(
-    measured: Measured, columns: list[Column], targets: Iterable[str], group: Group | None
-) -> dict[tuple[str, str, str], float]:
-    """The run's values by (model, source, target); a mean is over the targets of the group that no model lacks."""
+def _of_run(measured: Measured, columns: list[Column], targets: Iterable[str], group: Group | None) -> Figures:
+    """The run's values; a mean is over the targets of the group that no model lacks."""
     values = {}
     if group is None:
         return values
@@ -143,12 +136,7 @@ def _of_run(
     return values
 
 
-def _target_rows(
-    target: str,
-    columns: list[Column],
-    figures: dict[tuple[str, str, str], float],
-    run: dict[tuple[str, str, str], float],
-) -> list[Row]:
+def _target_rows(target: str, columns: list[Column], figures: Figures, run: Figures) -> list[Row]:
     models = dict.fromkeys(model for model, _, t in [*figures, *run] if t == target)
     rows = []
     for model in models:

@@ -103,19 +103,18 @@ def _table(grid: Grid) -> str:
     heads = [f'<th class="{_stub_class(i)}" scope="col">{escape(head)}</th>' for i, head in enumerate(grid.stub)]
     heads += [f'<th scope="col"{_start(i, starts)}>{escape(head)}</th>' for i, head in enumerate(grid.columns)]
     lines.append(f"<tr>{''.join(heads)}</tr>\n</thead>\n<tbody>")
-    for number, row in enumerate(grid.rows):
-        lines.append(_row(grid.rows, number, row, starts, stub))
+    lines += [_row(grid.rows, number, starts, stub) for number in range(len(grid.rows))]
     return "\n".join([*lines, "</tbody>\n</table>"])
 
 
-def _row(rows: tuple[Row, ...], number: int, row: Row, starts: set[int], stub: int) -> str:
-    heads = []
+def _row(rows: tuple[Row, ...], number: int, starts: set[int], stub: int) -> str:
+    row, heads = rows[number], []
     for place, label in enumerate(row.labels):
         last = place == stub - 1
         if not last and not _opens(rows, number, place):
             continue
-        span = 1 if last else _height(rows, number, place)
-        over = f' rowspan="{span}"' if span > 1 else ""
+        end = number + 1 if last else _end(rows, number, place)
+        over = f' rowspan="{end - number}"' if end > number + 1 else ""
         heads.append(
             f'<th class="{_stub_class(place)}" scope="{"row" if last else "rowgroup"}"{over}>{escape(label)}</th>'
         )
@@ -130,11 +129,8 @@ def _opens(rows: tuple[Row, ...], number: int, place: int) -> bool:
     return not number or rows[number].rule or rows[number].labels[: place + 1] != rows[number - 1].labels[: place + 1]
 
 
-def _height(rows: tuple[Row, ...], number: int, place: int) -> int:
-    end = number + 1
-    while end < len(rows) and not _opens(rows, end, place):
-        end += 1
-    return end - number
+def _end(rows: tuple[Row, ...], number: int, place: int) -> int:
+    return next((end for end in range(number + 1, len(rows)) if _opens(rows, end, place)), len(rows))
 
 
 def _start(column: int, starts: set[int]) -> str:

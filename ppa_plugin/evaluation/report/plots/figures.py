@@ -13,8 +13,9 @@ from ppa_plugin.evaluation.report.plots.drawing import plt
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, variant_of, way_of
 
-# A curve: value (0 to 1) by layer or step.
+# A curve: value (0 to 1) by layer or step; and what gives a result's layer or step.
 Curve = dict[int, float]
+Place = Callable[[Result], int | None]
 
 
 def step_curves(results: Iterable[Result], measured: Measured, group: Group, baseline: str | None) -> list[Picture]:
@@ -60,9 +61,7 @@ class Lines:
         return ", ".join(f"{len(self.targets[source])} from {source}" for source in sources)
 
 
-def _series(
-    results: Iterable[Result], place: Callable[[Result], int | None]
-) -> dict[tuple[str, str], dict[str, list[Result]]]:
+def _series(results: Iterable[Result], place: Place) -> dict[tuple[str, str], dict[str, list[Result]]]:
     """Results that have a place, by (task, metric) and name; what was measured differently are different lines."""
     placed = [result for result in distinct(results) if place(result) is not None]
     names = row_names((result.task, _line(result)) for result in placed)
@@ -79,9 +78,7 @@ def _line(result: Result) -> Variant:
     return Variant(variant.model, weights, variant.way._replace(layer=None))
 
 
-def _curves(
-    results: Iterable[Result], group: Group, place: Callable[[Result], int | None]
-) -> dict[tuple[str, str], Lines]:
+def _curves(results: Iterable[Result], group: Group, place: Place) -> dict[tuple[str, str], Lines]:
     """Lines of two places or more by task and main metric, over those targets of the group that all of them have."""
     found = {}
     series = _series(results, place)
@@ -102,7 +99,7 @@ def _curves(
 
 
 def _by_source(
-    series: dict[str, list[Result]], group: Group, place: Callable[[Result], int | None]
+    series: dict[str, list[Result]], group: Group, place: Place
 ) -> dict[str, dict[str, dict[int, dict[str, list[float]]]]]:
     """Values by source, model, place and target."""
     values: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))

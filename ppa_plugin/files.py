@@ -282,11 +282,14 @@ def without_left_overs(files: Iterable[Path]) -> list[Path]:
     return kept
 
 
-def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal. Raises `UserError` where it is no file."""
-    check_file(path)
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def sha256(*paths: str | Path) -> str:
+    """The SHA-256 of the bytes of files, one after the other, in hexadecimal. `UserError` for what is no file."""
+    digest = hashlib.sha256()
+    for path in paths:
+        check_file(path)
+        with open(path, "rb") as handle:
+            hashlib.file_digest(handle, lambda: digest)
+    return digest.hexdigest()
 
 
 def check_free(path: str | Path, own: Collection[str], overwrite: bool) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,9 +104,10 @@ def _fault(value: Any, depth: int = 0) -> str:
 
 
 def drop_torn_line(path: str | Path) -> bool:
-    """Take away a last line that a killed writer left half done; whether there was one. No file is no error.
+    """Take away a last line that a killed writer left half done, with a warning; whether there was one.
 
-    A last line that lacks nothing but its end gets it. Raises `UserError` where the file cannot be read and written.
+    No file is no error. A last line that lacks nothing but its end gets it. Raises `UserError` where the file cannot
+    be read and written.
     """
     try:
         with open(path, "rb+", buffering=0) as handle, _locked(handle):
@@ -117,6 +119,7 @@ def drop_torn_line(path: str | Path) -> bool:
                 handle.write(b"\n")
                 return False
             handle.truncate(len(whole) + 1 if whole else 0)
+            sys.stderr.write(f"warning: the last line of {path} was cut off; it is dropped and measured again\n")
             return True
     except FileNotFoundError:
         return False

@@ -1,12 +1,11 @@
 """What a result says of the model that was measured."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.hugging_face import weight_files
-from ppa_plugin.files import check_file
+from ppa_plugin.convert.hugging_face import locate, weight_files
+from ppa_plugin.files import reading, sha256
 
 
 @dataclass(frozen=True)
@@ -22,19 +21,17 @@ class Model:
         """Of a Hugging Face directory that the user calls `path`. Raises `UserError` where it holds no weights."""
         return cls(name or Path(path).absolute().name, path, hash_weights(directory))
 
+    @classmethod
+    def located(cls, path: str, name: str | None) -> tuple[Path, "Model"]:
+        """The local directory of what `path` names, a directory or a model of the hub, and what results say of it."""
+        directory = locate(path)
+        return directory, cls.of(directory, path, name)
+
 
 def hash_weights(directory: Path) -> str:
     """SHA-256 over the weight files of a Hugging Face directory in name order. `UserError` where there are none."""
     files = weight_files(directory)
     if not files:
         raise UserError(f"{directory} holds no weights (model.safetensors or pytorch_model.bin)")
-    digest = hashlib.sha256()
-    for file in files:
-        check_file(file)
-        try:
-            with open(file, "rb") as handle:
-                while block := handle.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise UserError(f"cannot read {file}: {error.strerror}") from None
-    return digest.hexdigest()
+    with reading(directory, "weights"):
+        return sha256(*files)

@@ -84,13 +84,8 @@ def pivot(results: Iterable[Result], column: str, baseline: str | None = None) -
             sorted(columns[group], key=columns[group].get),
             {t: {c: fmean(v) for c, v in row.items()} for t, row in cells[group].items()},
         )
-        for group in sorted(cells, key=_table_order)
+        for group in sorted(cells, key=lambda group: (metric_order(group[2] or ""), task_order(group[0]), group[1]))
     ]
-
-
-def _table_order(group: tuple[str, str, str | None]) -> tuple:
-    task, source, metric = group
-    return (metric_order(metric or ""), task_order(task), source)
 
 
 def to_text(table: Table) -> str:

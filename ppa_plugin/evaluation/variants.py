@@ -1,18 +1,8 @@
 """Which results are one measurement, which are another one of the same cell, and what the rows of each are called.
 
-Two results of a task were measured alike where layer and pool are the same, and so is all of `config` but
-
-* what it ran on: `device`, `torch`, `transformers`
-* what came of it: `best_epoch`, `epochs_run`, `dev_score`, `words_taken_for_outside`
-* what told a suite or a series that it is done: `cell`, `cell_lines`, `step`, `checkpoint_sha256`
-* what moves the last bits of a figure: in retrieval the sizes of its batches (`batch_size`, `max_tokens`), in
-  fine-tuning its `precision`, which is left to the device, so that one suite may have run in two
-
-A key that only one of them has is a difference, whoever wrote it. The version of the package is none. The layer is one
-between models of other depth too: the file does not say how deep a model is, so that such models stand side by side.
-
-Only what was measured alike is averaged, has a gain over another or is called different from it. Nothing of it depends
-on the order of results. That all of a cell is of one version of its data is for `tables.check_data`.
+Two results of a task were measured alike where layer, pool and `config` are the same, but for what docs/report.md
+lists. Only what was measured alike is averaged, has a gain over another or is called different from it. Nothing of it
+depends on the order of results. That all of a cell is of one version of its data is for `tables.check_data`.
 """
 
 import functools
@@ -28,8 +18,10 @@ from typing import Any, NamedTuple
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tasks import TASKS, task_order
 
-_NO_DIFFERENCE = {"device", "torch", "transformers", "best_epoch", "epochs_run", "dev_score", "cell", "cell_lines"}
-_NO_DIFFERENCE |= {"step", "checkpoint_sha256", "words_taken_for_outside"}
+# Keys of `config`: what it ran on, what came of it, what tells a suite or a series that it is done.
+_NO_DIFFERENCE = {"device", "torch", "transformers", "best_epoch", "epochs_run", "dev_score", "words_taken_for_outside"}
+_NO_DIFFERENCE |= {"cell", "cell_lines", "step", "checkpoint_sha256"}
+# What moves the last bits of a figure; in fine-tuning the precision, which is left to the device, is no difference too.
 _OF_BATCHES = {"batch_size", "max_tokens"}
 # What results from before a key had: there was no other way.
 _BEFORE_PRECISION = {"precision": "fp32"}

@@ -8,9 +8,10 @@ Every record names its `kind`, `model`, `model_sha256`, `data_sha256` and `versi
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from ppa_plugin.commandline import UserError
@@ -21,12 +22,11 @@ from ppa_plugin.evaluation.model import Model
 Record = dict[str, Any]
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kinds)
 
 
-def _is_text_or_none(value: Any) -> bool:
-    return value is None or isinstance(value, str)
+_is_text, _is_list, _is_text_or_none = _is(str), _is(list), _is(str, NoneType)
 
 
 def _is_share_or_none(value: Any) -> bool:
@@ -38,15 +38,11 @@ def _is_size(value: Any) -> bool:
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _is_point(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
 
 
 def _is_group(value: Any) -> bool:
@@ -69,12 +65,7 @@ FIELDS = {
         "tokens_per_word": _is_size,
         "covered": is_share,
     },
-    "scripts": {
-        **_OF_A_LAYER,
-        "accuracy": is_share,
-        "chance": is_share,
-        "scripts": lambda value: isinstance(value, dict),
-    },
+    "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": _is(dict)},
     "projection": {**_OF_A_LAYER, "method": _is_text, "points": _is_list, "labels": _is_list},
 }
 # Those that it may have.
@@ -132,10 +123,8 @@ def _fault(entry: Any) -> str | None:
             return f"a {kind} record whose {name} is {json.dumps(entry[name])[:40]}"
     if kind == "vocabulary" and entry["side"] not in SIDES:
         return f"a vocabulary record whose side is neither {' nor '.join(SIDES)}"
-    if kind == "projection" and not _is_labelled(entry["points"], entry["labels"]):
-        return "a projection record without one label for each point [x, y]"
+    if kind == "projection":
+        points, labels = entry["points"], entry["labels"]
+        if len(points) != len(labels) or not all(map(_is_point, points)) or not _are_texts(labels):
+            return "a projection record without one label for each point [x, y]"
     return None
-
-
-def _is_labelled(points: list[Any], labels: list[Any]) -> bool:
-    return all(map(_is_point, points)) and _are_texts(labels) and len(points) == len(labels)

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from ppa_plugin.commandline import UserError, align
+from ppa_plugin.commandline import align
 from ppa_plugin.evaluation.analysis import probe
 from ppa_plugin.evaluation.analysis.records import Record
 from ppa_plugin.evaluation.analysis.sentence_sample import Sample
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
-from ppa_plugin.model.sizes import default_layer
 
 MOST_POINTS = 100  # of a language in a projection, so that a report stays small
 
@@ -16,19 +15,6 @@ def embed(encoder: SentenceEncoder, samples: list[Sample], batch_size: int) -> n
     """The vectors of all samples, one sample after the other, at each of the encoder's layers: L x N x C float32."""
     sentences = [sentence for sample in samples for sentence in sample.sentences]
     return encoder.encode_layers(sentences, batch_size).cpu().numpy()
-
-
-def chosen_layers(encoder: SentenceEncoder, asked: list[int] | str | None) -> list[int]:
-    """The layers that a flag asks for, in order: those it lists, every one for `all`, the retrieval layer for None.
-
-    Raises `UserError` for a layer that the model does not have.
-    """
-    if asked is None:
-        return [default_layer(encoder.depth)]
-    layers = list(range(encoder.depth + 1)) if asked == "all" else sorted(asked)
-    if layers[-1] > encoder.depth:
-        raise UserError(f"{encoder.directory} has {encoder.depth} layers, there is no layer {layers[-1]}")
-    return layers
 
 
 def probe_values(layer: int, vectors: np.ndarray, balanced: probe.Balanced, seed: int) -> Record:

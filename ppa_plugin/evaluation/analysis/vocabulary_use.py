@@ -11,6 +11,7 @@ from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.evaluation.analysis.records import Record, record
 from ppa_plugin.evaluation.model import Model
+from ppa_plugin.evaluation.tables import percent
 
 # Scripts written without spaces between words: those whose letters are of the line-breaking classes "ideographic" and
 # "complex context" of Unicode (UAX 14, ID and SA), Tibetan, whose marks part syllables, Balinese and Javanese.
@@ -35,11 +36,6 @@ class Coverage:
     words: int = 0
     counts: Counter = field(default_factory=Counter)
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-
-    @property
-    def unit(self) -> str:
-        """`word` or `character`."""
-        return unit_of(self.language)
 
     @property
     def tokens(self) -> int:
@@ -120,8 +116,9 @@ def records(coverages: list[Coverage], model: Model) -> list[Record]:
         group = {"languages": [coverage.language for coverage in chosen], **_token_counts(chosen)}
         group["shared"] = sum(known) / len(known) if known else None
         for coverage in chosen:
-            values = {"language": coverage.language, "side": side, "unit": coverage.unit, "words": coverage.words}
-            values |= _token_counts([coverage]) | {"tokens_per_word": coverage.tokens / coverage.words}
+            values = {"language": coverage.language, "side": side, "unit": unit_of(coverage.language)}
+            values |= {"words": coverage.words, **_token_counts([coverage])}
+            values |= {"tokens_per_word": coverage.tokens / coverage.words}
             values |= {"shared": shares[coverage.language], "group": group}
             found.append(record("vocabulary", model, coverage.data_sha256, **values))
     return found
@@ -131,9 +128,9 @@ def table(entries: list[Record]) -> str:
     """The records of one run as a table: a language a row, the group below, before and after side by side."""
     columns = {
         "distinct": lambda entry: f"{entry['distinct_tokens']:,}",
-        "not <unk>": lambda entry: _percent(entry["covered"]),
+        "not <unk>": lambda entry: percent(entry["covered"]),
         "tokens/unit": lambda entry: f"{entry['tokens_per_word']:.2f}" if "tokens_per_word" in entry else "–",
-        "shared": lambda entry: _percent(entry["shared"]),
+        "shared": lambda entry: percent(entry["shared"]),
     }
     rows = [["", "", *(cell for name in columns for cell in (name, ""))], ["language", "unit", *SIDES * len(columns)]]
     by_label: dict[tuple[str, str], dict[str, Record]] = {}
@@ -167,7 +164,3 @@ def _chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]
 
 def _characters(lines: list[str]) -> int:
     return sum(len(word) for line in lines for word in line.split())
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"

@@ -53,7 +53,6 @@ def recipe(args: argparse.Namespace) -> Recipe:
 def run(args: argparse.Namespace, data: LabelledSet) -> None:
     """Every source and seed in turn: trained, tested, appended to the results file; then the tables."""
     # imported here, so that --help and mistyped flags do not wait for them
-    from ppa_plugin.convert.hugging_face import locate
     from ppa_plugin.evaluation.model import Model
     from ppa_plugin.evaluation.results import append_results
     from ppa_plugin.evaluation.tables import pivot, to_text
@@ -64,8 +63,7 @@ def run(args: argparse.Namespace, data: LabelledSet) -> None:
     targets = {source: args.targets or data.targets(source) for source in args.sources}
     for source in args.sources:
         data.check([source], targets[source])
-    directory = locate(args.model)
-    model = Model.of(directory, args.model, args.name)
+    directory, model = Model.located(args.model, args.name)
     device = flags.device_or_default(args.device)
     settings = ", ".join(f"{name} {value}" for name, value in asdict(chosen).items() if value is not None)
     sys.stdout.write(f"{model.name}: {args.task} on {device}, {settings}\n")

@@ -4,21 +4,18 @@ import argparse
 import os
 
 from ppa_plugin.codes import canonical
-from ppa_plugin.commandline import UserError, natural, shown
+from ppa_plugin.commandline import UserError, natural, positive, shown
+from ppa_plugin.evaluation.encoder.batches import POOLS
 from ppa_plugin.evaluation.tasks import of_kind
 from ppa_plugin.files import check_output
 
 
-def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """--model, --name, --device."""
-    add_named_model_flags(parser)
-    parser.add_argument("--device", default=None, help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
-
-
-def add_named_model_flags(parser: argparse.ArgumentParser) -> None:
-    """--model, --name."""
+def add_model_flags(parser: argparse.ArgumentParser, device: bool = True) -> None:
+    """--model, --name and, where the model computes something, --device."""
     parser.add_argument("--model", required=True, metavar="HF_DIR", help="a Hugging Face directory or hub name")
     parser.add_argument("--name", help="what tables call the model (default: the directory's base name)")
+    if device:
+        parser.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
 
 
 def add_data_flags(parser: argparse.ArgumentParser, kind: str, source_help: str, target_help: str) -> None:
@@ -29,18 +26,27 @@ def add_data_flags(parser: argparse.ArgumentParser, kind: str, source_help: str,
     parser.add_argument("--targets", metavar="L,...", type=languages, help=target_help)
 
 
-def add_output_flag(parser: argparse.ArgumentParser) -> None:
-    """--output."""
-    parser.add_argument(
-        "--output", required=True, metavar="results.jsonl", type=output_file, help="file to append the results to"
-    )
+def add_languages_flag(parser: argparse.ArgumentParser) -> None:
+    """--languages, of the commands that explain figures."""
+    words = "which of them (default: every language found)"
+    parser.add_argument("--languages", metavar="L,...", type=languages, help=words)
 
 
-def add_analysis_flag(parser: argparse.ArgumentParser) -> None:
-    """--output, of the commands that explain figures."""
-    parser.add_argument(
-        "--output", required=True, metavar="analysis.jsonl", type=output_file, help="file to append the records to"
-    )
+def add_pool_flag(parser: argparse.ArgumentParser) -> None:
+    """--pool."""
+    words = "mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two"
+    parser.add_argument("--pool", choices=POOLS, default=POOLS[0], help=words)
+
+
+def add_most_flag(parser: argparse.ArgumentParser, name: str, default: int, what: str) -> None:
+    """A flag for at most so many of `what`, as --batch-size."""
+    parser.add_argument(name, metavar="N", type=positive, default=default, help=f"at most N {what} (%(default)s)")
+
+
+def add_output_flag(parser: argparse.ArgumentParser, metavar: str = "results.jsonl", what: str = "results") -> None:
+    """--output: where the `what` of a command go."""
+    words = f"file to append the {what} to"
+    parser.add_argument("--output", required=True, metavar=metavar, type=output_file, help=words)
 
 
 def output_file(text: str) -> str:

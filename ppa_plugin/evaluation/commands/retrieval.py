@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from ppa_plugin.commandline import natural, positive
+from ppa_plugin.commandline import natural
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS
+from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS
 from ppa_plugin.evaluation.tasks import RETRIEVAL, titles
 
 NAME = "retrieval"
@@ -19,12 +19,8 @@ example:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate retrieval`."""
     flags.add_model_flags(parser)
-    flags.add_data_flags(
-        parser,
-        RETRIEVAL,
-        "languages of the queries",
-        "languages to search (default: every language found)",
-    )
+    to_search = "languages to search (default: every language found)"
+    flags.add_data_flags(parser, RETRIEVAL, "languages of the queries", to_search)
     parser.add_argument(
         "--layer",
         metavar="K",
@@ -32,26 +28,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="layer to pool, 0 = embeddings; 0,4,8 or all: each of them, in one pass "
         "(default: 8 of 12, else two thirds of the depth)",
     )
-    parser.add_argument(
-        "--pool",
-        choices=POOLS,
-        default=POOLS[0],
-        help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
-    )
-    parser.add_argument(
-        "--batch-size",
-        metavar="N",
-        type=positive,
-        default=BATCH_SENTENCES,
-        help="at most N sentences a batch (%(default)s)",
-    )
-    parser.add_argument(
-        "--max-tokens",
-        metavar="N",
-        type=positive,
-        default=BATCH_TOKENS,
-        help="at most N tokens a batch, padding included (%(default)s)",
-    )
+    flags.add_pool_flag(parser)
+    flags.add_most_flag(parser, "--batch-size", BATCH_SENTENCES, "sentences a batch")
+    flags.add_most_flag(parser, "--max-tokens", BATCH_TOKENS, "tokens a batch, padding included")
     parser.add_argument(
         "--precision",
         choices=tuple(PRECISIONS),
@@ -67,7 +46,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measure, append to the results file, print."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
-    from ppa_plugin.convert.hugging_face import locate
     from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
     from ppa_plugin.evaluation.model import Model
     from ppa_plugin.evaluation.results import append_results
@@ -77,8 +55,7 @@ def run(args: argparse.Namespace) -> None:
 
     data = RetrievalSet(args.data, args.task)
     pairs = retrieve.plan(data, args.sources, args.targets)
-    directory = locate(args.model)
-    model = Model.of(directory, args.model, args.name)
+    directory, model = Model.located(args.model, args.name)
     device = flags.device_or_default(args.device)
     encoder = SentenceEncoder(directory, args.layer, args.pool, device, args.precision)
     several = "s" if len(encoder.layers) > 1 else ""

@@ -8,9 +8,9 @@ scripts are told apart easily keeps them apart: the script barrier, to be set be
 import argparse
 import sys
 
-from ppa_plugin.commandline import positive, progress, seed
+from ppa_plugin.commandline import progress, seed
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, POOLS
+from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES
 from ppa_plugin.evaluation.tasks import RETRIEVAL, of_kind
 
 NAME = "scripts"
@@ -27,9 +27,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_model_flags(parser)
     parser.add_argument("--data", required=True, metavar="DIR", help="the directory with the files of a retrieval task")
     parser.add_argument("--task", required=True, choices=of_kind(RETRIEVAL), help="which files in it")
-    parser.add_argument(
-        "--languages", metavar="L,...", type=flags.languages, help="which of them (default: every language found)"
-    )
+    flags.add_languages_flag(parser)
     parser.add_argument(
         "--layers",
         metavar="K,...",
@@ -43,30 +41,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         type=flags.layers,
         help="layers to project to 2-D (default: 8 of 12, else two thirds of the depth)",
     )
-    parser.add_argument(
-        "--pool",
-        choices=POOLS,
-        default=POOLS[0],
-        help="mean over all tokens with <s> and </s> (as the paper evaluates; default) or without those two",
-    )
-    parser.add_argument(
-        "--sentences", metavar="N", type=positive, default=200, help="at most N a language (%(default)s)"
-    )
+    flags.add_pool_flag(parser)
+    flags.add_most_flag(parser, "--sentences", 200, "a language")
     parser.add_argument("--seed", metavar="N", type=seed, default=42, help="draws sentences and folds (%(default)s)")
-    parser.add_argument(
-        "--batch-size",
-        metavar="N",
-        type=positive,
-        default=BATCH_SENTENCES,
-        help="at most N sentences a batch (%(default)s)",
-    )
-    flags.add_analysis_flag(parser)
+    flags.add_most_flag(parser, "--batch-size", BATCH_SENTENCES, "sentences a batch")
+    flags.add_output_flag(parser, "analysis.jsonl", "records")
 
 
 def run(args: argparse.Namespace) -> None:
     """Probe and project, append to the analysis file, print."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
-    from ppa_plugin.convert.hugging_face import locate
     from ppa_plugin.evaluation.analysis import probe, script_barrier, sentence_sample
     from ppa_plugin.evaluation.analysis.records import append_analysis, record
     from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
@@ -76,11 +60,10 @@ def run(args: argparse.Namespace) -> None:
     data = RetrievalSet(args.data, args.task)
     samples, data_sha256 = sentence_sample.draw(data, args.languages or data.languages, args.sentences, args.seed)
     balanced = probe.balance(samples)
-    directory = locate(args.model)
-    model = Model.of(directory, args.model, args.name)
+    directory, model = Model.located(args.model, args.name)
     device = flags.device_or_default(args.device)
     encoder = SentenceEncoder(directory, "all", args.pool, device)
-    probed, projected = (script_barrier.chosen_layers(encoder, asked) for asked in (args.layers, args.projection))
+    probed, projected = (sorted(encoder.chosen(asked)) for asked in (args.layers, args.projection))
     vectors = script_barrier.embed(encoder, samples, args.batch_size)
 
     def of_layer(kind, values):

@@ -7,7 +7,6 @@ measured again. A file that is damaged or no checkpoint is said and left out; th
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if args.best_to:
         check_free(args.best_to, HF_FILES, overwrite=False)
     paths = checkpoints.find(args.checkpoints)
-    if args.output and drop_torn_line(args.output):
-        sys.stderr.write(f"warning: the last line of {args.output} was cut off; it is dropped and measured again\n")
+    if args.output:
+        drop_torn_line(args.output)
     name = args.name or Path(args.checkpoints).absolute().name
     asked = Measurement(args.task, tuple(pairs), args.metric, args.layer, args.pool)
     series = Series(name, asked, args.tokenizer, args.output)

@@ -8,9 +8,7 @@ fp16 on CUDA, else fp32) is no reason to measure again on another one; name it i
 
 import argparse
 import contextlib
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ppa_plugin.commandline import Range, UserError, positive, say, shown
@@ -71,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Plan, measure what is missing, report; the exit code."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.evaluation.json_lines import drop_torn_line
+    from ppa_plugin.evaluation.suite import workers
     from ppa_plugin.evaluation.suite.suite_file import load_suite
     from ppa_plugin.evaluation.suite.suite_plan import Finished, Planner, array_share
 
@@ -78,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or suite.output
     if output is None:
         raise UserError(f"{args.config} names no output; add the key 'output' or pass --output results.jsonl")
-    if not args.dry_run and drop_torn_line(flags.output_file(output)):
-        _warn(f"the last line of {output} was cut off; it is dropped and measured again")
+    if not args.dry_run:
+        drop_torn_line(flags.output_file(output))
     finished = Finished(output)
     planner = Planner(finished)
     planned = [planner.plan(cell) for cell in (array_share(suite.cells, *args.array) if args.array else suite.cells)]
@@ -93,8 +92,11 @@ def run(args: argparse.Namespace) -> int:
             say(f"{each}: failed: {each.reason}")
     devices, threads = _devices(args.device or suite.device, args.jobs)
     clock = _Clock(missing, len(devices))
-    # closed at once where a full disk ends the run: the processes would go on
-    with contextlib.closing(_outcomes(missing, devices, threads, args.jobs)) as outcomes:
+    if args.jobs == 0:
+        outcomes = workers.in_this_process(measure, missing, devices[0])
+    else:
+        outcomes = workers.in_processes(measure, missing, devices, threads)
+    with contextlib.closing(outcomes):  # at once where a full disk ends the run: the processes would go on
         for each, outcome in outcomes:
             reason = outcome.reason or _append(output, each, outcome.value, finished)
             if reason:
@@ -112,14 +114,6 @@ def measure(planned: "Planned", device: str) -> "list[Result]":
     if hash_weights(planned.directory) != planned.model.sha256:
         raise UserError(f"the weights in {planned.directory} changed since this run of the suite began; run it again")
     return cell.kind.measure(cell, planned.directory, planned.model, planned.missing, device)
-
-
-def _outcomes(missing: "list[Planned]", devices: list[str], threads: int, jobs: int | None) -> Iterator[tuple]:
-    from ppa_plugin.evaluation.suite import workers
-
-    if jobs == 0:
-        return workers.in_this_process(measure, missing, devices[0])
-    return workers.in_processes(measure, missing, devices, threads)
 
 
 def _append(output: str, planned: "Planned", results: "list[Result]", finished: "Finished") -> str:
@@ -221,7 +215,3 @@ def _share(text: str) -> tuple[int, int]:
             f"{shown(text)} is not I/N with I from 1 to N; with N tasks, sbatch --array=1-N"
         )
     return index, count
-
-
-def _warn(text: str) -> None:
-    sys.stderr.write(f"warning: {text}\n")

@@ -23,25 +23,23 @@ example:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate vocabulary`."""
-    flags.add_named_model_flags(parser)
+    flags.add_model_flags(parser, device=False)
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--data", metavar="DIR", help="a directory of <lang>.txt, which is romanized here by uroman")
     text.add_argument("--pairs", metavar="DIR", help="a directory of <lang>.orig and <lang>.latn, romanized already")
-    parser.add_argument(
-        "--languages", metavar="L,...", type=flags.languages, help="which of them (default: every language found)"
-    )
+    flags.add_languages_flag(parser)
     parser.add_argument(
         "--lines", metavar="N", type=positive, help="read the first N lines of a language (default: all)"
     )
     parser.add_argument("--workers", metavar="N", type=workers, help="processes that romanize (default: all cores)")
     parser.add_argument("--cache", metavar="DIR", help="a folder to keep romanized words in (default: none are kept)")
-    flags.add_analysis_flag(parser)
+    flags.add_output_flag(parser, "analysis.jsonl", "records")
 
 
 def run(args: argparse.Namespace) -> None:
     """Count, append to the analysis file, print."""
     # imported here, so that --help and mistyped flags do not wait for Transformers
-    from ppa_plugin.convert.hugging_face import locate, read_config
+    from ppa_plugin.convert.hugging_face import read_config
     from ppa_plugin.evaluation.analysis import romanized_text, vocabulary_use
     from ppa_plugin.evaluation.analysis.records import append_analysis
     from ppa_plugin.evaluation.encoder.loading import check_ids, load_tokenizer
@@ -57,8 +55,7 @@ def run(args: argparse.Namespace) -> None:
         if language not in source.languages:
             found = ", ".join(source.languages)
             raise UserError(f"{args.pairs or args.data} has no text in {language}; found: {found}")
-    directory = locate(args.model)
-    model = Model.of(directory, args.model, args.name)
+    directory, model = Model.located(args.model, args.name)
     # The processes that romanize are forked after threads of the tokenizer have run, and never tokenize.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     tokenizer = load_tokenizer(directory)

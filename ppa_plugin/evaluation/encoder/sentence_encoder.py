@@ -7,16 +7,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.evaluation.encoder import loading
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, POOLS, PRECISIONS, cut_batches
-from ppa_plugin.evaluation.encoder.loading import (
-    available_device,
-    check_ids,
-    import_transformers,
-    load,
-    load_network,
-    load_tokenizer,
-    positions,
-)
 from ppa_plugin.model.sizes import default_layer
 
 # The paper's; a longer sentence is cut, in a model that takes more tokens too.
@@ -45,32 +37,27 @@ class SentenceEncoder:
         device: str = "cpu",
         precision: str = "fp32",
     ):
-        self.directory, self.pool, self.device, self.precision = (
-            Path(directory),
-            pool,
-            available_device(device),
-            precision,
-        )
+        self.directory, self.device = Path(directory), loading.available_device(device)
+        self.pool, self.precision = pool, precision
         if precision != "fp32" and self.device.type != "cuda":
             raise UserError(f"--precision {precision} needs --device cuda; on {device} leave it at fp32")
-        transformers = import_transformers()
-        config = load(transformers.AutoConfig, self.directory, "config.json")
+        config = loading.load(loading.import_transformers().AutoConfig, self.directory, "config.json")
         self.depth = depth = getattr(config, "num_hidden_layers", None)
         if depth is None:
             raise UserError(
                 f"{directory} is a {config.model_type} model; only encoders with hidden layers can be evaluated"
             )
-        self.layers = self._chosen(layer)
-        self.tokenizer = load_tokenizer(self.directory)
+        self.layers = self.chosen(layer)
+        self.tokenizer = loading.load_tokenizer(self.directory)
         cut = config.model_type in _POST_NORM
         options = {"add_pooling_layer": False} if cut else {}
-        model, _ = load_network("AutoModel", self.directory, config, **options)
-        check_ids(self.tokenizer, model.get_input_embeddings().num_embeddings, self.directory)
+        model, _ = loading.load_network("AutoModel", self.directory, config, **options)
+        loading.check_ids(self.tokenizer, model.get_input_embeddings().num_embeddings, self.directory)
         if cut:
             model.config.num_hidden_layers = blocks = max(*self.layers, 1)
             model.encoder.layer = model.encoder.layer[:blocks]
         self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
-        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, positions(config))
+        self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, loading.positions(config))
 
     @property
     def layer(self) -> int:
@@ -79,7 +66,8 @@ class SentenceEncoder:
             raise ValueError(f"{len(self.layers)} layers were asked for: {self.layers}")
         return self.layers[0]
 
-    def _chosen(self, layer: int | Sequence[int] | str | None) -> tuple[int, ...]:
+    def chosen(self, layer: int | Sequence[int] | str | None) -> tuple[int, ...]:
+        """The layers that `layer` asks for, see the class, in its order. Raises `UserError` for one that is none."""
         if layer is None:
             layer = default_layer(self.depth)
         chosen = range(self.depth + 1) if layer == "all" else [layer] if isinstance(layer, int) else layer
@@ -89,15 +77,11 @@ class SentenceEncoder:
         return tuple(dict.fromkeys(chosen))
 
     def encode(
-        self,
-        sentences: Sequence[str],
-        batch_size: int = BATCH_SENTENCES,
-        description: str = "embedding",
-        max_tokens: int = BATCH_TOKENS,
+        self, sentences: Sequence[str], batch_size: int = BATCH_SENTENCES, max_tokens: int = BATCH_TOKENS
     ) -> torch.Tensor:
         """The vectors of `sentences` at the one layer asked for, in their order: N x C float32 on the CPU."""
         place = self.layers.index(self.layer)  # several layers do not fit one matrix
-        return self.encode_layers(sentences, batch_size, description, max_tokens)[place].cpu()
+        return self.encode_layers(sentences, batch_size, max_tokens=max_tokens)[place].cpu()
 
     @torch.inference_mode()
     def encode_layers(

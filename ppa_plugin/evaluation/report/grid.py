@@ -1,6 +1,7 @@
 """What a report is made of, before it becomes Markdown, LaTeX or HTML: sections of tables, pictures and text."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 MISSING = "–"
@@ -69,7 +70,7 @@ class Section:
     folded: bool = False
 
 
-def shown_labels(rows: tuple[Row, ...]) -> list[tuple[str, ...]]:
+def shown_labels(rows: Iterable[Row]) -> list[tuple[str, ...]]:
     """The labels of each row without those that repeat the row above: `tur_Latn` stands once for all its models."""
     shown, above = [], None
     for row in rows:
@@ -79,6 +80,18 @@ def shown_labels(rows: tuple[Row, ...]) -> list[tuple[str, ...]]:
         shown.append(("",) * same + row.labels[same:])
         above = row.labels
     return shown
+
+
+def packed(runs: Iterable[Sequence], most: int) -> list[list]:
+    """The items of runs in as few parts of at most so many as hold them, a run in one part where it fits."""
+    parts: list[list] = [[]]
+    for run in runs:
+        if parts[-1] and len(parts[-1]) + len(run) > most:
+            parts.append([])
+        parts[-1] += run
+        while len(parts[-1]) > most:
+            parts[-1:] = [parts[-1][:most], parts[-1][most:]]
+    return parts
 
 
 def with_unique_names(sections: list[Section]) -> list[Section]:

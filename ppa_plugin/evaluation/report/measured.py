@@ -1,8 +1,9 @@
 """Results ordered for tables: one measurement a cell, its seeds together, layers and checkpoints sorted out."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from statistics import fmean, stdev
 from typing import NamedTuple
 
@@ -146,7 +147,7 @@ def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Re
     Of a series of checkpoints under one name the last one stands (a result without a step before any); of a sweep over
     layers the one given, else the paper's (8 of 12, two thirds of another depth), or the nearest there is.
     """
-    steps, layers = _steps(results), _layers(results)
+    steps, layers = _places(results, step_of), _layers(results)
     shown = {key: _layer_for(found, layer) for key, found in layers.items() if layer is not None or len(found) >= SWEEP}
     last = _last(steps)
     notes = [_step_note(*key, last[key]) for key, found in sorted(steps.items()) if len(found) > 1]
@@ -165,7 +166,7 @@ def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Re
 
 def last_steps(results: list[Result]) -> list[Result]:
     """Of a series of checkpoints under one name the results of the last one, or those without a step."""
-    last = _last(_steps(results))
+    last = _last(_places(results, step_of))
     return [result for result in results if step_of(result) == last[result.model, result.task]]
 
 
@@ -185,18 +186,15 @@ def _layer_for(found: set[int], layer: int | None) -> int:
 
 
 def _layers(results: list[Result]) -> dict[tuple[str, str], set[int]]:
-    layers: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for result in results:
-        if result.layer is not None:
-            layers[result.model, result.task].add(result.layer)
-    return layers
+    return _places([result for result in results if result.layer is not None], attrgetter("layer"))
 
 
-def _steps(results: list[Result]) -> dict[tuple[str, str], set[int | None]]:
-    steps: dict[tuple[str, str], set[int | None]] = defaultdict(set)
+def _places(results: list[Result], place: Callable[[Result], int | None]) -> dict[tuple[str, str], set[int | None]]:
+    """The steps or layers of the results of each model and task."""
+    places: dict[tuple[str, str], set[int | None]] = defaultdict(set)
     for result in results:
-        steps[result.model, result.task].add(step_of(result))
-    return steps
+        places[result.model, result.task].add(place(result))
+    return places
 
 
 def _step_note(model: str, task: str, last: int | None) -> str:

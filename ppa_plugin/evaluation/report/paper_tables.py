@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy
 
@@ -15,6 +16,9 @@ from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.evaluation.tasks import TASKS
 
 ALL, SHARED = "mean", "mean, shared targets"
+Label = Callable[[Column], str]
+# mean, deviation over seeds and mark of significance, by model and column
+Figures = dict[tuple[str, Column], tuple[float, float | None, str]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Block:
     title: str
     columns: tuple[Column, ...]
     targets: tuple[str, ...]
-    label: Callable[[Column], str]
+    label: Label
 
     def part(self, column: Column) -> list[Column]:
         """The columns that differ from `column` in the source only."""
@@ -37,40 +41,34 @@ def main_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[B
     kinds: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for task in measured.tasks:
         kinds[TASKS[task].kind if task in TASKS else task].append((task, main_metric(measured.metrics(task))))
-    blocks = [
-        _block(measured, group, groups, kind, parts, lambda c: f"{c.task}, {c.metric}") for kind, parts in kinds.items()
-    ]
-    return [block for block in blocks if block is not None]
+    return _blocks(measured, group, groups, kinds, lambda c: f"{c.task}, {c.metric}")
 
 
 def other_blocks(measured: Measured, group: Group, groups: list[Group]) -> list[Block]:
     """A table a task, of the metrics that are not its main one."""
+    rest = {task: [(task, metric) for metric in measured.metrics(task)[1:]] for task in measured.tasks}
+    titled = {f"{task}, other metrics": parts for task, parts in rest.items()}
+    return _blocks(measured, group, groups, titled, lambda c: c.metric)
+
+
+def _blocks(
+    measured: Measured, group: Group, groups: list[Group], tables: dict[str, list[tuple[str, str]]], label: Label
+) -> list[Block]:
+    """A block for each table that has a column, from the tasks and metrics of each by its title."""
     blocks = []
-    for task in measured.tasks:
-        metrics = measured.metrics(task)
-        rest = [(task, metric) for metric in metrics if metric != main_metric(metrics)]
-        blocks.append(_block(measured, group, groups, f"{task}, other metrics", rest, lambda c: c.metric))
-    return [block for block in blocks if block is not None]
-
-
-def _block(
-    measured: Measured,
-    group: Group,
-    groups: list[Group],
-    title: str,
-    parts: list[tuple[str, str]],
-    label: Callable[[Column], str],
-) -> Block | None:
-    columns, targets = [], {}
-    for task, metric in parts:
-        sources = sources_of(group, groups, (c.source for c in measured.targets if c[:2] == (task, metric)))
-        for column in (Column(task, metric, source) for source in sources):
-            if found := group.targets(measured.targets[column]):
-                columns.append(column)
-                targets |= dict.fromkeys(found)
-    name = slug(group.name, title.replace(", ", "_").replace(" ", "_"))
-    ordered = tuple(group.targets(targets))
-    return Block(name, f"{group.name}: {title}", tuple(columns), ordered, label) if columns else None
+    for title, parts in tables.items():
+        columns, targets = [], {}
+        for task, metric in parts:
+            sources = sources_of(group, groups, (c.source for c in measured.targets if c[:2] == (task, metric)))
+            for column in (Column(task, metric, source) for source in sources):
+                if found := group.targets(measured.targets[column]):
+                    columns.append(column)
+                    targets |= dict.fromkeys(found)
+        if columns:
+            name = slug(group.name, title.replace(", ", "_").replace(" ", "_"))
+            ordered = tuple(group.targets(targets))
+            blocks.append(Block(name, f"{group.name}: {title}", tuple(columns), ordered, label))
+    return blocks
 
 
 def main_table(measured: Measured, block: Block) -> Grid:
@@ -78,21 +76,15 @@ def main_table(measured: Measured, block: Block) -> Grid:
     models = measured.models_of(block.columns, block.targets)
     rows: list[Row] = []
     for target in block.targets:
-        values, spreads = {}, {}
-        for model in models:
-            for column in block.columns:
-                if cell := measured.cell(model, column, target):
-                    values[model, column], spreads[model, column] = cell.mean, cell.std
-        rows += _rows(block, models, target, values, spreads)
+        cells = {(model, column): measured.cell(model, column, target) for model in models for column in block.columns}
+        rows += _rows(block, models, target, {key: (cell.mean, cell.std, "") for key, cell in cells.items() if cell})
     means = average_rows(measured, block, baseline=None)
-    notes = [*_shared_notes(measured, block), _emphasis(models, block)]
-    return _grid(block, "", ("target", "model"), (*rows, *means), notes)
+    return _grid(block, "", ("target", "model"), (*rows, *means), _shared_notes(measured, block))
 
 
 def average_table(measured: Measured, block: Block, baseline: str | None) -> Grid:
     """The means alone, a model a row, as the paper's tables of ablations; marked where they differ from `baseline`."""
-    models = measured.models_of(block.columns, block.targets)
-    notes = [*_shared_notes(measured, block), _emphasis(models, block)]
+    notes = _shared_notes(measured, block)
     if baseline is not None:
         notes.append(
             f"† p < 0.05, ‡ p < 0.01: differs from {baseline}, by a paired bootstrap over targets and seeds "
@@ -123,15 +115,15 @@ def average_rows(measured: Measured, block: Block, baseline: str | None) -> list
     models = measured.models_of(block.columns, block.targets)
     rows = []
     for label, targets in target_sets(measured, block).items():
-        values, spreads, marks = {}, {}, {}
+        figures: Figures = {}
         for model in models:
             for column in block.columns:
                 # a model without a single value in the column is no part of it: its targets say nothing of the model
                 if targets[column] and measured.models_of([column], block.targets).count(model):
-                    values[model, column], spreads[model, column] = measured.mean(model, column, targets[column])
-                    marks[model, column] = _mark(measured, model, baseline, column, targets[column])
+                    mark = _mark(measured, model, baseline, column, targets[column])
+                    figures[model, column] = (*measured.mean(model, column, targets[column]), mark)
         comparable = {c for c in block.columns if len({tuple(targets[other]) for other in block.part(c)}) == 1}
-        rows += _rows(block, models, label, values, spreads, marks, comparable)
+        rows += _rows(block, models, label, figures, comparable)
         counts = tuple(Cell(str(len(targets[column]))) for column in block.columns)
         rows.append(Row((label, "targets"), counts, summary=True))
     return [replace(row, summary=True) for row in rows]
@@ -161,32 +153,22 @@ def paired_differences(
 
 
 def _rows(
-    block: Block,
-    models: list[str],
-    label: str,
-    values: dict[tuple[str, Column], float],
-    spreads: dict[tuple[str, Column], float | None],
-    marks: dict[tuple[str, Column], str] | None = None,
-    comparable: Iterable[Column] | None = None,
+    block: Block, models: list[str], label: str, figures: Figures, comparable: Iterable[Column] | None = None
 ) -> list[Row]:
     """A row a model that has any value, the first one ruled off from what stands above."""
+    values = {key: mean for key, (mean, _, _) in figures.items()}
     bold = best(values, lambda key: key[1])
     sources = {key: value for key, value in values.items() if comparable is None or key[1] in comparable}
     underlined = best(sources, lambda key: (key[0], key[1][:2]))
     rows = []
     for model in models:
-        cells = tuple(
-            Cell(
-                percent(values.get((model, column))),
-                percent(spread) if (spread := spreads.get((model, column))) is not None else "",
-                (marks or {}).get((model, column), ""),
-                (model, column) in bold,
-                (model, column) in underlined,
-            )
-            for column in block.columns
-        )
+        cells = []
+        for key in ((model, column) for column in block.columns):
+            mean, spread, mark = figures.get(key, (None, None, ""))
+            shown = "" if spread is None else percent(spread)
+            cells.append(Cell(percent(mean), shown, mark, key in bold, key in underlined))
         if any(cell.text != MISSING for cell in cells):
-            rows.append(Row((label, model), cells, rule=not rows))
+            rows.append(Row((label, model), tuple(cells), rule=not rows))
     return rows
 
 
@@ -215,11 +197,7 @@ def script_labels(columns: Iterable[Column]) -> dict[Column, str]:
 
 
 def _grid(block: Block, suffix: str, stub: tuple[str, ...], rows: Iterable[Row], notes: list[str]) -> Grid:
-    spans: list[tuple[str, int]] = []
-    for column in block.columns:
-        label = block.label(column)
-        again = bool(spans) and spans[-1][0] == label
-        spans[-1:] = [(label, spans[-1][1] + 1)] if again else [*spans[-1:], (label, 1)]
+    spans = [(label, len(list(run))) for label, run in groupby(map(block.label, block.columns))]
     labels = script_labels(block.columns)
     return Grid(
         slug(block.name, suffix),
@@ -248,8 +226,7 @@ def _shared_notes(measured: Measured, block: Block) -> list[str]:
         f"A {ALL} is over the targets that no model lacks from that source"
         + (f"; {SHARED}: that no model lacks from any source of the task." if SHARED in sets else ".")
     )
-    notes.append(_own_sources(sets[ALL]))
-    return notes
+    return [*notes, _own_sources(sets[ALL]), _emphasis(measured.models_of(block.columns, block.targets), block)]
 
 
 def _own_sources(targets: dict[Column, list[str]]) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError, quoted
@@ -12,12 +12,8 @@ from ppa_plugin.evaluation.report.measured import Column, Measured
 from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.files import read_lines
 
-FIELDS = ("group", "table", "task", "metric", "model", "source", "target", "value")
-MEAN = "mean"
 
-
-@dataclass(frozen=True)
-class Published:
+class Published(NamedTuple):
     """One published figure; `value` 0 to 1 (percent in the file), `target` a language or `mean`."""
 
     group: str
@@ -30,13 +26,18 @@ class Published:
     value: float
 
 
+FIELDS = Published._fields
+MEAN = "mean"
+Figures = dict[tuple[str, str, str], float]  # by model, source and target
+
+
 def read_published(path: str) -> list[Published]:
     """Figures of a CSV file with the columns of `FIELDS`; lines that start with # are comments.
 
     Raises `UserError`, naming file and line, for missing or unknown columns, a wrong number of fields, a code that is
     none, a value that is no percentage, and a figure given twice.
     """
-    header, found, lines = None, {}, {}
+    header, found = None, {}
     for number, line in enumerate(read_lines(path), 1):
         line = line.removesuffix("\r")
         if not line.strip() or line.startswith("#"):
@@ -46,23 +47,17 @@ def read_published(path: str) -> list[Published]:
         except (csv.Error, ValueError):
             raise UserError(f"{path}, line {number}: not a line of CSV") from None
         if header is None:
-            header = _header(path, number, cells)
+            header = [cell.strip() for cell in cells]
+            if sorted(header) != sorted(FIELDS):
+                raise UserError(f"{path}, line {number}: the columns have to be {','.join(FIELDS)}")
             continue
         row = _row(path, number, header, cells)
-        key = (row.group, row.table, row.task, row.metric, row.model, row.source, row.target)
-        if key in found:
-            raise UserError(f"{path}, line {number}: the figure of line {lines[key]} again")
-        found[key], lines[key] = row, number
+        first, _ = found.setdefault(row[:-1], (number, row))
+        if first != number:
+            raise UserError(f"{path}, line {number}: the figure of line {first} again")
     if not found:
         raise UserError(f"{path} holds no published figures; its columns have to be {','.join(FIELDS)}")
-    return list(found.values())
-
-
-def _header(path: str, number: int, cells: list[str]) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if sorted(names) != sorted(FIELDS):
-        raise UserError(f"{path}, line {number}: the columns have to be {','.join(FIELDS)}")
-    return names
+    return [row for _, row in found.values()]
 
 
 def _row(path: str, number: int, header: list[str], cells: list[str]) -> Published:
@@ -92,7 +87,7 @@ def comparisons(measured: Measured, published: list[Published], groups: list[Gro
     """A table for each published one and task: its figures, the run's, and the difference for models of one name."""
     parts: dict[tuple[str, str, str, str], list[Published]] = {}
     for row in published:
-        parts.setdefault((row.group, row.table, row.task, row.metric), []).append(row)
+        parts.setdefault(row[:4], []).append(row)
     return [_comparison(measured, rows, _group(name, groups)) for (name, *_), rows in parts.items()]
 
 
@@ -111,29 +106,21 @@ def _plain(name: str) -> str:
 def _comparison(measured: Measured, rows: list[Published], group: Group | None) -> Grid:
     first = rows[0]
     columns = [Column(first.task, first.metric, s) for s in sorted({row.source for row in rows}, key=source_order)]
-    targets = sorted({row.target for row in rows if row.target != MEAN})
-    if any(row.target == MEAN for row in rows):
-        targets.append(MEAN)
+    targets = sorted({row.target for row in rows}, key=lambda target: (target == MEAN, target))
     figures = {(row.model, row.source, row.target): row.value for row in rows}
     run = _of_run(measured, columns, targets, group)
-    lines: list[Row] = []
-    for target in targets:
-        lines += _target_rows(target, columns, figures, run)
-    title = f"{first.group}, {first.table}: {first.task}, {first.metric}"
     return Grid(
         slug("published", first.group, first.table.replace(" ", "-"), first.task, first.metric),
-        title,
+        f"{first.group}, {first.table}: {first.task}, {first.metric}",
         ("target", "model", ""),
         tuple(column.source for column in columns),
-        tuple(lines),
+        tuple(row for target in targets for row in _target_rows(target, columns, figures, run)),
         notes=_notes(measured, columns, targets, first, group),
     )
 
 
-def _of_run(
-    measured: Measured, columns: list[Column], targets: Iterable[str], group: Group | None
-) -> dict[tuple[str, str, str], float]:
-    """The run's values by (model, source, target); a mean is over the targets of the group that no model lacks."""
+def _of_run(measured: Measured, columns: list[Column], targets: Iterable[str], group: Group | None) -> Figures:
+    """The run's values; a mean is over the targets of the group that no model lacks."""
     values = {}
     if group is None:
         return values
@@ -149,12 +136,7 @@ def _of_run(
     return values
 
 
-def _target_rows(
-    target: str,
-    columns: list[Column],
-    figures: dict[tuple[str, str, str], float],
-    run: dict[tuple[str, str, str], float],
-) -> list[Row]:
+def _target_rows(target: str, columns: list[Column], figures: Figures, run: Figures) -> list[Row]:
     models = dict.fromkeys(model for model, _, t in [*figures, *run] if t == target)
     rows = []
     for model in models:

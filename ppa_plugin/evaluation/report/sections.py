@@ -6,6 +6,10 @@ from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables,
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
 from ppa_plugin.evaluation.report.measured import Measured, last_steps, one_layer
+from ppa_plugin.evaluation.report.plots.analysis_figures import probe_plot, projection_plot
+from ppa_plugin.evaluation.report.plots.drawing import bar_plot
+from ppa_plugin.evaluation.report.plots.figures import layer_curves, step_curves
+from ppa_plugin.evaluation.report.plots.heat_maps import OVERVIEW_ROWS, gain_maps, overview
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tables import Table
 
@@ -61,10 +65,6 @@ class Report:
 
     def sections(self, main_tables: list[Table]) -> list[Section]:
         """All sections that have something to show, the overview first."""
-        # matplotlib takes a second to import: not for a usage error
-        from ppa_plugin.evaluation.report.plots.drawing import bar_plot
-        from ppa_plugin.evaluation.report.plots.heat_maps import overview
-
         bars = [
             Picture(
                 slug(t.task, t.source, t.metric or ""),
@@ -82,7 +82,7 @@ class Report:
             Section("Remarks", tuple(self.remarks)),
             *(self._group_section(group) for group in self.groups),
             Section("Checkpoints", tuple(self._step_plots())),
-            Section("Layers", tuple(self._layer_plots())),
+            Section("Layers", tuple(p for group in self.groups for p in layer_curves(last_steps(self.results), group))),
             Section(
                 "Beside the published figures",
                 tuple(published.comparisons(self.measured, self.published, self.groups)),
@@ -95,8 +95,6 @@ class Report:
         return with_unique_names([section for section in sections if section.blocks])
 
     def _group_section(self, group: Group) -> Section:
-        from ppa_plugin.evaluation.report.plots.heat_maps import OVERVIEW_ROWS, gain_maps
-
         blocks = paper_tables.main_blocks(self.measured, group, self.groups)
         parts: list[Grid | Picture] = []
         for block in blocks:
@@ -115,20 +113,10 @@ class Report:
         return Section(f"{group.name}, other metrics", grids, folded)
 
     def _step_plots(self) -> list[Picture]:
-        from ppa_plugin.evaluation.report.plots.figures import step_curves
-
         results = one_layer(self.results, self.layer)
         return [p for group in self.groups for p in step_curves(results, self.measured, group, self.baseline)]
 
-    def _layer_plots(self) -> list[Picture]:
-        from ppa_plugin.evaluation.report.plots.figures import layer_curves
-
-        results = last_steps(self.results)
-        return [picture for group in self.groups for picture in layer_curves(results, group)]
-
     def _analysis_blocks(self) -> list[Grid | Picture]:
-        from ppa_plugin.evaluation.report.plots.analysis_figures import probe_plot, projection_plot
-
         grids = analysis_tables.vocabulary_tables(self.analysis.get("vocabulary", []))
         probe = analysis_tables.script_table(self.analysis.get("scripts", []))
         pictures = probe_plot(self.analysis.get("scripts", [])) + projection_plot(self.analysis.get("projection", []))

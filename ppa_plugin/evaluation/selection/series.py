@@ -34,6 +34,7 @@ class Series:
         """Read what `output` has. Raises `UserError` where it is no results file or has another version of the data."""
         self.name, self.measurement, self.tokenizer, self.output = name, measurement, tokenizer, output
         self._means: dict[Path, tuple[float, Checkpoint]] = {}
+        self._data = {(pair.source, pair.target): pair.data_sha256 for pair in measurement.pairs}
         there = numbered_results(output, being_written=True) if output and Path(output).exists() else []
         self._check_data(there)
         self._there = [result for _, result in there if "checkpoint_sha256" in result.config]
@@ -44,11 +45,11 @@ class Series:
         for _, other in self._means.values():
             if checkpoint.converts and other.converts and checkpoint.step == other.step is not None:
                 return f"update {checkpoint.step:,} as {other.path.name}"
-        results = self._finished(checkpoint)
-        measured = not self._is_whole(results)
+        known = self._finished(checkpoint)
+        results = list(known.values())
+        measured = len(known) < len(self.measurement.pairs) * len(retrieve.KS)
         if measured:
             self._check_name(checkpoint)
-            known = {(r.source, r.target, r.metric) for r in results}
             results = self._measured(checkpoint, device)
             if self.output is not None:
                 append_results(self.output, [r for r in results if (r.source, r.target, r.metric) not in known])
@@ -70,22 +71,17 @@ class Series:
         note = {"checkpoint_sha256": checkpoint.sha256}
         return [dataclasses.replace(result, config={**result.config, **note}) for result in results]
 
-    def _finished(self, checkpoint: Checkpoint) -> list[Result]:
-        """The results of this measurement that the file has, whatever name the checkpoint had."""
+    def _finished(self, checkpoint: Checkpoint) -> dict[tuple[str, str, str], Result]:
+        """The results of this measurement that the file has, by pair and metric, whatever name the checkpoint had."""
         asked = self.measurement
         layer = default_layer(checkpoint.depth) if asked.layer is None else asked.layer
-        data = {(pair.source, pair.target): pair.data_sha256 for pair in asked.pairs}
-        found = {
+        return {
             (result.source, result.target, result.metric): result
             for result in self._there
             if result.config["checkpoint_sha256"] == checkpoint.sha256
             and (result.task, result.layer, result.pool) == (asked.task, layer, asked.pool)
-            and data.get((result.source, result.target)) == result.data_sha256
+            and self._data.get((result.source, result.target)) == result.data_sha256
         }
-        return list(found.values())
-
-    def _is_whole(self, results: list[Result]) -> bool:
-        return len(results) == len(self.measurement.pairs) * len(retrieve.KS)
 
     def _name(self, checkpoint: Checkpoint) -> str:
         """What results call it: those of one name are told apart by their step; without one, each has its own."""
@@ -110,9 +106,8 @@ class Series:
                 )
 
     def _check_data(self, there: list[tuple[int, Result]]) -> None:
-        data = {(pair.source, pair.target): pair.data_sha256 for pair in self.measurement.pairs}
         for number, result in there:
-            sha256 = data.get((result.source, result.target)) if result.task == self.measurement.task else None
+            sha256 = self._data.get((result.source, result.target)) if result.task == self.measurement.task else None
             if sha256 not in (None, result.data_sha256):
                 raise UserError(
                     f"{self.output}, line {number} was measured on another version of {result.task} "

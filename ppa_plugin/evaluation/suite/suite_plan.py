@@ -36,31 +36,24 @@ class Finished:
         """The results that are not in the file yet: of a pair that was cut off, some are."""
         return [r for r in results if (r.metric, r.layer) not in self._lines.get(r.config["cell"], {})]
 
-    def check(self, cell: Cell, pair: Pair, key: str, expected: "Expected", variants: set[tuple]) -> None:
+    def check(self, planned: "Planned", pair: Pair, variants: set[tuple]) -> None:
         """Raise `UserError`, naming the line, where the file has results that do not go with those of this pair.
 
         They are results of another model under this name, of another version of the data, or of the same with other
         settings: tables of the file would mix them.
         """
+        cell = planned.cell
         for number, result in self._places.get((cell.task, *pair), []):
             where, advice = f"{self.path}, line {number}", "give this suite another output"
-            if result.data_sha256 != expected.data_sha256:
+            if result.data_sha256 != planned.data_sha256[pair]:
                 raise UserError(f"{where} was measured on another version of {cell.task} {' to '.join(pair)}; {advice}")
             if result.model != cell.name:
                 continue
-            if result.model_sha256 != expected.model.sha256:
+            if result.model_sha256 != planned.model.sha256:
                 raise UserError(f"{where} is of another model that was called {cell.name}; {advice} or it another name")
             same_place = result.seed == cell.seed and (result.layer, result.pool) in variants
-            if same_place and result.config.get("cell") != key:
+            if same_place and result.config.get("cell") != planned.keys[pair]:
                 raise UserError(f"{where} is this measurement with other settings or by another command; {advice}")
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the results of one pair will say of model and data."""
-
-    model: Model
-    data_sha256: str
 
 
 @dataclass(frozen=True)
@@ -105,15 +98,16 @@ class Planner:
         return outcome.value or Planned(cell, reason=outcome.reason)
 
     def _plan(self, cell: Cell) -> Planned:
-        directory, model = self._once((cell.model, cell.name), lambda: _find_model(cell))
+        directory, model = self._once((cell.model, cell.name), lambda: Model.located(cell.model, cell.name))
         inputs = self._once((cell.task, cell.data, cell.sources, cell.targets), lambda: cell.kind.inputs(cell))
         settings = cell.kind.resolved(cell, directory)
         variants = cell.kind.variants(settings)
         keys = {pair: cell.key(pair, model.sha256, sha256, settings) for pair, sha256 in inputs.items()}
-        for pair, key in keys.items():
-            self.finished.check(cell, pair, key, Expected(model, inputs[pair]), variants)
         missing = [pair for pair, key in keys.items() if not self.finished.is_whole(key)]
-        return Planned(cell, directory, model, keys, inputs, missing)
+        planned = Planned(cell, directory, model, keys, inputs, missing)
+        for pair in keys:
+            self.finished.check(planned, pair, variants)
+        return planned
 
     def _once(self, key: Hashable, function: Callable[[], Any]) -> Any:
         """`function()`, or what it gave or raised for this key before."""
@@ -125,14 +119,6 @@ class Planner:
         if isinstance(self._known[key], UserError):
             raise self._known[key]
         return self._known[key]
-
-
-def _find_model(cell: Cell) -> tuple[Path, Model]:
-    """The local directory of a cell's model and what results say of it. Raises `UserError` where there is none."""
-    from ppa_plugin.convert.hugging_face import locate
-
-    directory = locate(cell.model)
-    return directory, Model.of(directory, cell.model, cell.name)
 
 
 def array_share(planned: list[Cell], index: int, count: int) -> list[Cell]:

@@ -12,16 +12,8 @@ from ppa_plugin.evaluation.encoder.loading import available_device, check_ids, l
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, TAGGING, Recipe
+from ppa_plugin.evaluation.transfer import finetune
 from ppa_plugin.evaluation.transfer.classify import Classifier
-from ppa_plugin.evaluation.transfer.finetune import (
-    Best,
-    drawn_from,
-    fine_tune,
-    load_with_head,
-    precision_on,
-    predict,
-    save,
-)
 from ppa_plugin.evaluation.transfer.labelled import LabelledSet, Split
 from ppa_plugin.evaluation.transfer.tag import Tagger
 from ppa_plugin.evaluation.transfer.task_head import TaskHead
@@ -49,16 +41,16 @@ def measure(
     if save_to is not None and save_to.exists():
         raise UserError(f"{save_to} exists; pass another --save")
     place = available_device(device)
-    precision = precision_on(recipe, place)
+    precision = finetune.precision_on(recipe, place)
     tokenizer = load_tokenizer(directory)
-    with drawn_from(seed, place):
-        network = load_with_head(directory, head_class.AUTO_CLASS, data.labels(source)).to(place)
+    with finetune.drawn_from(seed, place):
+        network = finetune.load_with_head(directory, head_class.AUTO_CLASS, data.labels(source)).to(place)
         check_ids(tokenizer, network.get_input_embeddings().num_embeddings, directory)
         head = head_class(task, data.labels(source), tokenizer, network.config, recipe.max_length)
         cell = f"{model.name} {task} {source} seed {seed}"
         best = _train(network, head, data, source, seed, recipe, precision, cell)
         if save_to is not None:
-            save(network, directory, save_to)
+            finetune.save(network, directory, save_to)
         tested = _test(network, head, [data.split(target, "test") for target in targets], precision)
     facts = _facts(recipe, precision, best, place)
     results = []
@@ -88,31 +80,35 @@ def measure(
 
 def _train(
     network, head: TaskHead, data: LabelledSet, source: str, seed: int, recipe: Recipe, precision: str, cell: str
-) -> Best:
+) -> finetune.Best:
     dev = data.split(source, "dev")
     dev_examples, dev_gold = head.examples(dev), head.gold(dev)
     pad_id = head.tokenizer.pad_token_id
 
     def dev_score() -> float:
-        predicted = predict(network, dev_examples, pad_id, precision)
+        predicted = finetune.predict(network, dev_examples, pad_id, precision)
         return head.scores(dev_gold, head.labels_of(dev_examples, predicted))[head.metric]
 
     def say_epoch(epoch: int, loss: float, score: float, best: bool) -> None:
         mark = " (best)" if best else ""
         say(f"{cell}: epoch {epoch} of {recipe.epochs}, loss {loss:.4f}, dev {head.metric} {100 * score:.1f}{mark}")
 
-    return fine_tune(network, head.examples(data.split(source, "train")), recipe, seed, pad_id, dev_score, say_epoch)
+    return finetune.fine_tune(
+        network, head.examples(data.split(source, "train")), recipe, seed, pad_id, dev_score, say_epoch
+    )
 
 
 def _test(network, head: TaskHead, splits: list[Split], precision: str) -> list[tuple[list, list]]:
     """Gold and predicted labels of each split, from one pass over the sentences of all."""
     parts = [head.examples(split) for split in splits]
-    predicted = iter(predict(network, [e for part in parts for e in part], head.tokenizer.pad_token_id, precision))
+    predicted = iter(
+        finetune.predict(network, [e for part in parts for e in part], head.tokenizer.pad_token_id, precision)
+    )
     labels = [head.labels_of(part, [next(predicted) for _ in part]) for part in parts]
     return list(zip([head.gold(split) for split in splits], labels, strict=True))
 
 
-def _facts(recipe: Recipe, precision: str, best: Best, device: torch.device) -> dict[str, Any]:
+def _facts(recipe: Recipe, precision: str, best: finetune.Best, device: torch.device) -> dict[str, Any]:
     return {
         **asdict(recipe),
         "precision": precision,

@@ -91,7 +91,8 @@ def fine_tune(
     Batches are drawn at random from a generator of their own. `say` is told epoch, mean loss, dev score and whether
     that is the best so far. Raises `UserError` where the loss is no longer a number.
     """
-    trainer = _Trainer(network, recipe, updates=_updates(len(examples), recipe))
+    updates = recipe.epochs * math.ceil(math.ceil(len(examples) / recipe.batch_size) / recipe.accumulation)
+    trainer = _Trainer(network, recipe, updates)
     shuffling = torch.Generator().manual_seed(seed)
     best, state = Best(0, -1.0, 0), {}
     for epoch in range(1, recipe.epochs + 1):
@@ -215,10 +216,6 @@ class _Trainer:
         if self.done < self.recipe.warmup:
             return self.done / self.recipe.warmup
         return max(0.0, (self.updates - self.done) / max(1, self.updates - self.recipe.warmup))
-
-
-def _updates(examples: int, recipe: Recipe) -> int:
-    return recipe.epochs * math.ceil(math.ceil(examples / recipe.batch_size) / recipe.accumulation)
 
 
 def _inputs(examples: list[Example], pad_id: int, device: torch.device) -> dict[str, torch.Tensor]:

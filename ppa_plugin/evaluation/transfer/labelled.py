@@ -11,14 +11,8 @@ from typing import Any
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, TAGGING, TASKS
-from ppa_plugin.evaluation.transfer.labelled_files import (
-    OUTSIDE,
-    Labelled,
-    as_published,
-    read_classes,
-    read_tags,
-    say_without_words,
-)
+from ppa_plugin.evaluation.transfer import labelled_files
+from ppa_plugin.evaluation.transfer.labelled_files import OUTSIDE, Labelled
 from ppa_plugin.evaluation.transfer.labelled_hub import PREFIX, HubFiles
 from ppa_plugin.files import read_bytes
 
@@ -51,6 +45,8 @@ class LabelledSet:
     folder in it. Languages go by Glot500's codes; what is named as no language is passed over, which a note on standard
     error says.
     """
+
+    raw_words = False  # see TaggingSet
 
     def __init__(self, directory: str | Path, task: str):
         """Find the files. Raises `UserError` where there are none or two stand for one set."""
@@ -118,17 +114,11 @@ class LabelledSet:
         if (language, name) not in self._splits:
             split = self._hub.read(language, name) if self._hub else None
             where, sentences, places, content = split or self._read(language, name)
-            sentences = self._prepared(sentences)
-            self._splits[language, name] = Split(language, name, where, sentences, places, content, self._reading())
+            if self.entry.treebanks and not self.raw_words:
+                sentences = labelled_files.as_published(sentences)
+            reading = {"raw_words": self.raw_words} if self.entry.treebanks else {}
+            self._splits[language, name] = Split(language, name, where, sentences, places, content, reading)
         return self._splits[language, name]
-
-    def _prepared(self, sentences: list) -> list:
-        """The sentences as they are trained and tested on."""
-        return sentences
-
-    def _reading(self) -> dict[str, Any]:
-        """See `Split.reading`."""
-        return {}
 
     def _read(self, language: str, name: str) -> tuple:
         paths = self._paths.get((language, name))
@@ -145,9 +135,9 @@ class LabelledSet:
                 raise UserError(f"{path} is empty")
             sentences += read.sentences
             without_words += read.without_words
-            places = {label: f"{path}, line {number}" for label, number in read.lines.items()} | places
+            places = read.places | places
         where = ", ".join(map(str, paths))
-        say_without_words(where, without_words, len(sentences))
+        labelled_files.say_without_words(where, without_words, len(sentences))
         return where, sentences, places, b"".join(map(read_bytes, paths))
 
     def _read_file(self, path: Path) -> Labelled:
@@ -187,7 +177,7 @@ class ClassificationSet(LabelledSet):
     """A class a sentence: Taxi1500, SIB-200."""
 
     def _read_file(self, path: Path) -> Labelled:
-        return read_classes(path)
+        return labelled_files.read_classes(path)
 
     def labels(self, source: str) -> list[str]:
         """The task's classes, else those of the training set. Raises `UserError` where that lacks one of the task's.
@@ -219,13 +209,7 @@ class TaggingSet(LabelledSet):
         self.unknown_labels, self.raw_words = unknown_labels, raw_words
 
     def _read_file(self, path: Path) -> Labelled:
-        return read_tags(path, self.task)
-
-    def _prepared(self, sentences: list) -> list:
-        return as_published(sentences) if self.entry.treebanks and not self.raw_words else sentences
-
-    def _reading(self) -> dict[str, Any]:
-        return {"raw_words": self.raw_words} if self.entry.treebanks else {}
+        return labelled_files.read_tags(path, self.task)
 
     def labels(self, source: str) -> list[str]:
         """The task's labels, or O and the entity tags of the source's training set; `UserError` where it has none."""

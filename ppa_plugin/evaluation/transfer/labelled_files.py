@@ -41,14 +41,31 @@ class TaggedSentence:
 
 @dataclass
 class Labelled:
-    """Sentences in the file's order. `lines` has, for each label, the number of the line that shows it first.
+    """Sentences in the file's order. `places` says, for each label, where it stands first (`FILE, line N`).
 
     `without_words` counts the sentences that were left out because their words are not there.
     """
 
     sentences: list[Sentence] | list[TaggedSentence] = field(default_factory=list)
-    lines: dict[str, int] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     without_words: int = 0
+
+    def add_class(self, text: str, label: str, where: str) -> None:
+        """Add a sentence and its class."""
+        self.places.setdefault(label, where)
+        self.sentences.append(Sentence(text, label))
+
+    def add_tags(self, rows: list[tuple[str, str, str]], task: str) -> None:
+        """Add the sentence of these places, words and tags, if there are any and they hold words."""
+        if not rows:
+            return
+        places, words, tags = zip(*rows, strict=True)
+        if not has_words(words, task):
+            self.without_words += 1
+            return
+        for tag, where in zip(tags, places, strict=True):
+            self.places.setdefault(tag, where)
+        self.sentences.append(TaggedSentence(words, tags))
 
 
 def read_classes(path: Path) -> Labelled:
@@ -73,8 +90,7 @@ def read_classes(path: Path) -> Labelled:
             text = text[1:-1].replace('""', '"')
         if not label or not text:
             raise UserError(f"{path}, line {number}: its {'text' if label else 'label'} is empty")
-        found.lines.setdefault(label, number)
-        found.sentences.append(Sentence(text, label))
+        found.add_class(text, label, f"{path}, line {number}")
     return found
 
 
@@ -85,14 +101,15 @@ def read_tags(path: Path, task: str) -> Labelled:
     `UserError`, naming the line, for a wrong number of columns or a tag that is none of the task's form.
     """
     found, rows = Labelled(), []
-    for row in _conllu_rows(path) if path.suffix == ".conllu" else _column_rows(path):
-        if row[1] is None:
-            _close(found, rows, task)
+    for number, word, tag in _conllu_rows(path) if path.suffix == ".conllu" else _column_rows(path):
+        if word is None:
+            found.add_tags(rows, task)
             rows = []
             continue
-        check_tag(row[2], task, f"{path}, line {row[0]}")
-        rows.append(row)
-    _close(found, rows, task)
+        where = f"{path}, line {number}"
+        check_tag(tag, task, where)
+        rows.append((where, word, tag))
+    found.add_tags(rows, task)
     if not TASKS[task].labels:
         found.sentences = without_prefix(found.sentences, path)
     return found
@@ -170,19 +187,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _column(headings: list[str], names: tuple[str, ...]) -> int | None:
     """Where one of `names` stands among the headings; the first column is never meant, it is the id."""
     return next((i for i, heading in enumerate(headings) if i and heading in names), None)
-
-
-def _close(found: Labelled, rows: list[tuple[int, str, str]], task: str) -> None:
-    """Add the sentence of these rows, if there are any and they hold words."""
-    if not rows:
-        return
-    numbers, words, tags = zip(*rows, strict=True)
-    if not has_words(words, task):
-        found.without_words += 1
-        return
-    for tag, number in zip(tags, numbers, strict=True):
-        found.lines.setdefault(tag, number)
-    found.sentences.append(TaggedSentence(words, tags))
 
 
 def _column_rows(path: Path) -> Iterator[tuple[int, str | None, str | None]]:

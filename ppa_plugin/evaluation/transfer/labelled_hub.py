@@ -7,14 +7,7 @@ from types import ModuleType
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.tasks import TASKS
-from ppa_plugin.evaluation.transfer.labelled_files import (
-    Labelled,
-    Sentence,
-    TaggedSentence,
-    check_tag,
-    has_words,
-    say_without_words,
-)
+from ppa_plugin.evaluation.transfer.labelled_files import Labelled, Sentence, check_tag, say_without_words
 
 PREFIX = "hf:"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
@@ -60,18 +53,18 @@ class HubFiles:
                 f"{self._name} has no {self._task} text in {language}; there is some in: "
                 + "; ".join(filter(None, (", ".join(self.languages), passed)))
             )
-        found, places = Labelled(), {}
+        found = Labelled()
         for configuration in self._configurations[language]:
             where = f"{self._name} {configuration}"
             with _naming_errors(where):
                 rows = self._load(configuration, _SPLITS[split])
             for number, row in enumerate(rows, 1):
-                self._add(found, row, f"{where}, {_SPLITS[split]}, row {number}", places)
+                self._add(found, row, f"{where}, {_SPLITS[split]}, row {number}")
         if not found.sentences and not found.without_words:
             raise UserError(f"{self._name} has no {split} split for {language}")
         names = " ".join(self._configurations[language])
         say_without_words(f"{self._name} {names}, {_SPLITS[split]}", found.without_words, len(found.sentences))
-        return self._name, found.sentences, places, _content(found.sentences)
+        return self._name, found.sentences, found.places, _content(found.sentences)
 
     def _load(self, configuration: str, split: str) -> list[tuple]:
         """The rows as (text or words, label names). Empty where the configuration lacks the split."""
@@ -84,25 +77,16 @@ class HubFiles:
         texts, labels = data[known.text], data[known.labels]
         return [(text, _named(label, names)) for text, label in zip(texts, labels, strict=True)]
 
-    def _add(self, found: Labelled, row: tuple, where: str, places: dict[str, str]) -> None:
+    def _add(self, found: Labelled, row: tuple, where: str) -> None:
         text, labels = row
         if isinstance(text, str):
-            found.sentences.append(Sentence(text, labels))
-            places.setdefault(labels, where)
+            found.add_class(text, labels, where)
             return
         # a contraction stands before its words, tagged "_": it is what CoNLL-U numbers 1-2
-        pairs = [(word, tag) for word, tag in zip(text, labels, strict=True) if tag != "_"]
-        if not pairs:
-            return
-        words, tags = zip(*pairs, strict=True)
-        for tag in tags:
+        rows = [(where, word, tag) for word, tag in zip(text, labels, strict=True) if tag != "_"]
+        for _, _, tag in rows:
             check_tag(tag, self._task, where)
-        if not has_words(words, self._task):
-            found.without_words += 1
-            return
-        for tag in tags:
-            places.setdefault(tag, where)
-        found.sentences.append(TaggedSentence(words, tags))
+        found.add_tags(rows, self._task)
 
 
 def _named(label, names: list[str] | None):

@@ -8,6 +8,7 @@ from typing import Any
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.loading import ROBERTA
 from ppa_plugin.evaluation.tasks import TASKS
+from ppa_plugin.evaluation.transfer import classify
 from ppa_plugin.evaluation.transfer.finetune import IGNORED, Example
 from ppa_plugin.evaluation.transfer.labelled import Split
 from ppa_plugin.evaluation.transfer.labelled_files import OUTSIDE
@@ -116,16 +117,15 @@ def pos_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, f
     the published figures are.
     """
     from seqeval.metrics import f1_score
-    from sklearn.metrics import accuracy_score
-    from sklearn.metrics import f1_score as token_f1_score
 
     with warnings.catch_warnings():
         # "NOUN seems not to be NE tag." is true, of every tag, and meant
         warnings.filterwarnings("ignore", message=".* seems not to be NE tag", category=UserWarning)
         seqeval_f1 = float(f1_score(gold, predicted, zero_division=0))
     gold_tags, predicted_tags = ([tag for tags in sentences for tag in tags] for sentences in (gold, predicted))
+    of_words = classify.scores(gold_tags, predicted_tags)
     return {
         "seqeval_f1": seqeval_f1,
-        "token_accuracy": float(accuracy_score(gold_tags, predicted_tags)),
-        "token_macro_f1": float(token_f1_score(gold_tags, predicted_tags, average="macro", zero_division=0)),
+        "token_accuracy": of_words["accuracy"],
+        "token_macro_f1": of_words["macro_f1"],
     }

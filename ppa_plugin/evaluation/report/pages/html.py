@@ -1,10 +1,9 @@
 """A report as one page: no script, no font, no image from elsewhere; light or dark as the reader's device is."""
 
 import re
-from collections.abc import Iterable
 from hashlib import sha256
 from html import escape
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Picture, Row, Section, slug
 from ppa_plugin.evaluation.report.pages.html_style import STYLE
@@ -61,23 +60,17 @@ def _anchor(block: Grid | Picture) -> str:
 
 
 def _section(section: Section, number: int) -> str:
-    blocks = "\n".join(
-        f'<div class="plots">\n{_blocks(run, section)}\n</div>' if plots else _blocks(run, section)
-        for plots, run in groupby(section.blocks, lambda block: isinstance(block, Picture))
-    )
+    runs = []
+    for plots, run in groupby(section.blocks, lambda block: isinstance(block, Picture)):
+        shown = "\n".join(_block(block, section) for block in run)
+        runs.append(f'<div class="plots">\n{shown}\n</div>' if plots else shown)
+    blocks = "\n".join(runs)
     heading = f"<h2>{escape(section.title)}</h2>"
     if section.folded:
-        summary = f"{len(section.blocks)} {'tables' if _tables_only(section) else 'plots'}"
+        tables_only = all(isinstance(block, Grid) for block in section.blocks)
+        summary = f"{len(section.blocks)} {'tables' if tables_only else 'plots'}"
         blocks = f"<details>\n<summary>{summary}</summary>\n{blocks}\n</details>"
     return f'<section id="{_section_anchor(section, number)}">\n{heading}\n{blocks}\n</section>'
-
-
-def _blocks(blocks: Iterable[Grid | Picture | str], section: Section) -> str:
-    return "\n".join(_block(block, section) for block in blocks)
-
-
-def _tables_only(section: Section) -> bool:
-    return all(isinstance(block, Grid) for block in section.blocks)
 
 
 def _block(block: Grid | Picture | str, section: Section) -> str:
@@ -106,23 +99,22 @@ def _table(grid: Grid) -> str:
             f'<th class="span" colspan="{n}" scope="colgroup">{escape(label)}</th>' for label, n in grid.spans
         )
         lines.append(f'<tr><td colspan="{stub}" class="stub"></td>{spans}</tr>')
-    starts = _span_starts(grid)
+    starts = {0, *accumulate(n for _, n in grid.spans)} if grid.spans else set()
     heads = [f'<th class="{_stub_class(i)}" scope="col">{escape(head)}</th>' for i, head in enumerate(grid.stub)]
     heads += [f'<th scope="col"{_start(i, starts)}>{escape(head)}</th>' for i, head in enumerate(grid.columns)]
     lines.append(f"<tr>{''.join(heads)}</tr>\n</thead>\n<tbody>")
-    for number, row in enumerate(grid.rows):
-        lines.append(_row(grid.rows, number, row, starts, stub))
+    lines += [_row(grid.rows, number, starts, stub) for number in range(len(grid.rows))]
     return "\n".join([*lines, "</tbody>\n</table>"])
 
 
-def _row(rows: tuple[Row, ...], number: int, row: Row, starts: set[int], stub: int) -> str:
-    heads = []
+def _row(rows: tuple[Row, ...], number: int, starts: set[int], stub: int) -> str:
+    row, heads = rows[number], []
     for place, label in enumerate(row.labels):
         last = place == stub - 1
         if not last and not _opens(rows, number, place):
             continue
-        span = 1 if last else _height(rows, number, place)
-        over = f' rowspan="{span}"' if span > 1 else ""
+        end = number + 1 if last else _end(rows, number, place)
+        over = f' rowspan="{end - number}"' if end > number + 1 else ""
         heads.append(
             f'<th class="{_stub_class(place)}" scope="{"row" if last else "rowgroup"}"{over}>{escape(label)}</th>'
         )
@@ -137,19 +129,8 @@ def _opens(rows: tuple[Row, ...], number: int, place: int) -> bool:
     return not number or rows[number].rule or rows[number].labels[: place + 1] != rows[number - 1].labels[: place + 1]
 
 
-def _height(rows: tuple[Row, ...], number: int, place: int) -> int:
-    end = number + 1
-    while end < len(rows) and not _opens(rows, end, place):
-        end += 1
-    return end - number
-
-
-def _span_starts(grid: Grid) -> set[int]:
-    starts, at = set(), 0
-    for _, number in grid.spans:
-        starts.add(at)
-        at += number
-    return starts
+def _end(rows: tuple[Row, ...], number: int, place: int) -> int:
+    return next((end for end in range(number + 1, len(rows)) if _opens(rows, end, place)), len(rows))
 
 
 def _start(column: int, starts: set[int]) -> str:
@@ -185,9 +166,9 @@ def inline_svg(picture: Picture) -> str:
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', text).group(1)) * 4 / 3
     # as large as it was drawn, or its letters could not be read: the region around it scrolls, paper shrinks it
     size = f'style="width: {width:.0f}px" role="img"'
-    return re.sub(
-        r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf"<svg \1 {size}><title>{_title(picture)}</title>", text, count=1
-    )
+    title = escape(picture.alt or picture.title)
+    opening = r'<svg[^>]*?(viewBox="[^"]*")[^>]*>'
+    return re.sub(opening, lambda tag: f"<svg {tag[1]} {size}><title>{title}</title>", text, count=1)
 
 
 def _lean(tag: re.Match) -> str:
@@ -195,10 +176,6 @@ def _lean(tag: re.Match) -> str:
     text = re.sub(r"(\.\d\d)\d+", r"\1", tag.group(0))
     text = re.sub(r' transform="rotate\(-?0 [^"]*"|(?<=<g) id="[^"]*"', "", text)
     return " ".join(text.split())
-
-
-def _title(picture: Picture) -> str:
-    return escape(picture.alt or picture.title).replace("\\", "\\\\")
 
 
 def _page_font(match: re.Match) -> str:

@@ -1,6 +1,8 @@
 """A report's tables as LaTeX: booktabs tables, each as a fragment to paste, and a document of all of them."""
 
-from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, Section, shown_labels
+from itertools import pairwise
+
+from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, Section, packed, shown_labels
 
 # A page holds as many lines of \scriptsize below a caption; longer tables go on in another one.
 LINES = 66
@@ -16,14 +18,9 @@ _PREAMBLE = r"""\documentclass[10pt]{article}
 """
 _HEADER = "% needs \\usepackage{booktabs,graphicx,textcomp}\n"
 _SPECIAL = {
+    **{character: f"\\{character}" for character in "{}$&#_%"},
+    **dict.fromkeys("\n\r\t", " "),
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "_": r"\_",
-    "%": r"\%",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -38,9 +35,6 @@ _SPECIAL = {
     "†": r"\textdagger{}",
     "‡": r"\textdaggerdbl{}",
     "’": "'",
-    "\n": " ",
-    "\r": " ",
-    "\t": " ",
 }
 
 
@@ -67,26 +61,13 @@ def fragment(grid: Grid) -> str:
 
 
 def _tables(grid: Grid) -> str:
-    chunks = _chunks(grid.rows)
+    """A table a page, cut at rules where there is one."""
+    cuts = [0, *(i for i, row in enumerate(grid.rows) if row.rule and i), len(grid.rows)]
+    chunks = packed((grid.rows[start:end] for start, end in pairwise(cuts)), LINES)
     return "\n".join(_table(grid, chunk, number, len(chunks)) for number, chunk in enumerate(chunks))
 
 
-def _chunks(rows: tuple[Row, ...]) -> list[tuple[Row, ...]]:
-    """Rows by page, cut at rules where there is one."""
-    chunks: list[list[Row]] = [[]]
-    start = 0
-    for end in [*(i for i, row in enumerate(rows) if row.rule and i), len(rows)]:
-        part = list(rows[start:end])
-        start = end
-        if len(chunks[-1]) + len(part) > LINES and chunks[-1]:
-            chunks.append([])
-        chunks[-1] += part
-        while len(chunks[-1]) > LINES:
-            chunks[-1:] = [chunks[-1][:LINES], chunks[-1][LINES:]]
-    return [tuple(chunk) for chunk in chunks]
-
-
-def _table(grid: Grid, rows: tuple[Row, ...], number: int, of: int) -> str:
+def _table(grid: Grid, rows: list[Row], number: int, of: int) -> str:
     caption = escape(grid.title) + (f" ({number + 1} of {of})" if of > 1 else "")
     label = f"\\label{{tab:{grid.name}}}" if number == 0 else ""
     stub = len(grid.stub)

@@ -1,8 +1,9 @@
 """A report as Markdown."""
 
+import html
 import re
 
-from ppa_plugin.evaluation.report.grid import Cell, Grid, Picture, Section, shown_labels
+from ppa_plugin.evaluation.report.grid import Cell, Grid, Picture, Row, Section, shown_labels
 from ppa_plugin.evaluation.tables import Table, percent
 
 
@@ -29,23 +30,18 @@ def grid(table: Grid) -> str:
     """One table. The label of a span stands before that of each of its columns: Markdown has one line of headings."""
     spans = [label for label, number in table.spans for _ in range(number)] or [""] * len(table.columns)
     heads = [f"{span}: {column}" if span else column for span, column in zip(spans, table.columns, strict=True)]
-    lines = [[*table.stub, *heads]]
-    body = [
-        [*map(escape, labels), *map(cell, row.cells)]
-        for labels, row in zip(shown_labels(table.rows), table.rows, strict=True)
-    ]
-    lines = [[escape(head) for head in lines[0]], ["---"] * len(table.stub) + ["---:"] * len(table.columns), *body]
+    lines = [[*map(escape, (*table.stub, *heads))], ["---"] * len(table.stub) + ["---:"] * len(table.columns)]
+    for labels, row in zip(shown_labels(table.rows), table.rows, strict=True):
+        lines.append([*map(escape, labels), *map(cell, row.cells)])
     text = [f"### {escape(table.title)}", "", *(f"| {' | '.join(line)} |" for line in lines)]
     return "\n".join([*text, *(f"\n{escape(note)}" for note in table.notes)])
 
 
 def side_by_side(table: Table) -> str:
     """Models as columns, as on the terminal: targets, then means, under a heading."""
-    lines = [["target", *table.columns], *([label, *map(percent, values)] for label, values in table.rows())]
-    lines = [[escape(text) for text in line] for line in lines]
-    lines.insert(1, ["---", *["---:"] * len(table.columns)])
-    note = ["", escape(table.note)] if table.note else []
-    return "\n".join([f"### {escape(table.title)}", "", *(f"| {' | '.join(line)} |" for line in lines), *note])
+    rows = [Row((label,), tuple(Cell(percent(value)) for value in values)) for label, values in table.rows()]
+    notes = (table.note,) if table.note else ()
+    return grid(Grid("", table.title, ("target",), tuple(table.columns), tuple(rows), notes=notes))
 
 
 def cell(value: Cell) -> str:
@@ -57,8 +53,7 @@ def cell(value: Cell) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no new cell, no tag."""
-    for character in "\\`*[]|#":
-        text = text.replace(character, f"\\{character}")
+    text = re.sub(r"[\\`*\[\]|#]", r"\\\g<0>", text)
     # an underscore inside a word, as in tur_Latn, is text
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ").replace("\r", " ")
+    return html.escape(text, quote=False).replace("\n", " ").replace("\r", " ")

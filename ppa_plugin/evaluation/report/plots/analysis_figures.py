@@ -15,22 +15,12 @@ def probe_plot(records: list[dict]) -> list[Picture]:
     with plt.rc_context(drawing.STYLE):
         figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
         for place, (name, curve) in enumerate(curves.items()):
-            values = [100 * v for v in curve.values()]
-            axes.plot(
-                list(curve),
-                values,
-                marker="o",
-                markersize=3,
-                linewidth=1.3,
-                color=drawing.colour(place),
-                label=drawing.shown(name),
-            )
+            drawing.line(axes, curve, place, name, marker=3)
         for number, chance in enumerate(sorted({record["chance"] for record in records})):
-            label = "chance" if number == 0 else None
-            axes.axhline(100 * chance, color=drawing.GREY, linewidth=1, linestyle="--", label=label)
+            drawing.level(axes, chance, "chance" if number == 0 else None)
         axes.set_xlabel("layer")
         axes.set_ylabel("accuracy of the probe (%)")
-        axes.grid(axis="y", color=drawing.GREY, alpha=0.25, linewidth=0.6)
+        drawing.rule_across(axes)
         drawing.legend_below(figure, *axes.get_legend_handles_labels())
         files = drawing.rendered(figure)
     note = "The lower, the less a linear classifier can read the script off a sentence vector."

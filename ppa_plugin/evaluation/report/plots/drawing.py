@@ -87,6 +87,23 @@ def _bars(panel, table: Table, groups: list[tuple[str, list[float | None]]], pla
     panel.set_ylabel(wrapped(f"{table.metric} (%)", 2.0, 9))
 
 
+def line(axes, curve: dict[int, float], place: int, name: str, marker: float) -> None:
+    """A curve of shares, in percent, as the series at `place`, with markers of so many points."""
+    values = [100 * value for value in curve.values()]
+    style = {"marker": "o", "markersize": marker, "linewidth": 1.3, "color": colour(place)}
+    axes.plot(list(curve), values, label=shown(name), **style)
+
+
+def level(axes, value: float, label: str | None) -> None:
+    """A share that curves are set against, in percent, as a dashed line."""
+    axes.axhline(100 * value, color=GREY, linewidth=1, linestyle="--", label=label)
+
+
+def rule_across(axes) -> None:
+    """Faint lines across a panel of curves."""
+    axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
+
+
 def head(figure, title: str) -> None:
     """The title of a figure, from its left: on a narrow screen that is what is seen of a wide one."""
     figure.suptitle(wrapped(title, 0.94 * figure.get_figwidth(), TITLE), x=0.01, ha="left", fontsize=TITLE)

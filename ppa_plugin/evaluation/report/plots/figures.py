@@ -13,8 +13,9 @@ from ppa_plugin.evaluation.report.plots.drawing import plt
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, variant_of, way_of
 
-# A curve: value (0 to 1) by layer or step.
+# A curve: value (0 to 1) by layer or step; and what gives a result's layer or step.
 Curve = dict[int, float]
+Place = Callable[[Result], int | None]
 
 
 def step_curves(results: Iterable[Result], measured: Measured, group: Group, baseline: str | None) -> list[Picture]:
@@ -56,14 +57,11 @@ class Lines:
 
     def counts(self) -> str:
         """How many targets stand behind the lines."""
-        return ", ".join(
-            f"{len(self.targets[source])} from {source}" for source in sorted(self.targets, key=source_order)
-        )
+        sources = sorted(self.targets, key=source_order)
+        return ", ".join(f"{len(self.targets[source])} from {source}" for source in sources)
 
 
-def _series(
-    results: Iterable[Result], place: Callable[[Result], int | None]
-) -> dict[tuple[str, str], dict[str, list[Result]]]:
+def _series(results: Iterable[Result], place: Place) -> dict[tuple[str, str], dict[str, list[Result]]]:
     """Results that have a place, by (task, metric) and name; what was measured differently are different lines."""
     placed = [result for result in distinct(results) if place(result) is not None]
     names = row_names((result.task, _line(result)) for result in placed)
@@ -80,51 +78,37 @@ def _line(result: Result) -> Variant:
     return Variant(variant.model, weights, variant.way._replace(layer=None))
 
 
-def _mains(series: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    metrics: dict[str, list[str]] = defaultdict(list)
-    for task, metric in series:
-        metrics[task].append(metric)
-    return [(task, main_metric(found)) for task, found in metrics.items()]
-
-
-def _curves(
-    results: Iterable[Result], group: Group, place: Callable[[Result], int | None]
-) -> dict[tuple[str, str], Lines]:
+def _curves(results: Iterable[Result], group: Group, place: Place) -> dict[tuple[str, str], Lines]:
     """Lines of two places or more by task and main metric, over those targets of the group that all of them have."""
     found = {}
     series = _series(results, place)
-    for task, metric in _mains(series):
+    mains = {task: main_metric([metric for other, metric in series if other == task]) for task, _ in series}
+    for task, metric in mains.items():
         curves, targets = {}, {}
         ways = {name: way_of(of_name[0]) for name, of_name in series[task, metric].items()}
         for source, models in _by_source(series[task, metric], group, place).items():
-            common = set.intersection(*(set(cells) for places in models.values() for cells in places.values()))
-            if common:
-                targets[source] = sorted(common)
-                for model, places in models.items():
-                    means = {
-                        at: fmean(fmean(cells[t]) for t in targets[source]) for at, cells in sorted(places.items())
-                    }
-                    curves[model, source] = means
+            several = {model: sorted(places.items()) for model, places in models.items() if len(places) > 1}
+            measured = [set(cells) for places in several.values() for _, cells in places]
+            if measured and (common := sorted(set.intersection(*measured))):
+                targets[source] = common
+                for model, places in several.items():
+                    curves[model, source] = {at: fmean(fmean(cells[t]) for t in common) for at, cells in places}
         if curves:
             found[task, metric] = Lines(curves, targets, ways)
     return found
 
 
 def _by_source(
-    series: dict[str, list[Result]], group: Group, place: Callable[[Result], int | None]
+    series: dict[str, list[Result]], group: Group, place: Place
 ) -> dict[str, dict[str, dict[int, dict[str, list[float]]]]]:
-    """Values by source, model, place and target; models with a single place are left out."""
+    """Values by source, model, place and target."""
     values: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
     for model, results in series.items():
         wanted = set(group.targets(result.target for result in results))
         for result in results:
             if result.target in wanted:
                 values[result.source][model][place(result)][result.target].append(result.value)
-    several = {
-        source: {model: places for model, places in models.items() if len(places) > 1}
-        for source, models in values.items()
-    }
-    return {source: models for source, models in several.items() if models}
+    return values
 
 
 def _line_panels(
@@ -150,23 +134,12 @@ def _line_panels(
         )
         for panel, source in zip(axes.flat, sources, strict=False):
             for place, model in enumerate(models):
-                curve = curves.get((model, source), {})
-                panel.plot(
-                    list(curve),
-                    [100 * v for v in curve.values()],
-                    marker="o",
-                    markersize=2.6,
-                    linewidth=1.3,
-                    color=drawing.colour(place),
-                    label=drawing.shown(model),
-                )
+                drawing.line(panel, curves.get((model, source), {}), place, model, marker=2.6)
             if source in (levels or {}):
-                panel.axhline(
-                    100 * levels[source], color=drawing.GREY, linewidth=1, linestyle="--", label=drawing.shown(baseline)
-                )
+                drawing.level(panel, levels[source], drawing.shown(baseline))
             panel.set_title(drawing.wrapped(f"from {source}", 2.0, drawing.TITLE))
             panel.set_xlabel(across)
-            panel.grid(axis="y", color=drawing.GREY, alpha=0.25, linewidth=0.6)
+            drawing.rule_across(panel)
         for panel in list(axes.flat)[len(sources) :]:
             panel.set_visible(False)
         for row in axes:

@@ -4,12 +4,12 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy
 
 from ppa_plugin.codes import script_of
-from ppa_plugin.evaluation.report.grid import Picture, Section, slug
+from ppa_plugin.evaluation.report.grid import Picture, Section, packed, slug
 from ppa_plugin.evaluation.report.groups import Group, source_order
 from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
 from ppa_plugin.evaluation.report.paper_tables import Block, script_labels
@@ -92,7 +92,7 @@ def overview(measured: Measured, groups: list[Group], baseline: str | None) -> S
         note += f" Nothing was measured as {baseline} was, so there are no gains." if baseline is not None else ""
         heats = _overview_heats(measured, targets, None)
         highest = max((float(numpy.nanmax(heat.values)) for heat in heats.values()), default=0)
-        scale = Scale("Blues", 0, max(1, highest), "%", _percent)
+        scale = Scale("Blues", 0, max(1, highest), "%", "{:.1f}".format)
     note += " Mean over seeds, and over sources and languages that no model lacks; one scale for all."
     if len(targets) > OVERVIEW_ROWS:
         note += f" More than {OVERVIEW_ROWS} languages are shown as the means of their scripts."
@@ -117,7 +117,7 @@ def _overview_heats(measured: Measured, targets: list[str], baseline: str | None
     values = numpy.array([_task_values(measured, main, targets, baseline) for main in mains])
     rows = tuple(targets)
     if len(targets) > 1:
-        means = numpy.array([[_mean(of_task)] for of_task in values])
+        means = numpy.array([[_shared_mean(of_task)] for of_task in values])
         if len(targets) > OVERVIEW_ROWS:
             rows, values = _by_script(targets, values)
         rows, values = (MEAN, *rows), numpy.concatenate([means, values], axis=1)
@@ -137,21 +137,23 @@ def _task_values(measured: Measured, main: tuple[str, str], targets: list[str], 
     columns = [column for column in measured.targets if column[:2] == main]
     values = [[[_value(measured, m, baseline, c, t) for m in measured.models] for t in targets] for c in columns]
     values = numpy.array(values, dtype=float).reshape(len(columns), len(targets), len(measured.models))
-    return 100 * _mean_of_sources(values)
+    return 100 * _shared_mean(values)
 
 
 def _value(measured: Measured, model: str, baseline: str | None, column: Column, target: str) -> float | None:
-    """The gain over the baseline, or the value where there is no baseline."""
-    if baseline is not None:
-        return _gain(measured, model, baseline, column, target)
-    cell = measured.cell(model, column, target)
-    return cell.mean if cell else None
+    """The gain over the baseline, or the value where no baseline is asked for."""
+    ours = measured.cell(model, column, target)
+    if baseline is None:
+        return ours.mean if ours else None
+    counterpart = measured.counterpart(model, baseline, column.task)
+    theirs = measured.cell(counterpart, column, target) if counterpart is not None else None
+    return ours.mean - theirs.mean if ours and theirs else None
 
 
-def _mean_of_sources(values: numpy.ndarray) -> numpy.ndarray:
-    """Means (targets, models) of values (sources, targets, models), over sources that no model at a target lacks."""
+def _shared_mean(values: numpy.ndarray) -> numpy.ndarray:
+    """Means over the first axis, sources or targets, of those that no model, along the last axis, lacks."""
     there = numpy.isfinite(values)
-    shared = (there | ~there.any(axis=0)).all(axis=2, keepdims=True)
+    shared = (there | ~there.any(axis=0)).all(axis=-1, keepdims=True)
     number = shared.sum(axis=0)
     return numpy.where(shared, values, 0).sum(axis=0) / numpy.where(number, number, numpy.nan)
 
@@ -160,14 +162,7 @@ def _by_script(targets: list[str], values: numpy.ndarray) -> tuple[tuple[str, ..
     """Scripts, and means over their languages (tasks, scripts, models)."""
     scripts = numpy.array([script_of(target) for target in targets])
     names = tuple(dict.fromkeys(scripts.tolist()))
-    return names, numpy.array([[_mean(of_task[scripts == name]) for name in names] for of_task in values])
-
-
-def _mean(values: numpy.ndarray) -> numpy.ndarray:
-    """Means (models) over the targets of values (targets, models) that no model of the task lacks."""
-    there = numpy.isfinite(values)
-    whole = values[(there | ~there.any(axis=0)).all(axis=1)]
-    return whole.mean(axis=0) if len(whole) else numpy.full(values.shape[1], numpy.nan)
+    return names, numpy.array([[_shared_mean(of_task[scripts == name]) for name in names] for of_task in values])
 
 
 def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: str) -> list[Picture]:
@@ -178,7 +173,7 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     heads, sources = tuple(c.task for c in columns), tuple(labels[c] for c in columns)
     gains = {}
     for model in measured.models:
-        values = [[_gain(measured, model, baseline, c, t) for c in columns] for t in targets]
+        values = [[_value(measured, model, baseline, c, t) for c in columns] for t in targets]
         values = 100 * numpy.array(values, dtype=float)
         if numpy.isfinite(values).any():
             gains[model] = Heat(values, tuple(targets), heads, sources).filled()
@@ -188,17 +183,10 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     return [picture for model, heat in gains.items() for picture in _gain_pictures(group, model, baseline, heat, scale)]
 
 
-def _gain(measured: Measured, model: str, baseline: str, column: Column, target: str) -> float | None:
-    counterpart = measured.counterpart(model, baseline, column.task)
-    if counterpart is None:
-        return None
-    ours, theirs = measured.cell(model, column, target), measured.cell(counterpart, column, target)
-    return ours.mean - theirs.mean if ours and theirs else None
-
-
 def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: Scale) -> list[Picture]:
-    """One picture a part, numbered where there are several."""
-    parts = _parts(heat)
+    """One picture a part that a page holds, numbered where there are several."""
+    rows = numpy.array_split(range(len(heat.rows)), -(-len(heat.rows) // GAIN_ROWS))
+    parts = [heat.cut(row, columns) for columns in _of_whole_tasks(heat.heads) for row in rows]
     several = len(parts) > 1
     return [
         Picture(
@@ -211,25 +199,12 @@ def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: S
     ]
 
 
-def _parts(heat: Heat) -> list[Heat]:
-    """The map in parts that a page holds."""
-    rows = numpy.array_split(range(len(heat.rows)), -(-len(heat.rows) // GAIN_ROWS))
-    return [heat.cut(row, columns) for columns in _of_whole_tasks(heat.heads) for row in rows]
-
-
 def _of_whole_tasks(heads: tuple[str, ...]) -> list[list[int]]:
     """The places of columns in as few parts as hold them, a task in one part where it fits."""
     tasks: dict[str, list[int]] = defaultdict(list)
     for place, head in enumerate(heads):
         tasks[head].append(place)
-    parts: list[list[int]] = [[]]
-    for found in tasks.values():
-        if parts[-1] and len(parts[-1]) + len(found) > GAIN_COLUMNS:
-            parts.append([])
-        parts[-1] += found
-        while len(parts[-1]) > GAIN_COLUMNS:
-            parts[-1:] = [parts[-1][:GAIN_COLUMNS], parts[-1][GAIN_COLUMNS:]]
-    return parts
+    return packed(tasks.values(), GAIN_COLUMNS)
 
 
 def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
@@ -312,25 +287,14 @@ def _signed(value: float) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
-def _percent(value: float) -> str:
-    return f"{value:.1f}"
-
-
 def _head_tasks(axes, columns: tuple[str, ...]) -> None:
     """The name of each task over its columns, and a line between tasks."""
     start = 0
-    for end in range(1, len(columns) + 1):
-        if end == len(columns) or columns[end] != columns[start]:
-            axes.annotate(
-                _head(columns[start]),
-                ((start + end) / 2, 1),
-                xycoords=axes.get_xaxis_transform(),
-                xytext=(0, 4),  # points, however high the plot is
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8,
-            )
-            if end < len(columns):
-                axes.axvline(end, color=drawing.INK, linewidth=0.9)
-            start = end
+    for task, run in groupby(columns):
+        end = start + len(list(run))
+        place = {"xy": ((start + end) / 2, 1), "xycoords": axes.get_xaxis_transform()}
+        above = {"xytext": (0, 4), "textcoords": "offset points"}  # however high the plot is
+        axes.annotate(_head(task), **place, **above, ha="center", va="bottom", fontsize=8)
+        if end < len(columns):
+            axes.axvline(end, color=drawing.INK, linewidth=0.9)
+        start = end

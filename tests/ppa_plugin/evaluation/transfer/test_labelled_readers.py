@@ -64,9 +64,10 @@ def test_classification_layouts(tmp_path, name, heading):
 
 def test_columns_are_found_by_their_headings_and_csv_is_unquoted(tmp_path):
     rows = 'id\ttext\tlabel\n1\t"""Go,"" he said."\ta b\r\n\n2\t"Go," he "said"\tc\u2028d\n'
-    found = read_classes(write(tmp_path / "test.tsv", rows))
+    path = write(tmp_path / "test.tsv", rows)
+    found = read_classes(path)
     assert found.sentences == [Sentence('"Go," he said.', "a b"), Sentence('"Go," he "said"', "c\u2028d")]
-    assert found.lines == {"a b": 2, "c\u2028d": 4}
+    assert found.places == {"a b": f"{path}, line 2", "c\u2028d": f"{path}, line 4"}
 
 
 @pytest.mark.parametrize(

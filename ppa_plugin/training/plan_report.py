@@ -12,7 +12,7 @@ from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.training import Training, plan
 
 _GPUS = (1, 4)
-_CARDS = (24, 80)
+_CARDS = (24, 40, 80, 141)
 _SAVE_INTERVAL_UPDATES = 2000
 
 

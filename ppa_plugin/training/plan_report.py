@@ -104,6 +104,7 @@ def _command_lines(paths: list[Path], shards: list[_Shard], total: _Shard, train
         yield (
             f"{':'.join(map(str, paths))} --arch {training.arch} --batch-size {training.pairs} "
             f"--update-freq {update_freq} --max-update {updates} --save-interval-updates {_SAVE_INTERVAL_UPDATES}"
+            + f" {training.flags}".rstrip()
         )
 
 

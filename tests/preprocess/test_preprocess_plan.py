@@ -183,6 +183,17 @@ def test_the_command_prints_counts_flags_disk_and_memory(made, ppa):
     assert [f"GPUs of {card} GB" in ppa.out for card in (24, 40, 80, 141)] == [True] * 4
 
 
+def test_other_flags_are_counted_with_and_passed_on(made, ppa):
+    trained = {}
+    for flags in ("", "--tlm-weight 0"):
+        assert ppa("verify", "--output", made, "--plan", "--arch", "translit_tiny", "--flags", flags) == 0
+        trained[flags] = [line.split()[4] for line in ppa.out.splitlines() if line.startswith("all ")][-1]
+        assert f"--save-interval-updates 2000 {flags}".rstrip() + "\n" in ppa.out
+    without = int(trained["--tlm-weight 0"].replace(",", ""))
+    assert without < int(trained[""].replace(",", "")) <= 2 * without
+    assert "tokens, 2 streams" in ppa.out
+
+
 def test_without_the_flag_nothing_is_planned(made, ppa):
     assert ppa("verify", "--output", made) == 0
     assert "max-update" not in ppa.out

@@ -50,7 +50,7 @@ def test_validation_asks_for_nothing_of_training(run, tmp_path, shard, flags):
 def test_numbers_of_hydra_are_checked_before_anything_is_written(tmp_path):
     code, printed = called(
         "fairseq-hydra-train",
-        *("--config-dir", ROOT / "examples", "--config-name", "recipe"),
+        *("--config-dir", ROOT / "examples" / "recipe", "--config-name", "recipe"),
         *(f"common.user_dir={ROOT / 'ppa_plugin'}", "task.data=data", "optimization.max_update=4", "common.seed=-1"),
         *("checkpoint.finetune_from_model=model.pt", "checkpoint.save_dir=checkpoints"),
         cwd=tmp_path,

@@ -8,13 +8,14 @@ from enum import Enum
 from typing import Any
 
 from ppa_plugin.model.checkpoint import settings
+from ppa_plugin.model.sizes import SIZE_FLAGS
 
 # The sections of a checkpoint's cfg that make the recipe, the flag that chooses each, and what is shown of it in any
 # case: the paper's figures, and sizes, which come from --arch and may equal the default of another one.
 _SECTIONS = {
     "task": ("task", "mask_prob mask_keep mask_random max_positions"),
     "criterion": ("criterion", ""),  # each term says which of its flags
-    "model": ("arch", "encoder_layers encoder_embed_dim encoder_ffn_embed_dim encoder_attention_heads"),
+    "model": ("arch", " ".join(SIZE_FLAGS)),
     "optimizer": ("optimizer", "adam_betas adam_eps weight_decay"),
     "lr_scheduler": ("lr_scheduler", "warmup_updates"),
     "optimization": ("", "lr clip_norm max_update update_freq"),

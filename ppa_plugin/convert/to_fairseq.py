@@ -18,6 +18,7 @@ from ppa_plugin.convert.weights import check_shapes, read_weights
 from ppa_plugin.data import vocabulary
 from ppa_plugin.files import reading
 from ppa_plugin.model import checkpoint, names
+from ppa_plugin.model.sizes import SIZE_FLAGS
 
 FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
 
@@ -69,8 +70,7 @@ class Encoder:
     def flags(self) -> str:
         """The sizes as flags of `fairseq-train`."""
         sizes = checkpoint.model_settings(self.config)
-        flags = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads")
-        return " ".join(f"--{flag.replace('_', '-')} {sizes[flag]}" for flag in (*flags, "max_positions"))
+        return " ".join(f"--{flag.replace('_', '-')} {sizes[flag]}" for flag in (*SIZE_FLAGS, "max_positions"))
 
     @property
     def note(self) -> dict[str, Any]:

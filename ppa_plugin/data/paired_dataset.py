@@ -149,7 +149,8 @@ class PairedDataset(FairseqDataset):
         """
         if len(indices) < self.batch_count_multiple:
             raise ValueError(f"{len(indices)} pairs cannot be shared among {self.batch_count_multiple} ranks")
-        lengths = self.sizes[indices].tolist()
+        # an epoch has millions of pairs, whose lengths only --max-tokens looks at
+        lengths = indices if max_tokens is None else self.sizes[indices].tolist()
         cut = [indices[places] for places in bounded(lengths, max_sentences, max_tokens)]
         batches = self._share_among_ranks(cut)
         self.most_pairs = max(map(len, batches))

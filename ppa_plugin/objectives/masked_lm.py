@@ -97,8 +97,11 @@ class MaskedLM:
             output.tied,
             output.entries,
         )
-        shares = means.new_tensor(np.diff(firsts, append=pairs) / pairs)
-        for stream, mean in zip(self.streams, (means.view(len(masked), -1) * shares).sum(1).unbind(), strict=True):
+        means = means.view(len(masked), -1)
+        # plain numbers: a tensor of shares would be copied to the device, for which the host would wait
+        whole, last = (self._group or pairs) / pairs, (pairs - int(firsts[-1])) / pairs
+        means = means[:, :-1].sum(1) * whole + means[:, -1] * last
+        for stream, mean in zip(self.streams, means.unbind(), strict=True):
             yield Loss("tlm" if stream == "tlm" else f"mlm_{stream}", self._weights[stream], mean, {})
 
 

@@ -181,7 +181,7 @@ def remove(path: Path, reason: str) -> None:
 
 
 def _make_tables(path: Path) -> None:
-    connection = _connect(path)
+    connection = _connect(path, "rwc")
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, _FORMAT):
@@ -200,9 +200,11 @@ def _make_tables(path: Path) -> None:
         connection.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """Open the file; only "rwc" makes one, so that a process that comes late makes none where a damaged one was."""
     with _trouble():
-        connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+        where = f"{path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(where, timeout=_WAIT_SECONDS, isolation_level=None, uri=True)
         connection.execute("PRAGMA synchronous = NORMAL")  # after a power cut the last commits may be lost, no more
     return connection
 

@@ -199,6 +199,15 @@ def test_the_writer_gives_up_and_removes_a_damaged_file(path, capsys):
     assert capsys.readouterr().err.count("is damaged (a checksum differs); it is removed and fills again\n") == 1
 
 
+def test_a_worker_that_comes_late_makes_no_file_where_a_damaged_one_was(path):
+    fill(path, ENTRIES)
+    romanization_cache.remove(path, "a test")
+    with pytest.raises(CacheTrouble, match="unable to open") as met:
+        opened(path)
+    assert not met.value.damaged
+    assert not any(path.parent.iterdir())
+
+
 def test_a_full_disk_ends_the_cache_and_not_the_run(path, capsys):
     fill(path, ENTRIES)
     writer = CacheWriter(path, *MADE_WITH)

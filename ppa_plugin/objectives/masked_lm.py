@@ -17,6 +17,7 @@ from torch import Tensor
 from ppa_plugin.commandline import Range, UserError
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.model.tied_embedding import TiedGradient
+from ppa_plugin.objectives.logit_passes import choose_passes, wide
 from ppa_plugin.objectives.term import WEIGHT, Loss
 
 # Entries a chunk: small enough that its FP32 copy is a small part of memory, large enough for full-speed products.
@@ -181,13 +182,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.counts, ctx.tied, ctx.entries = counts, tied, entries
         keep = len(hidden) * entries * hidden.element_size() <= _budget(hidden.device)
         ctx.kept = [] if keep and any(ctx.needs_input_grad) else None
-        wide = torch.promote_types(hidden.dtype, torch.float32)
-        parts, picked = [], hidden.new_zeros(len(hidden), 1, dtype=wide)
+        passes = choose_passes(hidden.device, hidden.dtype, len(hidden))
+        parts, picked = [], hidden.new_zeros(len(hidden), 1, dtype=wide(hidden.dtype))
         for chunk in _chunks(targets, entries):
             logits = _logits(hidden, weight, bias, chunk)
-            full = logits.to(wide)
-            parts.append(full.logsumexp(1, keepdim=True))
-            picked += full.gather(1, chunk.local) * chunk.inside
+            normaliser_of_chunk, at_target = passes.reduce(logits, chunk.local, chunk.inside)
+            parts.append(normaliser_of_chunk)
+            picked += at_target
             if ctx.kept is not None:
                 ctx.kept.append(logits)
         normaliser = torch.cat(parts, dim=1).logsumexp(1, keepdim=True)
@@ -201,6 +202,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         # d loss / d logits = (softmax - one-hot) x the segment's gradient / its rows
         scales = [(g / max(n, 1)).expand(n) for g, n in zip(gradient.unbind(), ctx.counts, strict=True)]
         scale = torch.cat(scales).unsqueeze(1)
+        passes = choose_passes(hidden.device, hidden.dtype, len(hidden))
         of_hidden = torch.zeros_like(hidden, dtype=normaliser.dtype)
         of_weight = torch.empty_like(weight) if ctx.needs_input_grad[2] else None
         of_bias = torch.empty_like(bias)
@@ -212,13 +214,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             logits = _logits(hidden, weight, bias, chunk) if kept is None else kept[number]
             if kept is not None:
                 kept[number] = None
-            of_logits = logits.to(normaliser.dtype).sub_(normaliser).exp_().mul_(scale)
-            of_logits.scatter_add_(1, chunk.local, -scale * chunk.inside)
             rows = slice(chunk.start, chunk.stop)
-            of_bias[rows] = of_logits.sum(0)
-            of_hidden += of_logits.to(hidden.dtype) @ weight[rows].to(hidden.dtype)
+            of_logits, of_bias[rows] = passes.differentiate(logits, chunk.local, chunk.inside, normaliser, scale)
+            of_hidden += of_logits @ weight[rows].to(hidden.dtype)
             if of_weight is not None:
-                _set_product(of_weight[rows], of_logits.to(hidden.dtype).T, hidden)
+                _set_product(of_weight[rows], of_logits.T, hidden)
         if ctx.tied is not None:
             ctx.tied.of_projection, of_weight = of_weight, None
         return of_hidden.to(hidden.dtype), None, of_weight, of_bias, None, None, None

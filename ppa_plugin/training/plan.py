@@ -71,7 +71,7 @@ class Memory(NamedTuple):
     optimizer: int
     buckets: int  # pytorch_ddp's copy of the gradients; 0 on one GPU
     activations: int  # kept from the forward for the backward, without the logits
-    logits: int  # kept, and the chunk at work
+    logits: int  # kept, or the chunk at work
     tied_gradient: int  # of the embedding, before it is added to .grad
     step: int  # what Adam takes while it steps, when nothing of the micro-batch is left
 
@@ -195,9 +195,9 @@ def kept_logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: i
 
 
 def logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | None = None) -> int:
-    """The logits as the backward begins: what is kept, and 3 FP32 copies of the chunk of entries at work."""
-    at_work = min(chunk_entries(masked, on_gpu=True), sizes.vocabulary) * masked
-    return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) + 3 * 4 * at_work
+    """What is kept of the logits, or the chunk of entries at work: its passes are fused, without copies in FP32."""
+    at_work = min(chunk_entries(masked, on_gpu=True), sizes.vocabulary) * masked * value_bytes
+    return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) or at_work
 
 
 def memory(

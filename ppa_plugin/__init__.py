@@ -32,6 +32,7 @@ def register() -> None:
     from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
     from ppa_plugin.model.architectures import TranslitXLMRConfig
     from ppa_plugin.model.sizes import ARCHITECTURES
+    from ppa_plugin.training import fused_adam
 
     del criterion, task
     compat.list_flags_in_help(
@@ -39,6 +40,7 @@ def register() -> None:
             "task translit_alignment": TranslitAlignmentConfig,
             "criterion translit_alignment": TranslitAlignmentCriterionConfig,
             f"architectures {', '.join(ARCHITECTURES)}": TranslitXLMRConfig,
+            "optimizer fused_adamw": fused_adam.FusedAdamWConfig,
         }
     )
 

@@ -57,6 +57,19 @@ def test_memory_efficient_fp16_follows_fp32(data, start, tmp_path):
     assert scale[50] >= 4
 
 
+def test_the_fused_optimizer_trains_as_adam_does_and_resumes_from_it(data, start, tmp_path):
+    flags = ("--max-update", 6, "--adam-betas", "(0.9, 0.999)", "--weight-decay", 0.01, "--clip-norm", 1.0)
+    for name in ("adam", "fused"):
+        (tmp_path / name).mkdir()
+        shutil.copy(start, tmp_path / name / "checkpoint_last.pt")
+    adam = losses(train(data, tmp_path / "adam", *flags))
+    fused = losses(train(data, tmp_path / "fused", *flags, "--optimizer", "fused_adamw"))
+    assert sorted(fused) == [2, 3, 4, 5, 6]
+    assert fused == pytest.approx(adam, rel=1e-4)  # printed with three digits
+    back = losses(train(data, tmp_path / "fused", *flags, "--max-update", 8))
+    assert sorted(back) == [7, 8]
+
+
 @pytest.mark.slow
 def test_bf16_flag_trains(data, start, tmp_path):
     printed = losses(train(data, tmp_path, "--bf16", "--finetune-from-model", start, "--max-update", 8))

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, disk_failed, exit_on_user_error, quoted, shown
-from ppa_plugin.configuration import FUSED_ADAMW, NAME
+from ppa_plugin.configuration import NAME
 from ppa_plugin.files import check_file, naming_file, reading, reason, write_beside
 from ppa_plugin.model.checkpoint import check_content, load_safely
 from ppa_plugin.model.names import EMBED_TOKENS, TIED_OUTPUT
@@ -266,11 +266,6 @@ def _check_components(known: argparse.Namespace) -> None:
         )
     if criterion not in (None, NAME):
         raise UserError(f"--task {NAME} needs --criterion {NAME}, not {criterion}")
-    if getattr(known, "optimizer", None) == FUSED_ADAMW and getattr(known, "memory_efficient_fp16", False):
-        raise UserError(
-            f"--optimizer {FUSED_ADAMW} keeps its moments in the parameters' precision, which --memory-efficient-fp16 "
-            "makes half: use --fp16, or --optimizer adam"
-        )
     if arch is not None and not ours:
         names = ", ".join(name for name, model in ARCH_MODEL_NAME_REGISTRY.items() if model == MODEL != name)
         raise UserError(f"--task {NAME} needs one of the architectures {names}, not {arch}")

@@ -12,8 +12,6 @@ from ppa_plugin.objectives import TERMS
 
 # what task and criterion are registered as
 NAME = "translit_alignment"
-# and the optimizer
-FUSED_ADAMW = "fused_adamw"
 _SHARE = Range(0, 1)
 
 # The flags of all terms, in the order of TERMS: of several bases a dataclass puts the last one's fields first.

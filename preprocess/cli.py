@@ -65,7 +65,7 @@ _ONE_FILE_EXAMPLE = """
   ppa-preprocess romanize --input tur.txt --output tur.latn.txt --lang tur
   (a line on which the romanizer fails is empty in OUTPUT and recorded in OUTPUT.dropped.jsonl)"""
 _PLAN_EXAMPLE = """
-  ppa-preprocess verify --output work/ --plan --passes 2 --batch 512 --arch glot500_base --pairs 16
+  ppa-preprocess verify --output work/ --plan --passes 2 --batch 512 --arch glot500_base --pairs 256
   (updates, the flags to pass to fairseq-train, disk, and the batch size that fits the memory of a GPU)"""
 _DRY_RUN_EXAMPLE = """
   ppa-preprocess sample --config group.yaml --input hf:cis-lmu/Glot500 --dry-run
@@ -280,7 +280,7 @@ def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
     for name, meaning in {
         "passes": "how often each pair is seen",
         "batch": "pairs an update, over all GPUs",
-        "pairs": "pairs a micro-batch of one GPU: fairseq-train's --batch-size",
+        "pairs": "the most pairs of a micro-batch of one GPU: fairseq-train's --batch-size",
     }.items():
         default = getattr(defaults, name)
         parser.add_argument(f"--{name}", type=positive, help=f"with --plan: {meaning} (default: {default})")

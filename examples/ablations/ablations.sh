@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The four objectives of the paper's Tables 4 and 5 on one group, with equal updates: trained, converted, evaluated,
 # reported. A weight of 0 leaves a term and its computation out. Steps 1 and 2 of the group come first.
-#     GROUP=south_east_asian examples/ablations/ablations.sh --update-freq 32     (flags go to each training)
+#     GROUP=south_east_asian examples/ablations/ablations.sh --update-freq 4     (flags go to each training)
 set -euo pipefail
 . "$(dirname "$0")/../recipe/settings.sh"
 

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# As 3_train.sh on one GPU: 16 x 32 = 512 pairs an update. Accumulation adds no negatives, so that a sentence is
-# contrasted within 16 pairs, not within the 64 of four GPUs; where the memory allows it, this keeps the 64:
-#     3_train_one_gpu.sh --batch-size 64 --update-freq 8
+# As 3_train.sh on one GPU with 40 GB: 256 x 2 = 512 pairs an update. On one with 24 GB, the same training:
+#     3_train_one_gpu.sh --batch-size 128 --update-freq 4
 set -euo pipefail
 export CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-0}
 
-exec "$(dirname "$0")/3_train.sh" --update-freq 32 "$@"
+exec "$(dirname "$0")/3_train.sh" --batch-size 256 --update-freq 2 "$@"

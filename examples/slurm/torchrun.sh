@@ -8,6 +8,7 @@ set -euo pipefail
 RANKS=$((NODES * GPUS))
 export LAUNCHER="torchrun --nnodes $NODES --node_rank $NODE_RANK --nproc_per_node $GPUS \
     --master_addr $MASTER --master_port $PORT"
-# 512 pairs an update and 64 contrasted with one another, as on four GPUs, however many there are
+# 512 pairs an update, however many GPUs there are
+PAIRS=$((512 / RANKS < 128 ? 512 / RANKS : 128))
 exec "$(dirname "$0")/../recipe/3_train.sh" --distributed-world-size "$RANKS" \
-    --update-freq "$((512 / (16 * RANKS)))" --seq-negatives 64 "$@"
+    --batch-size "$PAIRS" --update-freq "$((512 / (PAIRS * RANKS)))" "$@"

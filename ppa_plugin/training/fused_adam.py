@@ -13,8 +13,6 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import adam, register_optimizer
 from omegaconf import II
 
-from ppa_plugin.configuration import FUSED_ADAMW
-
 
 @dataclass
 class FusedAdamWConfig(FairseqDataclass):
@@ -69,10 +67,14 @@ class FusedAdamW(torch.optim.AdamW):
 
 
 # The class has the name of fairseq's: checkpoints name it, and fairseq resumes from no other.
-@register_optimizer(FUSED_ADAMW, dataclass=FusedAdamWConfig)
+@register_optimizer("fused_adamw", dataclass=FusedAdamWConfig)
 class FairseqAdam(adam.FairseqAdam):
-    """fairseq's optimizer Adam around `FusedAdamW`."""
+    """fairseq's optimizer Adam around `FusedAdamW`; around fairseq's own with --memory-efficient-fp16.
+
+    There the parameters are in half precision and so would torch's moments be, where fairseq's are in FP32.
+    """
 
     def __init__(self, cfg: FusedAdamWConfig, params):
         super(adam.FairseqAdam, self).__init__(cfg)
-        self._optimizer = FusedAdamW(params, **self.optimizer_config)
+        kind = FusedAdamW if all(parameter.dtype == torch.float32 for parameter in params) else adam.Adam
+        self._optimizer = kind(params, **self.optimizer_config)

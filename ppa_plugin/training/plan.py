@@ -28,6 +28,9 @@ PRECISIONS = {
     "fp16": (2, 2, 4 + 4 + 4 + 4),  # the flat master copy, its gradient, the two moments
     "memory-efficient-fp16": (2, 2, 4 + 4),
 }
+# What the paper's four GPUs with 16 pairs each make of an update: the pairs that contrast with one another, and those
+# over which masked LM is a mean. With --seq-negatives and --mlm-group larger micro-batches, which a GPU needs, do too.
+CONTRAST, MLM_GROUP = 64, 16
 # what the CUDA context, its libraries and the allocator's rounding take beside the tensors
 CUDA_CONTEXT = 10**9
 # pairs a micro-batch beyond which nobody asks
@@ -147,9 +150,9 @@ def updates(shard_pairs: int, pairs: int, update_freq: int, ranks: int = 1) -> i
     return ceil(micro_batches(shard_pairs, pairs, ranks) / (ranks * update_freq))
 
 
-def update_freq(batch: int, pairs: int, ranks: int) -> int | None:
-    """batch / (pairs x ranks), or None where that is no whole number of micro-batches."""
-    return None if batch % (pairs * ranks) else batch // (pairs * ranks)
+def micro_batch(batch: int, most: int, ranks: int) -> int:
+    """The most pairs, up to `most`, of which equal micro-batches of all ranks make an update; 0 where none do."""
+    return next((pairs for pairs in range(most, 0, -1) if batch % (pairs * ranks) == 0), 0)
 
 
 def checkpoint_bytes(sizes: Sizes) -> int:

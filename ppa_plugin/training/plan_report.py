@@ -1,6 +1,7 @@
 """`ppa-preprocess verify --plan`: what a training on these shards will take, as lines to read and flags to copy."""
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +26,8 @@ class _Shard(NamedTuple):
 
 
 def check(training: Training) -> None:
-    """Raise `UserError` for an unknown architecture or flag, or a batch that is no whole number of micro-batches."""
+    """Raise `UserError` for an unknown architecture or flag."""
     plan.read_objective(training.flags, plan.architecture_sizes(training.arch, 0, 0).layers)
-    if plan.update_freq(training.batch, training.pairs, 1) is None:
-        raise UserError(f"--batch {training.batch} is not a multiple of --pairs {training.pairs}, the micro-batch")
 
 
 def run(paths: list[Path], dictionary: Path, training: Training) -> Iterator[str]:
@@ -67,11 +66,11 @@ def _read_shard(path: Path, objective: plan.Objective) -> _Shard:
 def _shard_lines(
     paths: list[Path], shards: list[_Shard], total: _Shard, objective: plan.Objective, training: Training
 ) -> list[str]:
-    update_freq = plan.update_freq(training.batch, training.pairs, 1)
+    pairs = plan.micro_batch(training.batch, training.pairs, 1)
     rows = []
     for path, shard in zip(paths, shards, strict=True):
-        count = plan.micro_batches(shard.pairs, training.pairs)
-        rows.append((path.name, *shard[:-1], count, plan.updates(shard.pairs, training.pairs, update_freq)))
+        count = plan.micro_batches(shard.pairs, pairs)
+        rows.append((path.name, *shard[:-1], count, plan.updates(shard.pairs, pairs, training.batch // pairs)))
     rows.append(("all", *total[:-1], sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
     header = (
         "shard",
@@ -94,18 +93,23 @@ def _command_lines(paths: list[Path], shards: list[_Shard], total: _Shard, train
     )
     yield "--max-update also ends the schedule of polynomial_decay. Pass to fairseq-train:"
     for gpus in _GPUS:
-        update_freq = plan.update_freq(training.batch, training.pairs, gpus)
-        contrast = f"{gpus} x {training.pairs} = {gpus * training.pairs} pairs per contrastive batch"
-        if update_freq is None:
-            yield f"# {gpus} GPUs: --batch {training.batch} is not a multiple of {contrast}"
+        pairs = plan.micro_batch(training.batch, training.pairs, gpus)
+        if not pairs:
+            yield f"# {_gpus(gpus)}: --batch {training.batch} is not a multiple of {gpus}"
             continue
-        in_full = training.passes * sum(plan.updates(s.pairs, training.pairs, update_freq, gpus) for s in shards)
-        yield f"# {gpus} GPU{'s' if gpus > 1 else ''}: {contrast}; {in_full:,} updates would end the last epoch"
+        update_freq = training.batch // (pairs * gpus)
+        in_full = training.passes * sum(plan.updates(s.pairs, pairs, update_freq, gpus) for s in shards)
+        contrast = min(plan.CONTRAST, pairs * gpus)
+        yield (f"# {_gpus(gpus)}: {contrast} pairs per contrastive batch; {in_full:,} updates would end the last epoch")
         yield (
-            f"{':'.join(map(str, paths))} --arch {training.arch} --batch-size {training.pairs} "
-            f"--update-freq {update_freq} --max-update {updates} --save-interval-updates {_SAVE_INTERVAL_UPDATES}"
-            + f" {training.flags}".rstrip()
+            f"{':'.join(map(str, paths))} --arch {training.arch} --batch-size {pairs} --seq-negatives {plan.CONTRAST} "
+            f"--mlm-group {plan.MLM_GROUP} --update-freq {update_freq} --max-update {updates} "
+            f"--save-interval-updates {_SAVE_INTERVAL_UPDATES}" + f" {training.flags}".rstrip()
         )
+
+
+def _gpus(count: int) -> str:
+    return f"{count} GPU{'s' if count > 1 else ''}"
 
 
 def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: Training) -> Iterable[str]:
@@ -123,33 +127,47 @@ def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: T
 def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, training: Training) -> list[str]:
     mean = total.trained / total.pairs
     load = plan.Load(mean, objective.mask_prob * total.maskable / total.pairs, objective.blocks)
-    columns = [plan.memory(sizes, precision, training.pairs, load) for precision in plan.PRECISIONS]
-    masked = ceil(training.pairs * load.masked)
+    pairs = plan.micro_batch(training.batch, training.pairs, 1)
+    columns = [plan.memory(sizes, precision, pairs, load) for precision in plan.PRECISIONS]
+    masked = ceil(pairs * load.masked)
     rows = [("GB", *("FP32" if precision == "fp32" else f"--{precision}" for precision in plan.PRECISIONS))]
     for name, field in {
         "parameters": "parameters",
         "gradients": "gradients",
         "optimizer state, in FP32": "optimizer",
-        f"activations of {training.pairs} pairs": "activations",
+        f"activations of {pairs} pairs": "activations",
         f"logits, {masked:,} x {sizes.vocabulary:,}": "logits",
         "gradients of the tied embedding": "tied_gradient",
         "Adam's step, after the micro-batch": "step",
         "peak": "peak",
     }.items():
         rows.append((name, *(f"{getattr(column, field) / 1e9:.2f}" for column in columns)))
+    largest = {
+        (card, precision): [plan.largest_batch_size(sizes, precision, card * 10**9, load, gpus) for gpus in _GPUS]
+        for card in _CARDS
+        for precision in plan.PRECISIONS
+    }
     for card in _CARDS:
-        fits = [
-            "/".join(str(plan.largest_batch_size(sizes, precision, card * 10**9, load, gpus)) for gpus in _GPUS)
-            for precision in plan.PRECISIONS
-        ]
+        fits = ("/".join(map(str, largest[card, precision])) for precision in plan.PRECISIONS)
         rows.append((f"largest --batch-size, {' or '.join(map(str, _GPUS))} GPUs of {card} GB", *fits))
+    flags = [("with --fp16 on", *map(_gpus, _GPUS))]
+    for card in _CARDS:
+        flags.append((f"{card} GB", *map(_micro_batch_flags, _GPUS, largest[card, "fp16"], repeat(training))))
     return [
         f"memory of a GPU, estimated: {training.arch} with {sizes.vocabulary:,} entries has "
         f"{plan.parameter_count(sizes):,} parameters; {mean:.1f} tokens a pair over "
         f"{_streams(objective)}",
         *align(rows),
+        "",
+        *align(flags),
         "the estimate is for pairs of mean length; --max-tokens bounds a micro-batch of long ones",
     ]
+
+
+def _micro_batch_flags(gpus: int, fits: int, training: Training) -> str:
+    """The flags that make updates of `--batch` pairs of the largest micro-batches that fit, or a dash."""
+    pairs = plan.micro_batch(training.batch, min(fits, training.pairs), gpus)
+    return f"--batch-size {pairs} --update-freq {training.batch // (pairs * gpus)}" if pairs else "-"
 
 
 def _streams(objective: plan.Objective) -> str:

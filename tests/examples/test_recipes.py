@@ -157,7 +157,8 @@ def test_the_recipe_is_appendix_a(place):
         [2e-5],
         "polynomial_decay",
     )
-    assert (parsed.optimizer, parsed.adam_betas, parsed.adam_eps) == ("adam", "(0.9, 0.999)", 1e-8)
+    assert (parsed.optimizer, parsed.adam_betas, parsed.adam_eps) == ("fused_adamw", "(0.9, 0.999)", 1e-8)
+    assert (parsed.seq_negatives, parsed.mlm_group) == (64, 16)
     assert (parsed.weight_decay, parsed.clip_norm, parsed.fp16, parsed.warmup_updates) == (0.01, 1.0, True, 0)
     assert parsed.save_interval_updates == 2000
 
@@ -165,7 +166,7 @@ def test_the_recipe_is_appendix_a(place):
 def test_one_gpu_and_many_make_updates_of_512_pairs(place):
     lines, _ = record(place, RECIPE / "3_train_one_gpu.sh", GROUP=GROUPS[1])
     parsed = parse(the_call(lines, "fairseq-train"))
-    assert parsed.batch_size * parsed.update_freq[0] == 512
+    assert (parsed.batch_size * parsed.update_freq[0], parsed.seq_negatives, parsed.mlm_group) == (512, 64, 16)
 
     (place / "examples").symlink_to(EXAMPLES)
     settings = {"SLURM_JOB_NUM_NODES": "2", "GROUP": GROUPS[1]}
@@ -237,6 +238,7 @@ def test_the_ablations_are_the_four_objectives(place):
 def test_the_released_run_has_the_authors_flags(place):
     lines, _ = record(place, EXAMPLES / "ablations/released.sh", "--seed", "3")
     parsed = parse(the_call(lines, "fairseq-train"))
+    assert (parsed.batch_size, parsed.update_freq) == (16, [8])
     assert (parsed.seq_weight, parsed.seq_gather, parsed.tlm_truncation) == (0.5, "detached", "right")
     assert (parsed.weight_decay, parsed.clip_norm, parsed.seed) == (0.0, 1.0, 3)
 

@@ -1,5 +1,7 @@
 """`verify --plan`: the formulas against real models, measured tensors, the training's own counts; and the command."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -148,7 +150,8 @@ def test_a_checkpoint_has_the_size_that_is_planned(tmp_path):
 def test_updates_and_micro_batches():
     assert plan.max_update(pairs=1000, passes=2, batch=512) == 4
     assert plan.max_update(pairs=1024, passes=1, batch=512) == 2
-    assert [plan.update_freq(512, 16, ranks) for ranks in (1, 3, 4)] == [32, None, 8]
+    assert [plan.micro_batch(512, 256, ranks) for ranks in (1, 3, 4, 64)] == [256, 0, 128, 8]
+    assert [plan.micro_batch(96, most, 1) for most in (256, 50, 5)] == [96, 48, 4]
     # 63 micro-batches; on 4 ranks 64, in 16 rounds of which 8 make an update
     assert plan.micro_batches(1000, 16) == 63
     assert plan.micro_batches(1000, 16, ranks=4) == 64
@@ -173,14 +176,27 @@ def test_the_command_prints_counts_flags_disk_and_memory(made, ppa):
     assert [row[1] for row in table] == [str(count) for count in counts]
     assert sum(counts) == 140
     assert "2 passes x 140 pairs / 32 pairs an update = 9 updates; one shard an epoch: 4 epochs" in ppa.out
-    flags = f"{shards[0]}:{shards[1]} --arch translit_tiny --batch-size 8 --update-freq"
+    flags = f"{shards[0]}:{shards[1]} --arch translit_tiny --batch-size 8 --seq-negatives 64 --mlm-group 16"
     for update_freq in (4, 1):
-        assert f"{flags} {update_freq} --max-update 9 --save-interval-updates 2000\n" in ppa.out
+        assert f"{flags} --update-freq {update_freq} --max-update 9 --save-interval-updates 2000\n" in ppa.out
     entries = len(load_dictionary(made / "data-bin/dict.txt"))
     parameters = plan.parameter_count(plan.architecture_sizes("translit_tiny", entries, 512))
     assert f"{parameters:,} parameters" in ppa.out
     assert "checkpoint" in ppa.out
     assert [f"GPUs of {card} GB" in ppa.out for card in (24, 40, 80, 141)] == [True] * 4
+
+
+def test_the_flags_of_each_card_fill_it_and_make_the_papers_update(made, ppa):
+    assert ppa("verify", "--output", made, "--plan", "--arch", "glot500_base") == 0
+    flags = r" +--batch-size (\d+) --update-freq (\d+)"
+    found = re.findall(rf"^(\d+) GB{flags}{flags}$", ppa.out, re.M)
+    assert [card for card, *_ in found] == ["24", "40", "80", "141"]
+    for _, *flags in found:
+        one, one_freq, four, four_freq = map(int, flags)
+        assert one * one_freq == 4 * four * four_freq == 512
+        assert 16 <= four <= one <= 256
+    assert ppa("verify", "--output", made, "--plan", "--batch", "510") == 0
+    assert "# 4 GPUs: --batch 510 is not a multiple of 4\n" in ppa.out
 
 
 def test_other_flags_are_counted_with_and_passed_on(made, ppa):
@@ -203,7 +219,6 @@ def test_without_the_flag_nothing_is_planned(made, ppa):
     ("flags", "said"),
     [
         (("--plan", "--arch", "bert"), "--arch bert is none of glot500_base"),
-        (("--plan", "--batch", "100"), "--batch 100 is not a multiple of --pairs 16"),
         (("--plan", "--passes", "0"), "0 is not a positive whole number"),
         (("--plan", "--pairs", "many"), "many is not a positive whole number"),
         (("--batch", "64"), "add --plan"),

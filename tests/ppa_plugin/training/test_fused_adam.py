@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
+from fairseq.optim import OPTIMIZER_REGISTRY
 from fairseq.optim.adam import Adam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppa_plugin.training.fused_adam import FusedAdamW
+from ppa_plugin.training.fused_adam import FusedAdamW, FusedAdamWConfig
 
 SHAPES = ((7, 5), (11,), ())
 
@@ -85,3 +86,15 @@ def test_either_resumes_from_the_other(before, after):
     for found, expected in zip(second.param_groups[0]["params"], formula(9, **options), strict=True):
         torch.testing.assert_close(found.double(), expected, rtol=2e-6, atol=2e-6)
     assert {kept["step"] for kept in second.state_dict()["state"].values()} == {9}
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [(torch.float32, FusedAdamW), (torch.float16, Adam)])
+def test_moments_are_in_full_precision_whatever_the_parameters_are_in(dtype, kind):
+    cfg = FusedAdamWConfig(adam_betas="(0.9, 0.98)", lr=[1e-3])
+    parameter = torch.nn.Parameter(torch.ones(3, dtype=dtype))
+    optimizer = OPTIMIZER_REGISTRY["fused_adamw"](cfg, [parameter])
+    assert type(optimizer.optimizer) is kind
+    parameter.grad = torch.full_like(parameter, 1e-4)  # its square is none in half precision
+    optimizer.step()
+    assert optimizer.optimizer.state[parameter]["exp_avg_sq"].dtype == torch.float32
+    assert optimizer.optimizer.param_groups[0]["betas"] == (0.9, 0.98)

@@ -1,11 +1,13 @@
 """The composite loss against a float64 reference that is written out here, and what each switch leaves out."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from pairs import make_dataset
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.configuration import needed_streams
@@ -168,6 +170,27 @@ def test_a_term_that_is_off_is_not_computed(model):
     assert called == []
     assert set(batch["sequence"]) == {"orig", "latn"}
     assert set(make_batch(mlm_sides="orig", seq_weight=0.0, tlm_weight=0.0)[1]["sequence"]) == {"orig"}
+
+
+@pytest.mark.parametrize("flags", [{}, {"seq_negatives": 2, "mlm_group": 2}, {"seq_ignore_duplicates": True}])
+def test_nothing_in_a_step_reads_a_value_back_from_the_device(model, flags):
+    """A tensor without values raises where one is asked for: by item, nonzero, a mask as an index, a comparison."""
+    config, batch, _ = make_batch(**flags)
+    batch["texts"] = torch.arange(8).view(4, 2)
+    model.train()
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        total, _, log = run(copy.deepcopy(model), config, to_fake(batch, fake))
+        total.backward()
+        with pytest.raises(DataDependentOutputException):
+            total.item()
+        with pytest.raises(DynamicOutputShapeException):
+            log["seq"].unsqueeze(0).nonzero()
+
+
+def to_fake(value, fake):
+    if isinstance(value, dict):
+        return {key: to_fake(each, fake) for key, each in value.items()}
+    return fake.from_tensor(value) if torch.is_tensor(value) else value
 
 
 def test_counts_are_logged(model):

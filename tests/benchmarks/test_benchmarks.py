@@ -1,11 +1,13 @@
 """The benchmarks run, on a tiny model, and compare what they say they compare."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from made_up_shards import VOCABULARY, write_shards
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TEXT = {
@@ -86,6 +88,20 @@ def test_both_ways_of_retrieval_have_equal_accuracies(tmp_path):
     assert report["predicted"]["blocks"] == 4 / 3
     assert report["predicted"]["once"] > 1
     assert "ratio" in printed
+
+
+def test_stock_training_is_measured_in_turn_with_a_larger_vocabulary(tmp_path):
+    shard = write_shards(tmp_path / "data", pairs=40)
+    flags = ("--arch", "translit_tiny", "--vocabulary", VOCABULARY + 500, "--updates", 2, "--warm-up", 1)
+    ways = ("--ways", "paper", "recipe", "--rounds", 1, "--more", "--max-tokens 800 --update-freq 1")
+    printed = run("fairseq_train.py", "--data-bin", shard, *flags, *ways, "--json", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [*report["ways"]] == ["paper", "recipe"]
+    for way, figures in report["ways"].items():
+        assert f"{way:12}{figures['tokens_per_s']:10,.0f}" in printed
+        assert figures["tokens_per_s"] > figures["pairs_per_s"] > 0
+        assert 0 < figures["mfu"] < 1
+        assert figures["loss"] > 2 * math.log(VOCABULARY + 400)  # of three terms over as many entries, at the start
 
 
 def test_missing_text_is_one_sentence(tmp_path):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from fairseq.utils import move_to_cuda
 from pairs import make_dataset
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
@@ -185,6 +186,25 @@ def test_nothing_in_a_step_reads_a_value_back_from_the_device(model, flags):
             total.item()
         with pytest.raises(DynamicOutputShapeException):
             log["seq"].unsqueeze(0).nonzero()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_step_on_a_gpu_waits_for_nothing():
+    """Once its kernels are made, any synchronisation raises."""
+    config = TranslitAlignmentCriterionConfig(seq_negatives=4, mlm_group=4)
+    criterion = TranslitAlignmentCriterion(config, SimpleNamespace(model_depth=2))
+    sizes = {"encoder_layers": 2, "encoder_embed_dim": 64, "encoder_ffn_embed_dim": 128, "encoder_attention_heads": 2}
+    model = TranslitXLMR(TranslitXLMRConfig(**sizes, max_positions=64), vocabulary=9000).to("cuda", torch.float16)
+    dataset = make_dataset([3, 12, 7, 30, 9, 22, 5, 40], [5, 11, 9, 25, 8, 31, 6, 44], 9000, max_positions=64)
+    batch = move_to_cuda(dataset.collater([dataset[i] for i in range(len(dataset))]))
+    for mode in ("default", "error"):
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            loss, pairs, _ = criterion(model, batch)
+            (loss * (128 / pairs)).backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 def to_fake(value, fake):

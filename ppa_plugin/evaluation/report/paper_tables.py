@@ -120,18 +120,14 @@ def average_rows(measured: Measured, block: Block, baseline: str | None) -> list
             for column in block.columns:
                 # a model without a single value in the column is no part of it: its targets say nothing of the model
                 if targets[column] and measured.models_of([column], block.targets).count(model):
-                    mark = _mark(measured, model, baseline, column, targets[column])
-                    figures[model, column] = (*measured.mean(model, column, targets[column]), mark)
+                    differences = paired_differences(measured, model, baseline, column, targets[column])
+                    mean, spread = measured.mean(model, column, targets[column])
+                    figures[model, column] = (mean, spread, significance.mark(differences))
         comparable = {c for c in block.columns if len({tuple(targets[other]) for other in block.part(c)}) == 1}
         rows += _rows(block, models, label, figures, comparable)
         counts = tuple(Cell(str(len(targets[column]))) for column in block.columns)
         rows.append(Row((label, "targets"), counts, summary=True))
     return [replace(row, summary=True) for row in rows]
-
-
-def _mark(measured: Measured, model: str, baseline: str | None, column: Column, targets: list[str]) -> str:
-    differences = paired_differences(measured, model, baseline, column, targets)
-    return significance.mark(differences) if differences is not None else ""
 
 
 def paired_differences(

@@ -1,7 +1,7 @@
 """Heat maps of languages: what a report opens with, and the gains over a baseline by target and source."""
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -184,9 +184,10 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
 
 
 def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: Scale) -> list[Picture]:
-    """One picture a part that a page holds, numbered where there are several."""
+    """One picture a part that a page holds, of whole tasks where they fit, numbered where there are several."""
     rows = numpy.array_split(range(len(heat.rows)), -(-len(heat.rows) // GAIN_ROWS))
-    parts = [heat.cut(row, columns) for columns in _of_whole_tasks(heat.heads) for row in rows]
+    tasks = [list(run) for _, run in groupby(range(len(heat.heads)), heat.heads.__getitem__)]
+    parts = [heat.cut(row, columns) for columns in packed(tasks, GAIN_COLUMNS) for row in rows]
     several = len(parts) > 1
     return [
         Picture(
@@ -197,14 +198,6 @@ def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: S
         )
         for number, part in enumerate(parts, 1)
     ]
-
-
-def _of_whole_tasks(heads: tuple[str, ...]) -> list[list[int]]:
-    """The places of columns in as few parts as hold them, a task in one part where it fits."""
-    tasks: dict[str, list[int]] = defaultdict(list)
-    for place, head in enumerate(heads):
-        tasks[head].append(place)
-    return packed(tasks.values(), GAIN_COLUMNS)
 
 
 def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
@@ -259,13 +252,23 @@ def _column_names(columns: tuple[str, ...], cell: float) -> tuple[list[str], boo
 
 
 def _set_heads(axes, heads: tuple[str, ...], cell: float) -> None:
-    """The heads over their columns; where there is one, the names of columns above too: there a screen begins."""
-    if len(set(heads)) > 1:
-        _head_tasks(axes, heads)
+    """Each head over its columns, and a line between heads.
+
+    Where there is one, the names of columns are above too: there a screen begins.
+    """
+    if len(set(heads)) == 1:
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.set_xlabel(_head(heads[0], max(1.0, cell * len(heads))), fontsize=8)
         return
-    axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
-    axes.set_xlabel(_head(heads[0], max(1.0, cell * len(heads))), fontsize=8)
+    end = 0
+    for head, run in groupby(heads):
+        start, end = end, end + len(list(run))
+        place = {"xy": ((start + end) / 2, 1), "xycoords": axes.get_xaxis_transform()}
+        above = {"xytext": (0, 4), "textcoords": "offset points"}  # however high the plot is
+        axes.annotate(_head(head), **place, **above, ha="center", va="bottom", fontsize=8)
+        if end < len(heads):
+            axes.axvline(end, color=drawing.INK, linewidth=0.9)
 
 
 def _head(text: str, inches: float = 1.0) -> str:
@@ -285,16 +288,3 @@ def _signed(value: float) -> str:
     """A gain in the width of a cell: +0.4, −3.1, +27."""
     text = f"{value:+.1f}" if abs(value) < 9.95 else f"{value:+.0f}"
     return "0.0" if float(text) == 0 else text.replace("-", "−")
-
-
-def _head_tasks(axes, columns: tuple[str, ...]) -> None:
-    """The name of each task over its columns, and a line between tasks."""
-    start = 0
-    for task, run in groupby(columns):
-        end = start + len(list(run))
-        place = {"xy": ((start + end) / 2, 1), "xycoords": axes.get_xaxis_transform()}
-        above = {"xytext": (0, 4), "textcoords": "offset points"}  # however high the plot is
-        axes.annotate(_head(task), **place, **above, ha="center", va="bottom", fontsize=8)
-        if end < len(columns):
-            axes.axvline(end, color=drawing.INK, linewidth=0.9)
-        start = end

@@ -34,16 +34,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(
             f"--baseline {args.baseline}: no such row in the tables; there are {', '.join(measured.models)}"
         )
-    report = Report(
-        results,
-        measured,
-        [*notes, *warnings(results), *remarks(chosen), *no_gains(measured, args.baseline)],
-        groups=args.groups,
-        baseline=args.baseline,
-        layer=args.layer,
-        paper=args.paper,
-        records=args.analysis,
-    )
+    notes += [*warnings(results), *remarks(chosen), *no_gains(measured, args.baseline)]
+    report = Report(results, measured, notes, args)
     main_tables = _main_tables(tables := pivot(chosen, "model", args.baseline))
     sections = report.sections(main_tables)
     _write_all(directory, args.title, report, sections, tables)

@@ -1,5 +1,6 @@
 """The report's sections, in the order in which a paper would have them."""
 
+import argparse
 from dataclasses import replace
 
 from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, published
@@ -23,23 +24,13 @@ class Report:
     `remarks` are what a reader has to know of the choices made. Raises `UserError` for what is wrong in a file.
     """
 
-    def __init__(
-        self,
-        results: list[Result],
-        measured: Measured,
-        notes: list[str],
-        *,
-        groups: str | None = None,
-        baseline: str | None = None,
-        layer: int | None = None,
-        paper: str | None = None,
-        records: list[str] | tuple[str, ...] = (),
-    ):
+    def __init__(self, results: list[Result], measured: Measured, notes: list[str], flags: argparse.Namespace):
+        """Of `ppa-report`'s flags it heeds --groups, --baseline, --layer, --paper and --analysis."""
         self.results, self.measured = results, measured
-        self.groups = read_groups(groups) if groups else [EVERYTHING]
-        self.baseline, self.layer = baseline, layer
-        self.published = published.read_published(paper) if paper else []
-        self.analysis = analysis_tables.read_by_kind(records)
+        self.baseline, self.layer = flags.baseline, flags.layer
+        self.groups = read_groups(flags.groups) if flags.groups else [EVERYTHING]
+        self.published = published.read_published(flags.paper) if flags.paper else []
+        self.analysis = analysis_tables.read_by_kind(flags.analysis)
         self.remarks = [*notes, *self._group_remarks()]
 
     def _group_remarks(self) -> list[str]:

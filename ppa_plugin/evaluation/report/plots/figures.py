@@ -113,14 +113,8 @@ def _line_panels(
     with plt.rc_context(drawing.STYLE):
         wide = min(len(sources), 4)
         high = -(-len(sources) // wide)
-        figure, axes = plt.subplots(
-            high,
-            wide,
-            figsize=(max(4.6, 1.4 + 2.2 * wide), 0.6 + 2.5 * high),
-            sharey=True,
-            squeeze=False,
-            layout="constrained",
-        )
+        size = (max(4.6, 1.4 + 2.2 * wide), 0.6 + 2.5 * high)
+        figure, axes = plt.subplots(high, wide, figsize=size, sharey=True, squeeze=False)
         for panel, source in zip(axes.flat, sources, strict=False):
             for place, model in enumerate(models):
                 drawing.line(panel, curves.get((model, source), {}), place, model, marker=2.6)

@@ -212,7 +212,7 @@ def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
         names, turned = _column_names(heat.columns, cell)
         above = 0.07 * max(len(line) for name in names for line in name.split("\n")) if turned else 0
         size = (max(3.4 if len(heads) == 1 else 4.0, 1.4 + cell * across), max(1.6, 1.0 + above) + max(1, high * down))
-        figure, axes = plt.subplots(figsize=size, layout="constrained")
+        figure, axes = plt.subplots(figsize=size)
         mesh = _paint(axes, heat.values, scale, 8 if min(cell, 2 * high) > 0.45 else 7)
         rows = [drawing.wrapped(row, 1.2, drawing.NAME, lines=1) for row in heat.rows]
         axes.set_yticks([i + 0.5 for i in range(down)], rows, fontsize=drawing.NAME)

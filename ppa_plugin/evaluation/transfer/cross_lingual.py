@@ -55,26 +55,13 @@ def measure(
     facts = _facts(recipe, precision, best, place)
     results = []
     for target, (gold, predicted) in zip(targets, tested, strict=True):
-        for metric, value in head.scores(gold, predicted).items():
-            results.append(
-                Result(
-                    model=model.name,
-                    model_path=model.path,
-                    model_sha256=model.sha256,
-                    task=task,
-                    source=source,
-                    target=target,
-                    seed=seed,
-                    metric=metric,
-                    value=value,
-                    n=head.count(gold),
-                    layer=None,
-                    pool=None,
-                    data_sha256=data.data_sha256(source, target),
-                    config=facts | head.remarks(data.split(target, "test")),
-                    version=version("translit-ppa"),
-                )
-            )
+        of_target = {"task": task, "source": source, "target": target, "data_sha256": data.data_sha256(source, target)}
+        of_target |= {"seed": seed, "n": head.count(gold), "layer": None, "pool": None}
+        config = facts | head.remarks(data.split(target, "test"))
+        results += [
+            model.result(**of_target, metric=metric, value=value, config=dict(config))
+            for metric, value in head.scores(gold, predicted).items()
+        ]
     return results
 
 

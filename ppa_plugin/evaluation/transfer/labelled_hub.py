@@ -1,16 +1,16 @@
 """Labelled sets of the Hugging Face hub, as the readers of files give them: `hf:Davlan/sib200`, `hf:wikiann`, ..."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.evaluation.transfer.labelled_files import Labelled, Sentence, check_tag, say_without_words
+from ppa_plugin.files import naming_errors
 
 PREFIX = "hf:"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+_LONGEST_REASON = 200  # characters
 
 
 class HubFiles:
@@ -31,7 +31,7 @@ class HubFiles:
         self._library = _library(name)
         self._configurations: dict[str, list[str]] = {}
         self._passed_over: list[str] = []
-        with _naming_errors(name):
+        with naming_errors(name, _LONGEST_REASON):
             names = self._library.get_dataset_config_names(self._dataset.path, revision=self._revision or None)
         for configuration in sorted(names):
             language = canonical(configuration.partition("_")[0] if TASKS[task].treebanks else configuration)
@@ -56,7 +56,7 @@ class HubFiles:
         found = Labelled()
         for configuration in self._configurations[language]:
             where = f"{self._name} {configuration}"
-            with _naming_errors(where):
+            with naming_errors(where, _LONGEST_REASON):
                 rows = self._load(configuration, _SPLITS[split])
             for number, row in enumerate(rows, 1):
                 self._add(found, row, f"{where}, {_SPLITS[split]}, row {number}")
@@ -110,15 +110,3 @@ def _library(name: str) -> ModuleType:
     except ImportError:
         raise UserError(f"--data {name} takes the package datasets: pip install 'translit-ppa[sources]'") from None
     return datasets
-
-
-@contextmanager
-def _naming_errors(name: str) -> Iterator[None]:
-    """Whatever the library or the network raises, as a `UserError` that names the dataset."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # no network, no such dataset, no such revision: each has a class of its own
-        said = " ".join(str(error).split())[:200]
-        raise UserError(f"cannot read {name}: {type(error).__name__}: {said}") from None

@@ -31,13 +31,7 @@ _NOT_SAVED = ("pooler", "position_ids", "token_type_ids")
 _BESIDE_THE_WEIGHTS = 4096
 # one of these is in every directory with a tokenizer
 _TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "spiece.model")
-TOKENIZER_FILES = (
-    *_TOKENIZERS,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "merges.txt",
-)
+TOKENIZER_FILES = (*_TOKENIZERS, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
 
 
 def import_transformers() -> ModuleType:

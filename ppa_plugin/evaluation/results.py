@@ -71,11 +71,10 @@ def numbered_results(path: str | Path, being_written: bool = False) -> list[tupl
 
     `being_written`: a last line that is not whole is no error, another command may be about to end it.
     """
-    names = {field.name for field in fields(Result)}
     results = []
     for number, record in numbered_json(path, "results", being_written):
-        if not isinstance(record, dict) or set(record) != names:
-            raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")
+        if not isinstance(record, dict) or set(record) != set(_KINDS):
+            raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(_KINDS))}")
         for name, (expected, is_kind) in _KINDS.items():
             if not is_kind(record[name]):
                 shown = json.dumps(record[name])[:40]

@@ -30,10 +30,6 @@ Record = dict[str, Any]
 _is_text, _is_list = is_a(str), is_a(list)
 
 
-def _is_size(value: Any) -> bool:
-    return is_number(value) and value >= 0
-
-
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
@@ -57,7 +53,7 @@ FIELDS = {
         "language": _is_text,
         "side": _is_text,
         **dict.fromkeys(_SIZES, is_count),
-        "tokens_per_word": _is_size,
+        "tokens_per_word": lambda value: is_number(value) and value >= 0,
         "covered": is_share,
     },
     "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": is_a(dict)},

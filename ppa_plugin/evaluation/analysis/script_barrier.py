@@ -34,21 +34,15 @@ def probe_values(layer: int, vectors: np.ndarray, balanced: probe.Balanced, seed
 
 def projection_values(layer: int, vectors: np.ndarray, samples: list[Sample]) -> Record:
     """What a `projection` record says of a layer: of each language the first `MOST_POINTS` sentences."""
-    rows: list[int] = []
-    labels: list[str] = []
-    start = 0
-    for sample in samples:
-        count = min(MOST_POINTS, len(sample.sentences))
-        rows += range(start, start + count)
-        labels += [sample.language] * count
-        start += len(sample.sentences)
+    places = [(sample.language, place) for sample in samples for place in range(len(sample.sentences))]
+    rows = [row for row, (_, place) in enumerate(places) if place < MOST_POINTS]
     points, shares = principal_components(vectors[rows])
     rounded = [[round(float(x), 4) for x in point] for point in points]
     return {
         "layer": layer,
         "method": "pca",
         "points": rounded,
-        "labels": labels,
+        "labels": [places[row][0] for row in rows],
         "explained": [round(share, 4) for share in shares],
     }
 

@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     devices, threads = _devices(args.device or suite.device, args.jobs)
     clock = _Clock(missing, len(devices))
     if args.jobs == 0:
-        outcomes = workers.in_this_process(measure, missing, devices[0])
+        outcomes = ((each, workers.attempt(measure, each, devices[0])) for each in missing)
     else:
         outcomes = workers.in_processes(measure, missing, devices, threads)
     with contextlib.closing(outcomes):  # at once where a full disk ends the run: the processes would go on

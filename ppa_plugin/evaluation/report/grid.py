@@ -64,7 +64,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report; `folded` parts are closed on the page until someone opens them."""
+    """A part of the report; `folded` parts, of tables alone, are closed on the page until someone opens them."""
 
     title: str
     blocks: tuple[Grid | Picture | str, ...]

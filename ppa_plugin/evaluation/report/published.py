@@ -139,11 +139,8 @@ def _target_rows(target: str, columns: list[Column], figures: Figures, run: Figu
         theirs = [figures.get((model, column.source, target)) for column in columns]
         ours = [run.get((model, column.source, target)) for column in columns]
         gains = [b - a if a is not None and b is not None else None for a, b in zip(theirs, ours, strict=True)]
-        for label, values, shown in (
-            ("published", theirs, percent),
-            ("this run", ours, percent),
-            ("difference", gains, signed),
-        ):
+        kinds = (("published", theirs, percent), ("this run", ours, percent), ("difference", gains, signed))
+        for label, values, shown in kinds:
             if any(value is not None for value in values):
                 cells = tuple(Cell(shown(value)) for value in values)
                 rows.append(Row((target, model, label), cells, rule=not rows, summary=target == MEAN))

@@ -56,13 +56,9 @@ class Report:
 
     def sections(self, main_tables: list[Table]) -> list[Section]:
         """All sections that have something to show, the overview first."""
+        note = "Means stand right of the line."
         bars = [
-            Picture(
-                slug(t.task, t.source, t.metric or ""),
-                t.title,
-                f"Means stand right of the line. {t.note}".strip(),
-                bar_plot(t),
-            )
+            Picture(slug(t.task, t.source, t.metric), t.title, f"{note} {t.note}".strip(), bar_plot(t))
             for t in main_tables
         ]
         opening = overview(self.measured, self.groups, self.baseline)
@@ -87,15 +83,15 @@ class Report:
 
     def _group_section(self, group: Group) -> Section:
         blocks = paper_tables.main_blocks(self.measured, group, self.groups)
-        parts: list[Grid | Picture] = []
+        grids: list[Grid] = []
         for block in blocks:
-            parts.append(paper_tables.main_table(self.measured, block))
-            parts.append(paper_tables.average_table(self.measured, block, self.baseline))
+            averages = paper_tables.average_table(self.measured, block, self.baseline)
+            grids += [paper_tables.main_table(self.measured, block), averages]
         # from a single source each, they are what the overview shows
         several = any(len(block.part(column)) > 1 for block in blocks for column in block.columns)
         more = len(group.targets(t for block in blocks for t in block.targets)) > OVERVIEW_ROWS
         maps = gain_maps(self.measured, blocks, group, self.baseline) if self.baseline and (several or more) else []
-        return Section(group.name, (*maps, *parts))
+        return Section(group.name, (*maps, *grids))
 
     def _other_section(self, group: Group) -> Section:
         blocks = paper_tables.other_blocks(self.measured, group, self.groups)

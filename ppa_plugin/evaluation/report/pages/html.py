@@ -67,9 +67,7 @@ def _section(section: Section, number: int) -> str:
     blocks = "\n".join(runs)
     heading = f"<h2>{escape(section.title)}</h2>"
     if section.folded:
-        tables_only = all(isinstance(block, Grid) for block in section.blocks)
-        summary = f"{len(section.blocks)} {'tables' if tables_only else 'plots'}"
-        blocks = f"<details>\n<summary>{summary}</summary>\n{blocks}\n</details>"
+        blocks = f"<details>\n<summary>{len(section.blocks)} tables</summary>\n{blocks}\n</details>"
     return f'<section id="{_section_anchor(section, number)}">\n{heading}\n{blocks}\n</section>'
 
 

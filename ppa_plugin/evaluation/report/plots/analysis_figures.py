@@ -43,10 +43,8 @@ def projection_plot(records: list[dict]) -> list[Picture]:
             panel = axes[layers.index(record["layer"]), panels.index(name)]
             _scatter(panel, record, scripts)
             panel.set_title(drawing.wrapped(f"{name}, layer {record['layer']}", 2.8, drawing.TITLE))
-        handles = [
-            plt.Line2D([], [], linestyle="", marker="o", markersize=5, color=drawing.colour(i))
-            for i in range(len(scripts))
-        ]
+        point = {"linestyle": "", "marker": "o", "markersize": 5}
+        handles = [plt.Line2D([], [], **point, color=drawing.colour(place)) for place in range(len(scripts))]
         drawing.legend_below(figure, handles, scripts)
         files = drawing.rendered(figure)
     methods = ", ".join(dict.fromkeys(record["method"].upper() for record in records))

@@ -114,7 +114,8 @@ def _overview_picture(name: str, what: str, heat: Heat, scale: Scale) -> Picture
 def _overview_heats(measured: Measured, targets: list[str], baseline: str | None) -> dict[str, Heat]:
     """Maps that have a value by their name; without a baseline of values, not of gains."""
     mains = [(task, main_metric(measured.metrics(task))) for task in measured.tasks]
-    values = numpy.array([_task_values(measured, main, targets, baseline) for main in mains])
+    columns = [[column for column in measured.targets if column[:2] == main] for main in mains]
+    values = numpy.array([100 * _shared_mean(_values(measured, each, targets, baseline)) for each in columns])
     rows = tuple(targets)
     if len(targets) > 1:
         means = numpy.array([[_shared_mean(of_task)] for of_task in values])
@@ -132,12 +133,10 @@ def _overview_heats(measured: Measured, targets: list[str], baseline: str | None
     return {name: heat for name, heat in heats.items() if heat.rows}
 
 
-def _task_values(measured: Measured, main: tuple[str, str], targets: list[str], baseline: str | None) -> numpy.ndarray:
-    """Gains in points or values in percent (targets, models) of a task's main metric, over sources and seeds."""
-    columns = [column for column in measured.targets if column[:2] == main]
+def _values(measured: Measured, columns: list[Column], targets: list[str], baseline: str | None) -> numpy.ndarray:
+    """Gains or values (columns, targets, models), as shares."""
     values = [[[_value(measured, m, baseline, c, t) for m in measured.models] for t in targets] for c in columns]
-    values = numpy.array(values, dtype=float).reshape(len(columns), len(targets), len(measured.models))
-    return 100 * _shared_mean(values)
+    return numpy.array(values, dtype=float).reshape(len(columns), len(targets), len(measured.models))
 
 
 def _value(measured: Measured, model: str, baseline: str | None, column: Column, target: str) -> float | None:
@@ -171,12 +170,9 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     targets = group.targets(target for block in blocks for target in block.targets)
     labels = script_labels(columns)
     heads, sources = tuple(c.task for c in columns), tuple(labels[c] for c in columns)
-    gains = {}
-    for model in measured.models:
-        values = [[_value(measured, model, baseline, c, t) for c in columns] for t in targets]
-        values = 100 * numpy.array(values, dtype=float)
-        if numpy.isfinite(values).any():
-            gains[model] = Heat(values, tuple(targets), heads, sources).filled()
+    by_model = 100 * _values(measured, columns, targets, baseline).transpose(2, 1, 0)
+    heats = [Heat(values, tuple(targets), heads, sources).filled() for values in by_model]
+    gains = {model: heat for model, heat in zip(measured.models, heats, strict=True) if heat.rows}
     if not gains:
         return []
     scale = Scale.of_gains(heat.values for heat in gains.values())

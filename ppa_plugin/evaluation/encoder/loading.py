@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -209,3 +210,8 @@ def available_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         raise UserError(f"--device {name} is not available here") from None
     return device
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """What the `config` of a result says of where it was measured."""
+    return {"device": device.type, "torch": torch.__version__, "transformers": version("transformers")}

@@ -2,12 +2,12 @@
 
 import sys
 from collections import Counter
-from importlib.metadata import version
 
 import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS
+from ppa_plugin.evaluation.encoder.loading import environment
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
@@ -50,9 +50,7 @@ def measure(
         "max_tokens": max_tokens,
         "max_length": encoder.max_length,
         "precision": encoder.precision,
-        "device": encoder.device.type,
-        "torch": torch.__version__,
-        "transformers": version("transformers"),
+        **environment(encoder.device),
     }
     if step is not None:
         config["step"] = step

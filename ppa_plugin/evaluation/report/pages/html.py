@@ -107,9 +107,7 @@ def _table(grid: Grid) -> str:
 
 def _row(rows: tuple[Row, ...], number: int, repeated: list[int], starts: set[int]) -> str:
     row, heads = rows[number], []
-    for place, label in enumerate(row.labels):
-        if place < repeated[number]:
-            continue
+    for place, label in list(enumerate(row.labels))[repeated[number] :]:
         end = next((end for end in range(number + 1, len(rows)) if repeated[end] <= place), len(rows))
         over = f' rowspan="{end - number}"' if end > number + 1 else ""
         scope = "row" if place == len(row.labels) - 1 else "rowgroup"

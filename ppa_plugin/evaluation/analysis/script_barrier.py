@@ -6,15 +6,8 @@ from ppa_plugin.commandline import align
 from ppa_plugin.evaluation.analysis import probe
 from ppa_plugin.evaluation.analysis.records import Record
 from ppa_plugin.evaluation.analysis.sentence_sample import Sample
-from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 
 MOST_POINTS = 100  # of a language in a projection, so that a report stays small
-
-
-def embed(encoder: SentenceEncoder, samples: list[Sample], batch_size: int) -> np.ndarray:
-    """The vectors of all samples, one sample after the other, at each of the encoder's layers: L x N x C float32."""
-    sentences = [sentence for sample in samples for sentence in sample.sentences]
-    return encoder.encode_layers(sentences, batch_size).cpu().numpy()
 
 
 def probe_values(layer: int, vectors: np.ndarray, balanced: probe.Balanced, seed: int) -> Record:

@@ -40,7 +40,7 @@ def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
     """Accuracy at each layer for models measured at several, a plot a task."""
     pictures = []
     for (task, metric), lines in _curves(results, group, lambda result: result.layer).items():
-        files = _line_panels(lines.curves, "layer", f"{metric} (%)")
+        files = _line_panels(lines.curves, "layer", f"{metric} (%)", {}, None)
         title = f"{group.name}: {task} by layer"
         note = f"Mean over the targets that no layer of any line lacks: {lines.counts()}. Layer 0: the embeddings."
         pictures.append(Picture(slug(group.name, task, metric, "layers"), title, note, files))
@@ -101,13 +101,9 @@ def _curves(results: Iterable[Result], group: Group, place: Place) -> dict[tuple
 
 
 def _line_panels(
-    curves: dict[tuple[str, str], Curve],
-    across: str,
-    up: str,
-    levels: dict[str, float] | None = None,
-    baseline: str | None = None,
+    curves: dict[tuple[str, str], Curve], across: str, up: str, levels: dict[str, float], baseline: str | None
 ) -> dict[str, bytes]:
-    """A panel a source with a line a model, all on one scale."""
+    """A panel a source with a line a model, all on one scale; `levels` are the baseline's shares by source."""
     sources = sorted({source for _, source in curves}, key=source_order)
     models = sorted({model for model, _ in curves}, key=natural)
     with plt.rc_context(drawing.STYLE):
@@ -118,7 +114,7 @@ def _line_panels(
         for panel, source in zip(axes.flat, sources, strict=False):
             for place, model in enumerate(models):
                 drawing.line(panel, curves.get((model, source), {}), place, model, marker=2.6)
-            if source in (levels or {}):
+            if source in levels:
                 drawing.level(panel, levels[source], drawing.shown(baseline))
             panel.set_title(drawing.wrapped(f"from {source}", 2.0, drawing.TITLE))
             panel.set_xlabel(across)

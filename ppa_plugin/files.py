@@ -64,6 +64,21 @@ def reading(path: str | Path, what: str) -> Iterator[None]:
         raise UserError(f"{path} cannot be read as {what} ({reason(error)})") from error
 
 
+@contextmanager
+def naming_errors(name: str, longest: int | None = None) -> Iterator[None]:
+    """Whatever a library or the network raises over a dataset, as a `UserError` that names the dataset.
+
+    `longest` is how many characters of the reason are shown; None: all.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # no network, no such dataset, no such revision: each has a class of its own
+        said = " ".join(str(error).split())[:longest]
+        raise UserError(f"cannot read {name}: {type(error).__name__}: {said}") from None
+
+
 def reason(error: BaseException) -> str:
     """An error in one line of a bounded length, its type first."""
     text = " ".join(str(error).split())

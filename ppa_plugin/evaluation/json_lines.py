@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -73,6 +73,16 @@ def numbered_json(path: str | Path, what: str, being_written: bool = False) -> I
             yield number, value
 
 
+def is_a(kind: type) -> Callable[[Any], bool]:
+    """What tells whether a JSON value is of that type; true and false, a kind of int in Python, are none."""
+    return lambda value: isinstance(value, kind) and not isinstance(value, bool)
+
+
+def or_none(is_kind: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """What tells whether a JSON value is null or what `is_kind` says."""
+    return lambda value: value is None or is_kind(value)
+
+
 def is_share(value: Any) -> bool:
     """Whether a JSON value is a number from 0 to 1; what is not a number (NaN) is not."""
     return is_number(value) and 0 <= value <= 1
@@ -80,13 +90,12 @@ def is_share(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether a JSON value is a finite number of a size that can be shown."""
-    # bool is a kind of int in Python
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1e15
+    return is_a(int | float)(value) and math.isfinite(value) and abs(value) < 1e15
 
 
 def is_count(value: Any) -> bool:
     """Whether a JSON value is a whole number of at least 0."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return is_a(int)(value) and value >= 0
 
 
 def _fault(value: Any, depth: int = 0) -> str:

@@ -1,10 +1,13 @@
 """What a result says of the model that was measured."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.hugging_face import locate, weight_files
+from ppa_plugin.evaluation.results import Result
 from ppa_plugin.files import reading, sha256
 
 
@@ -26,6 +29,11 @@ class Model:
         """The local directory of what `path` names, a directory or a model of the hub, and what results say of it."""
         directory = locate(path)
         return directory, cls.of(directory, path, name)
+
+    def result(self, **values: Any) -> Result:
+        """A result on the model, by this version of the package; `values` are the other fields."""
+        named = {"model": self.name, "model_path": self.path, "model_sha256": self.sha256}
+        return Result(**named, version=version("translit-ppa"), **values)
 
 
 def hash_weights(directory: Path) -> str:

@@ -2,25 +2,25 @@
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.evaluation.json_lines import append_json_lines, is_count, is_share, numbered_json
+from ppa_plugin.evaluation.json_lines import append_json_lines, is_a, is_count, is_share, numbered_json, or_none
 
-_TEXT = ("a text", str)
-# What each field has to be: in words, and as types.
-_KINDS: dict[str, tuple[str, Any]] = {
+_TEXT = ("a text", is_a(str))
+# What each field has to be: in words, and what tells.
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("model", "model_path", "model_sha256", "task", "source", "target", "metric"), _TEXT),
     **dict.fromkeys(("data_sha256", "version"), _TEXT),
-    "seed": ("a whole number or null", (int, type(None))),
-    "layer": ("a whole number or null, of at least 0", (int, type(None))),
-    "pool": ("a text or null", (str, type(None))),
-    "value": ("a number from 0 to 1", (int, float)),
-    "n": ("a whole number of at least 0", int),
-    "config": ("an object", dict),
+    "seed": ("a whole number or null", or_none(is_a(int))),
+    "layer": ("a whole number or null, of at least 0", or_none(is_count)),
+    "pool": ("a text or null", or_none(is_a(str))),
+    "value": ("a number from 0 to 1", is_share),
+    "n": ("a whole number of at least 0", is_count),
+    "config": ("an object", is_a(dict)),
 }
 
 
@@ -71,25 +71,13 @@ def numbered_results(path: str | Path, being_written: bool = False) -> list[tupl
 
     `being_written`: a last line that is not whole is no error, another command may be about to end it.
     """
-    names = {field.name for field in fields(Result)}
     results = []
     for number, record in numbered_json(path, "results", being_written):
-        if not isinstance(record, dict) or set(record) != names:
-            raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(names))}")
-        if wrong := _wrong_field(record):
-            shown = json.dumps(record[wrong])[:40]
-            raise UserError(f"{path}, line {number}: not a result; its {wrong} is {shown}, expected {_KINDS[wrong][0]}")
+        if not isinstance(record, dict) or set(record) != set(_KINDS):
+            raise UserError(f"{path}, line {number}: not a result; its fields have to be {', '.join(sorted(_KINDS))}")
+        for name, (expected, is_kind) in _KINDS.items():
+            if not is_kind(record[name]):
+                shown = json.dumps(record[name])[:40]
+                raise UserError(f"{path}, line {number}: not a result; its {name} is {shown}, expected {expected}")
         results.append((number, Result(**record)))
     return results
-
-
-def _wrong_field(record: dict[str, Any]) -> str | None:
-    """The first field that has not the kind of value it should have, None where all have."""
-    for name, (_, kinds) in _KINDS.items():
-        # bool is a kind of int in Python
-        if not isinstance(record[name], kinds) or isinstance(record[name], bool):
-            return name
-    for name in ("n", "layer"):
-        if record[name] is not None and not is_count(record[name]):
-            return name
-    return None if is_share(record["value"]) else "value"

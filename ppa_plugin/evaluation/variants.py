@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from statistics import fmean
@@ -136,18 +136,16 @@ def _two_values(results: Iterable[Result]) -> list[str]:
     for found in _repeated(results).values():
         if len({r.value for r in found}) > 1:
             several[found[0].model, found[0].task].append(found)
-    return [
-        f"{model} was measured more than once in the same way on {task} and came to different values in "
-        f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}, as in {_cell(cells[0])}; the tables show their means."
-        for (model, task), cells in several.items()
-    ]
-
-
-def _cell(found: list[Result]) -> str:
-    first, values = found[0], [r.value for r in found]
-    seed = "" if first.seed is None else f", seed {first.seed}"
-    shown = f"{100 * min(values):.2f} to {100 * max(values):.2f}"
-    return f"{first.source} to {first.target}, {first.metric}{seed}: {shown}"
+    sentences = []
+    for (model, task), cells in several.items():
+        first, values = cells[0][0], [100 * r.value for r in cells[0]]
+        seed = "" if first.seed is None else f", seed {first.seed}"
+        sentences.append(
+            f"{model} was measured more than once in the same way on {task} and came to different values in "
+            f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}, as in {first.source} to {first.target}, "
+            f"{first.metric}{seed}: {min(values):.2f} to {max(values):.2f}; the tables show their means."
+        )
+    return sentences
 
 
 def _several_ways(task: str, ways: dict[Way, dict[str, None]]) -> str:
@@ -162,11 +160,10 @@ def _several_ways(task: str, ways: dict[Way, dict[str, None]]) -> str:
 
 def _apart(variant: Variant, among: set[Variant]) -> list[str]:
     """What sets a variant of a model apart from its others; nothing where it has none."""
-    ways = {other.way for other in among}
-    keys = _differing(ways)
-    if sum(key not in ("layer", "pool") for key in keys) > _SHOWN_KEYS:
-        keys = [key for key in keys if key in ("layer", "pool")]
-        texts = [*_texts(variant.way, keys), f"settings {_digest(variant.way.settings)}"]
+    keys = _differing({other.way for other in among})
+    places = [key for key in keys if key in ("layer", "pool")]
+    if len(keys) - len(places) > _SHOWN_KEYS:
+        texts = [*_texts(variant.way, places), f"settings {_digest(variant.way.settings)}"]
     else:
         texts = _texts(variant.way, keys)
     if len({other.model_sha256 for other in among}) > 1:
@@ -203,9 +200,7 @@ def _plain(text: str) -> str:
 
 def _unique(names: dict[tuple[str, Variant], str]) -> dict[tuple[str, Variant], str]:
     """The names, told apart where a model is called as another one's variant is."""
-    of_task: dict[tuple[str, str], int] = defaultdict(int)
-    for (task, _), name in names.items():
-        of_task[task, name] += 1
+    of_task = Counter((task, name) for (task, _), name in names.items())
     return {key: f"{name} [{_digest(key)}]" if of_task[key[0], name] > 1 else name for key, name in names.items()}
 
 

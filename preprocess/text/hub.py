@@ -1,13 +1,12 @@
 """Datasets of the Hugging Face hub as a source, streamed: a configuration for each language, its split `train`."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ppa_preprocess.text.source_formats import Findings, check_column, library, string_values
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.files import naming_errors
 
 PREFIX = "hf:"
 _SPLIT = "train"
@@ -25,14 +24,14 @@ class Hub:
         self._path, _, revision = name.partition("@")
         self._revision = revision or None
         self._datasets = library("datasets", f"--input {PREFIX}{name}")
-        with _naming_errors(f"--input {PREFIX}{name}"):
+        with naming_errors(f"--input {PREFIX}{name}"):
             self.codes = sorted(self._datasets.get_dataset_config_names(self._path, revision=self._revision))
 
     def find(self, code: str) -> "Configuration | None":
         if code not in self.codes:
             return None
         name = f"{PREFIX}{self.name} {code}"
-        with _naming_errors(name):
+        with naming_errors(name):
             builder = self._datasets.load_dataset_builder(self._path, code, revision=self._revision)
         return Configuration(name, builder)
 
@@ -49,7 +48,7 @@ class Configuration:
 
     def read(self, column: str, found: Findings) -> Iterator[str]:
         rows = 0
-        with _naming_errors(self.name):
+        with naming_errors(self.name):
             stream = self._builder.as_streaming_dataset(split=_SPLIT)
             for table in stream.with_format("arrow").iter(_BATCH_ROWS):
                 check_column(self.name, column, table.column_names)
@@ -61,15 +60,3 @@ class Configuration:
     def fingerprints(self, digest: Callable[[Path], str] | None = None) -> list[list[str]]:
         # the hash is the commit on the hub, or made from the files' names, sizes and times of a local directory
         return [[self.name, str(self._builder.hash)]]
-
-
-@contextmanager
-def _naming_errors(name: str) -> Iterator[None]:
-    """Whatever the library or the network raises, as a `UserError` that names the dataset."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"cannot read {name}: {type(error).__name__}: {said}") from None

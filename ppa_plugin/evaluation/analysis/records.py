@@ -8,33 +8,26 @@ Every record names its `kind`, `model`, `model_sha256`, `data_sha256` and `versi
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import SIDES
-from ppa_plugin.evaluation.json_lines import append_json_lines, is_count, is_number, is_share, numbered_json
+from ppa_plugin.evaluation.json_lines import (
+    append_json_lines,
+    is_a,
+    is_count,
+    is_number,
+    is_share,
+    numbered_json,
+    or_none,
+)
 from ppa_plugin.evaluation.model import Model
 
 Record = dict[str, Any]
-
-
-def _is(*kinds: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, kinds)
-
-
-_is_text, _is_list, _is_text_or_none = _is(str), _is(list), _is(str, NoneType)
-
-
-def _is_share_or_none(value: Any) -> bool:
-    return value is None or is_share(value)
-
-
-def _is_size(value: Any) -> bool:
-    return is_number(value) and value >= 0
+_is_text, _is_list = is_a(str), is_a(list)
 
 
 def _are_texts(value: Any) -> bool:
@@ -46,11 +39,9 @@ def _is_point(value: Any) -> bool:
 
 
 def _is_group(value: Any) -> bool:
-    """See `vocabulary.records`; None where the record is of a release that did not have it."""
-    known = {"languages": _are_texts, "distinct_tokens": is_count, "covered": is_share, "shared": _is_share_or_none}
-    return value is None or (
-        isinstance(value, dict) and all(name in value and is_kind(value[name]) for name, is_kind in known.items())
-    )
+    """See `vocabulary.records`."""
+    known = {"languages": _are_texts, "distinct_tokens": is_count, "covered": is_share, "shared": or_none(is_share)}
+    return isinstance(value, dict) and all(name in value and is_kind(value[name]) for name, is_kind in known.items())
 
 
 _OF_EVERY_KIND = dict.fromkeys(("model", "model_sha256", "data_sha256", "version"), _is_text)
@@ -62,15 +53,15 @@ FIELDS = {
         "language": _is_text,
         "side": _is_text,
         **dict.fromkeys(_SIZES, is_count),
-        "tokens_per_word": _is_size,
+        "tokens_per_word": lambda value: is_number(value) and value >= 0,
         "covered": is_share,
     },
-    "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": _is(dict)},
+    "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": is_a(dict)},
     "projection": {**_OF_A_LAYER, "method": _is_text, "points": _is_list, "labels": _is_list},
 }
-# Those that it may have.
-_MORE_FIELDS = {"unit": _is_text, "shared": _is_share_or_none, "group": _is_group, "layer": is_count}
-_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side"), _is_text_or_none)
+# Those that it may have; records of early releases have no group.
+_MORE_FIELDS = {"unit": _is_text, "shared": or_none(is_share), "group": or_none(_is_group), "layer": is_count}
+_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side"), or_none(_is_text))
 # What makes two records the same measurement; None where a kind has no such field.
 _KEY = ("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side")
 

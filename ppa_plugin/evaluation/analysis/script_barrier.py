@@ -6,15 +6,8 @@ from ppa_plugin.commandline import align
 from ppa_plugin.evaluation.analysis import probe
 from ppa_plugin.evaluation.analysis.records import Record
 from ppa_plugin.evaluation.analysis.sentence_sample import Sample
-from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 
 MOST_POINTS = 100  # of a language in a projection, so that a report stays small
-
-
-def embed(encoder: SentenceEncoder, samples: list[Sample], batch_size: int) -> np.ndarray:
-    """The vectors of all samples, one sample after the other, at each of the encoder's layers: L x N x C float32."""
-    sentences = [sentence for sample in samples for sentence in sample.sentences]
-    return encoder.encode_layers(sentences, batch_size).cpu().numpy()
 
 
 def probe_values(layer: int, vectors: np.ndarray, balanced: probe.Balanced, seed: int) -> Record:
@@ -34,21 +27,15 @@ def probe_values(layer: int, vectors: np.ndarray, balanced: probe.Balanced, seed
 
 def projection_values(layer: int, vectors: np.ndarray, samples: list[Sample]) -> Record:
     """What a `projection` record says of a layer: of each language the first `MOST_POINTS` sentences."""
-    rows: list[int] = []
-    labels: list[str] = []
-    start = 0
-    for sample in samples:
-        count = min(MOST_POINTS, len(sample.sentences))
-        rows += range(start, start + count)
-        labels += [sample.language] * count
-        start += len(sample.sentences)
+    places = [(sample.language, place) for sample in samples for place in range(len(sample.sentences))]
+    rows = [row for row, (_, place) in enumerate(places) if place < MOST_POINTS]
     points, shares = principal_components(vectors[rows])
     rounded = [[round(float(x), 4) for x in point] for point in points]
     return {
         "layer": layer,
         "method": "pca",
         "points": rounded,
-        "labels": labels,
+        "labels": [places[row][0] for row in rows],
         "explained": [round(share, 4) for share in shares],
     }
 

@@ -64,7 +64,9 @@ def run(args: argparse.Namespace) -> None:
     device = flags.device_or_default(args.device)
     encoder = SentenceEncoder(directory, "all", args.pool, device)
     probed, projected = (sorted(encoder.chosen(asked)) for asked in (args.layers, args.projection))
-    vectors = script_barrier.embed(encoder, samples, args.batch_size)
+    # L x N x C float32, the vectors of one sample after the other
+    sentences = [sentence for sample in samples for sentence in sample.sentences]
+    vectors = encoder.encode_layers(sentences, args.batch_size).cpu().numpy()
 
     def of_layer(kind, values):
         return record(kind, model, data_sha256, task=args.task, pool=args.pool, **values)

@@ -86,14 +86,14 @@ def run(args: argparse.Namespace) -> int:
         return _list(planned)
     missing = [each for each in planned if each.state == "missing"]
     failed = {id(each): each.reason for each in planned if each.reason}
-    say(f"{len(planned)} cells: {_counted(planned)}")
+    _say_counts(planned)
     for each in planned:
         if each.reason:
             say(f"{each}: failed: {each.reason}")
     devices, threads = _devices(args.device or suite.device, args.jobs)
     clock = _Clock(missing, len(devices))
     if args.jobs == 0:
-        outcomes = workers.in_this_process(measure, missing, devices[0])
+        outcomes = ((each, workers.attempt(measure, each, devices[0])) for each in missing)
     else:
         outcomes = workers.in_processes(measure, missing, devices, threads)
     with contextlib.closing(outcomes):  # at once where a full disk ends the run: the processes would go on
@@ -182,13 +182,13 @@ def _list(planned: "list[Planned]") -> int:
         if each.state == "missing" and len(each.missing) < len(each.keys):
             part = f" ({len(each.missing)} of {len(each.keys)} pairs)"
         say(f"{each.state:8}{each}{part}{': ' if each.reason else ''}{each.reason}")
-    say(f"{len(planned)} cells: {_counted(planned)}")
+    _say_counts(planned)
     return int(any(each.reason for each in planned))
 
 
-def _counted(planned: "list[Planned]") -> str:
+def _say_counts(planned: "list[Planned]") -> None:
     counts = Counter(each.state for each in planned)
-    return ", ".join(f"{counts[state]} {state}" for state in ("done", "missing", "failed"))
+    say(f"{len(planned)} cells: " + ", ".join(f"{counts[state]} {state}" for state in ("done", "missing", "failed")))
 
 
 def _summary(planned: "list[Planned]", failed: dict[int, str]) -> int:

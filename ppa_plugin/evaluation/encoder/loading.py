@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,13 +32,7 @@ _NOT_SAVED = ("pooler", "position_ids", "token_type_ids")
 _BESIDE_THE_WEIGHTS = 4096
 # one of these is in every directory with a tokenizer
 _TOKENIZERS = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "spiece.model")
-TOKENIZER_FILES = (
-    *_TOKENIZERS,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "merges.txt",
-)
+TOKENIZER_FILES = (*_TOKENIZERS, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
 
 
 def import_transformers() -> ModuleType:
@@ -215,3 +210,8 @@ def available_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         raise UserError(f"--device {name} is not available here") from None
     return device
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """What the `config` of a result says of where it was measured."""
+    return {"device": device.type, "torch": torch.__version__, "transformers": version("transformers")}

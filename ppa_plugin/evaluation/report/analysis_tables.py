@@ -59,16 +59,11 @@ def vocabulary_tables(records: list[Record]) -> list[Grid]:
     sharing: dict[tuple[tuple[Row, ...], tuple[str, ...]], list[str]] = defaultdict(list)
     for name, languages in _by_text(records):
         sharing[_vocabulary_rows(languages), _vocabulary_notes(languages)].append(name)
+    title = "Vocabulary before and after romanization"
+    columns = SIDES * len(_MEASURES)
+    spans = tuple((measure, len(SIDES)) for measure in _MEASURES)
     return [
-        Grid(
-            f"vocabulary_{number}",
-            f"Vocabulary before and after romanization: {', '.join(models)}",
-            ("language", "unit"),
-            SIDES * len(_MEASURES),
-            rows,
-            tuple((measure, len(SIDES)) for measure in _MEASURES),
-            notes,
-        )
+        Grid(f"vocabulary_{number}", f"{title}: {', '.join(models)}", ("language", "unit"), columns, rows, spans, notes)
         for number, ((rows, notes), models) in enumerate(sharing.items(), 1)
     ]
 

@@ -34,16 +34,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(
             f"--baseline {args.baseline}: no such row in the tables; there are {', '.join(measured.models)}"
         )
-    report = Report(
-        results,
-        measured,
-        [*notes, *warnings(results), *remarks(chosen), *no_gains(measured, args.baseline)],
-        groups=args.groups,
-        baseline=args.baseline,
-        layer=args.layer,
-        paper=args.paper,
-        records=args.analysis,
-    )
+    notes += [*warnings(results), *remarks(chosen), *no_gains(measured, args.baseline)]
+    report = Report(results, measured, notes, args)
     main_tables = _main_tables(tables := pivot(chosen, "model", args.baseline))
     sections = report.sections(main_tables)
     _write_all(directory, args.title, report, sections, tables)
@@ -70,19 +62,15 @@ def _main_tables(tables: list[Table]) -> list[Table]:
 
 def _write_all(directory: Path, title: str, report: Report, sections: list[Section], tables: list[Table]) -> None:
     blocks = [block for section in sections for block in section.blocks]
-    for picture in (block for block in blocks if isinstance(block, Picture)):
-        for form, content in picture.files.items():
-            _write(directory / f"{picture.name}.{form}", content)
-    for grid in (block for block in blocks if isinstance(block, Grid) and not block.prose):
-        _write(directory / "tables" / f"{grid.name}.tex", latex.fragment(grid).encode())
+    pictures = [block for block in blocks if isinstance(block, Picture)]
+    grids = [block for block in blocks if isinstance(block, Grid) and not block.prose]
     side_by_side = "\n\n".join(markdown.side_by_side(table) for table in tables)
     text = f"# {markdown.escape(title)}\n\n{markdown.to_markdown(sections)}\n## Models side by side\n\n{side_by_side}\n"
-    _write(directory / "results.md", text.encode())
-    _write(directory / "results.csv", to_csv(report.measured, report.groups).encode())
-    _write(directory / "results.tex", latex.document(sections).encode())
-    _write(directory / "report.html", html.page(title, report.summary(), sections).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    with write_beside(path, "wb") as handle:
-        handle.write(content)
+    files = {f"{picture.name}.{form}": content for picture in pictures for form, content in picture.files.items()}
+    files |= {f"tables/{grid.name}.tex": latex.fragment(grid).encode() for grid in grids}
+    files |= {"results.md": text.encode(), "results.csv": to_csv(report.measured, report.groups).encode()}
+    files |= {"results.tex": latex.document(sections).encode()}
+    files |= {"report.html": html.page(title, report.summary(), sections).encode()}
+    for name, content in files.items():
+        with write_beside(directory / name, "wb") as handle:
+            handle.write(content)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, takewhile
 
 MISSING = "–"
 _LONGEST = 120  # characters of a file name: systems take 255 with ending, number and what a temporary file has besides
@@ -63,23 +64,25 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report; `folded` parts are closed on the page until someone opens them."""
+    """A part of the report; `folded` parts, of tables alone, are closed on the page until someone opens them."""
 
     title: str
     blocks: tuple[Grid | Picture | str, ...]
     folded: bool = False
 
 
-def shown_labels(rows: Iterable[Row]) -> list[tuple[str, ...]]:
-    """The labels of each row without those that repeat the row above: `tur_Latn` stands once for all its models."""
-    shown, above = [], None
-    for row in rows:
-        same = 0
-        while above is not None and not row.rule and same < len(row.labels) - 1 and row.labels[same] == above[same]:
-            same += 1
-        shown.append(("",) * same + row.labels[same:])
-        above = row.labels
-    return shown
+def repeated_labels(rows: Sequence[Row]) -> list[int]:
+    """How many labels of each row, but the last, repeat the row above: `tur_Latn` stands once for all its models."""
+    repeated = [0] * len(rows)
+    for number, (above, row) in enumerate(pairwise(rows), 1):
+        alike = (label == over for label, over in zip(row.labels[:-1], above.labels, strict=False))
+        repeated[number] = 0 if row.rule else sum(takewhile(bool, alike))
+    return repeated
+
+
+def shown_labels(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The labels of each row, empty where they repeat the row above."""
+    return [("",) * same + row.labels[same:] for row, same in zip(rows, repeated_labels(rows), strict=True)]
 
 
 def packed(runs: Iterable[Sequence], most: int) -> list[list]:

@@ -149,8 +149,7 @@ def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Re
     """
     steps, layers = _places(results, step_of), _layers(results)
     shown = {key: _layer_for(found, layer) for key, found in layers.items() if layer is not None or len(found) >= SWEEP}
-    last = _last(steps)
-    notes = [_step_note(*key, last[key]) for key, found in sorted(steps.items()) if len(found) > 1]
+    notes = [_step_note(*key, _last(found)) for key, found in sorted(steps.items()) if len(found) > 1]
     notes += [
         _layer_note(*key, layers[key], at)
         for key, at in sorted(shown.items())
@@ -166,12 +165,12 @@ def for_tables(results: list[Result], layer: int | None = None) -> tuple[list[Re
 
 def last_steps(results: list[Result]) -> list[Result]:
     """Of a series of checkpoints under one name the results of the last one, or those without a step."""
-    last = _last(_places(results, step_of))
+    last = {key: _last(found) for key, found in _places(results, step_of).items()}
     return [result for result in results if step_of(result) == last[result.model, result.task]]
 
 
-def _last(steps: dict[tuple[str, str], set[int | None]]) -> dict[tuple[str, str], int | None]:
-    return {key: None if None in found else max(found) for key, found in steps.items()}
+def _last(steps: set[int | None]) -> int | None:
+    return None if None in steps else max(steps)
 
 
 def one_layer(results: list[Result], layer: int | None = None) -> list[Result]:

@@ -47,15 +47,9 @@ def _models(results: list[Result]) -> Grid:
         Row((model,), (Cell(path), Cell(sha), Cell(f"{len(rows):,}"), Cell(_texts(sorted({r.version for r in rows})))))
         for (model, sha, path), rows in sorted(found.items(), key=lambda item: (natural(item[0][0]), *item[0]))
     )
-    return Grid(
-        "models",
-        "Models",
-        ("model",),
-        ("path", "SHA-256 of the weights", "results", "version"),
-        rows,
-        notes=("Version: of the package that measured.",),
-        prose=True,
-    )
+    columns = ("path", "SHA-256 of the weights", "results", "version")
+    notes = ("Version: of the package that measured.",)
+    return Grid("models", "Models", ("model",), columns, rows, notes=notes, prose=True)
 
 
 def _data(results: list[Result]) -> Grid:
@@ -66,27 +60,15 @@ def _data(results: list[Result]) -> Grid:
         found[key][result.target] = result
         if result.seed is not None:
             seeds[key].add(result.seed)
-    rows = tuple(
-        Row(
-            key,
-            (
-                Cell(str(len(targets))),
-                Cell(_extent([r.n for r in targets.values()])),
-                Cell(_texts(sorted(seeds[key])) or MISSING),
-                Cell(combined_sha256(targets.values())),
-            ),
-        )
-        for key, targets in sorted(found.items())
-    )
-    return Grid(
-        "data",
-        "Data and seeds",
-        ("task", "source"),
-        ("targets", "items a target", "seeds", "SHA-256"),
-        rows,
-        notes=("SHA-256 of the lines `target data_sha256`, sorted; results.csv has data_sha256 of each target.",),
-        prose=True,
-    )
+    rows = []
+    for key, targets in sorted(found.items()):
+        items = _extent([result.n for result in targets.values()])
+        drawn = _texts(sorted(seeds[key])) or MISSING
+        texts = (str(len(targets)), items, drawn, combined_sha256(targets.values()))
+        rows.append(Row(key, tuple(map(Cell, texts))))
+    columns = ("targets", "items a target", "seeds", "SHA-256")
+    notes = ("SHA-256 of the lines `target data_sha256`, sorted; results.csv has data_sha256 of each target.",)
+    return Grid("data", "Data and seeds", ("task", "source"), columns, tuple(rows), notes=notes, prose=True)
 
 
 def combined_sha256(results: Iterable[Result]) -> str:

@@ -120,18 +120,14 @@ def average_rows(measured: Measured, block: Block, baseline: str | None) -> list
             for column in block.columns:
                 # a model without a single value in the column is no part of it: its targets say nothing of the model
                 if targets[column] and measured.models_of([column], block.targets).count(model):
-                    mark = _mark(measured, model, baseline, column, targets[column])
-                    figures[model, column] = (*measured.mean(model, column, targets[column]), mark)
+                    differences = paired_differences(measured, model, baseline, column, targets[column])
+                    mean, spread = measured.mean(model, column, targets[column])
+                    figures[model, column] = (mean, spread, significance.mark(differences))
         comparable = {c for c in block.columns if len({tuple(targets[other]) for other in block.part(c)}) == 1}
         rows += _rows(block, models, label, figures, comparable)
         counts = tuple(Cell(str(len(targets[column]))) for column in block.columns)
         rows.append(Row((label, "targets"), counts, summary=True))
     return [replace(row, summary=True) for row in rows]
-
-
-def _mark(measured: Measured, model: str, baseline: str | None, column: Column, targets: list[str]) -> str:
-    differences = paired_differences(measured, model, baseline, column, targets)
-    return significance.mark(differences) if differences is not None else ""
 
 
 def paired_differences(
@@ -177,16 +173,11 @@ def best(values: dict[Hashable, float], among: Callable[[Hashable], Hashable]) -
 
     A set of one has no best.
     """
-    rivals: dict[Hashable, list] = defaultdict(list)
+    rivals: dict[Hashable, dict[Hashable, float]] = defaultdict(dict)
     for key, value in values.items():
-        rivals[among(key)].append((float(percent(value)), key))
-    return {
-        key
-        for shown in rivals.values()
-        if len(shown) > 1
-        for value, key in shown
-        if value == max(figure for figure, _ in shown)
-    }
+        rivals[among(key)][key] = float(percent(value))
+    several = [shown for shown in rivals.values() if len(shown) > 1]
+    return {key for shown in several for key, value in shown.items() if value == max(shown.values())}
 
 
 def script_labels(columns: Iterable[Column]) -> dict[Column, str]:
@@ -215,10 +206,10 @@ def _shared_notes(measured: Measured, block: Block) -> list[str]:
     for column in block.columns:
         if labels[column] != column.source:
             languages[labels[column]].setdefault(column.source, {})[column.task] = None
-    meanings = [
-        f"{script} = {', '.join(_with_tasks(s, tasks, len(found) > 1) for s, tasks in found.items())}"
-        for script, found in languages.items()
-    ]
+    meanings = []
+    for script, found in languages.items():
+        sources = [f"{source} ({', '.join(tasks)})" for source, tasks in found.items()] if len(found) > 1 else found
+        meanings.append(f"{script} = {', '.join(sources)}")
     sets = target_sets(measured, block)
     notes = [f"Sources: {'; '.join(meanings)}."] if meanings else []
     notes.append(_seeds(measured, block))
@@ -235,7 +226,7 @@ def _own_sources(targets: dict[Column, list[str]]) -> str:
     for column in targets:
         if column.source in targets[column]:
             found[column.source][column.task] = None
-    shown = "; ".join(_with_tasks(source, tasks, several=True) for source, tasks in found.items())
+    shown = "; ".join(f"{source} ({', '.join(tasks)})" for source, tasks in found.items())
     return f"A mean includes the source itself, which is no transfer, from: {shown}." if shown else ""
 
 
@@ -247,10 +238,6 @@ def _seeds(measured: Measured, block: Block) -> str:
             counts[column.task].add(len(cell.values))
     parts = [f"{task} {min(found)}" + (f" to {max(found)}" if len(found) > 1 else "") for task, found in counts.items()]
     return f"Seeds a cell: {', '.join(parts)}." if parts else ""
-
-
-def _with_tasks(source: str, tasks: Iterable[str], several: bool) -> str:
-    return f"{source} ({', '.join(tasks)})" if several else source
 
 
 def _emphasis(models: list[str], block: Block) -> str:

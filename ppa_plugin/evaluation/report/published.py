@@ -1,7 +1,6 @@
 """Published numbers beside a run: a CSV of facts, compared cell by cell."""
 
 import csv
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from ppa_plugin.codes import canonical
@@ -108,31 +107,28 @@ def _comparison(measured: Measured, rows: list[Published], group: Group | None) 
     columns = [Column(first.task, first.metric, s) for s in sorted({row.source for row in rows}, key=source_order)]
     targets = sorted({row.target for row in rows}, key=lambda target: (target == MEAN, target))
     figures = {(row.model, row.source, row.target): row.value for row in rows}
-    run = _of_run(measured, columns, targets, group)
+    found = {column: group.targets(measured.targets.get(column, ())) if group else [] for column in columns}
+    common = {column: measured.common_targets([column], found[column]) for column in columns}
+    run = _of_run(measured, found, common)
     return Grid(
         slug("published", first.group, first.table.replace(" ", "-"), first.task, first.metric),
         f"{first.group}, {first.table}: {first.task}, {first.metric}",
         ("target", "model", ""),
         tuple(column.source for column in columns),
         tuple(row for target in targets for row in _target_rows(target, columns, figures, run)),
-        notes=_notes(measured, columns, targets, first, group),
+        notes=_notes(common if MEAN in targets else {}, first, group),
     )
 
 
-def _of_run(measured: Measured, columns: list[Column], targets: Iterable[str], group: Group | None) -> Figures:
-    """The run's values; a mean is over the targets of the group that no model lacks."""
+def _of_run(measured: Measured, found: dict[Column, list[str]], common: dict[Column, list[str]]) -> Figures:
+    """The run's values on the targets found; a mean is over those that no model lacks."""
     values = {}
-    if group is None:
-        return values
-    for column in columns:
-        found = group.targets(measured.targets.get(column, ()))
-        common = measured.common_targets([column], found)
-        for model in measured.models_of([column], found):
-            for target in targets:
-                if target == MEAN and common:
-                    values[model, column.source, MEAN] = measured.mean(model, column, common)[0]
-                elif target in found and (cell := measured.cell(model, column, target)):
-                    values[model, column.source, target] = cell.mean
+    for column, targets in found.items():
+        for model in measured.models_of([column], targets):
+            if common[column]:
+                values[model, column.source, MEAN] = measured.mean(model, column, common[column])[0]
+            cells = {target: measured.cell(model, column, target) for target in targets}
+            values |= {(model, column.source, target): cell.mean for target, cell in cells.items() if cell}
     return values
 
 
@@ -143,11 +139,8 @@ def _target_rows(target: str, columns: list[Column], figures: Figures, run: Figu
         theirs = [figures.get((model, column.source, target)) for column in columns]
         ours = [run.get((model, column.source, target)) for column in columns]
         gains = [b - a if a is not None and b is not None else None for a, b in zip(theirs, ours, strict=True)]
-        for label, values, shown in (
-            ("published", theirs, percent),
-            ("this run", ours, percent),
-            ("difference", gains, signed),
-        ):
+        kinds = (("published", theirs, percent), ("this run", ours, percent), ("difference", gains, signed))
+        for label, values, shown in kinds:
             if any(value is not None for value in values):
                 cells = tuple(Cell(shown(value)) for value in values)
                 rows.append(Row((target, model, label), cells, rule=not rows, summary=target == MEAN))
@@ -162,20 +155,18 @@ def signed(value: float | None) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
-def _notes(
-    measured: Measured, columns: list[Column], targets: list[str], first: Published, group: Group | None
-) -> tuple[str, ...]:
+def _notes(common: dict[Column, list[str]], first: Published, group: Group | None) -> tuple[str, ...]:
+    """`common` are the targets of the run's means by column; none where no mean was published."""
     notes = ["Values and differences in percent; a difference is this run minus the published figure."]
     if group is None:
         notes.append(f"--groups has no group {first.group}: nothing of this run stands here.")
-    elif MEAN in targets:
-        common = {c.source: measured.common_targets([c], group.targets(measured.targets.get(c, ()))) for c in columns}
-        shown = ", ".join(f"{source} {len(found)}" for source, found in common.items() if found)
+    elif common:
+        shown = ", ".join(f"{column.source} {len(found)}" for column, found in common.items() if found)
         if shown:
             notes.append(f"Targets in this run's means (that none of its models lacks): {shown}.")
         if group is EVERYTHING:
             notes.append("They are all languages of the run; --groups keeps to those of the published group.")
-        own = ", ".join(source for source, found in common.items() if source in found)
+        own = ", ".join(column.source for column, found in common.items() if column.source in found)
         if own:
             notes.append(f"One of them is the source itself, which is no transfer, from: {own}.")
     return tuple(notes)

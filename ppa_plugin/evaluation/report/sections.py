@@ -1,5 +1,6 @@
 """The report's sections, in the order in which a paper would have them."""
 
+import argparse
 from dataclasses import replace
 
 from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, published
@@ -23,23 +24,13 @@ class Report:
     `remarks` are what a reader has to know of the choices made. Raises `UserError` for what is wrong in a file.
     """
 
-    def __init__(
-        self,
-        results: list[Result],
-        measured: Measured,
-        notes: list[str],
-        *,
-        groups: str | None = None,
-        baseline: str | None = None,
-        layer: int | None = None,
-        paper: str | None = None,
-        records: list[str] | tuple[str, ...] = (),
-    ):
+    def __init__(self, results: list[Result], measured: Measured, notes: list[str], flags: argparse.Namespace):
+        """Of `ppa-report`'s flags it heeds --groups, --baseline, --layer, --paper and --analysis."""
         self.results, self.measured = results, measured
-        self.groups = read_groups(groups) if groups else [EVERYTHING]
-        self.baseline, self.layer = baseline, layer
-        self.published = published.read_published(paper) if paper else []
-        self.analysis = analysis_tables.read_by_kind(records)
+        self.baseline, self.layer = flags.baseline, flags.layer
+        self.groups = read_groups(flags.groups) if flags.groups else [EVERYTHING]
+        self.published = published.read_published(flags.paper) if flags.paper else []
+        self.analysis = analysis_tables.read_by_kind(flags.analysis)
         self.remarks = [*notes, *self._group_remarks()]
 
     def _group_remarks(self) -> list[str]:
@@ -65,13 +56,9 @@ class Report:
 
     def sections(self, main_tables: list[Table]) -> list[Section]:
         """All sections that have something to show, the overview first."""
+        note = "Means stand right of the line."
         bars = [
-            Picture(
-                slug(t.task, t.source, t.metric or ""),
-                t.title,
-                f"Means stand right of the line. {t.note}".strip(),
-                bar_plot(t),
-            )
+            Picture(slug(t.task, t.source, t.metric), t.title, f"{note} {t.note}".strip(), bar_plot(t))
             for t in main_tables
         ]
         opening = overview(self.measured, self.groups, self.baseline)
@@ -96,15 +83,15 @@ class Report:
 
     def _group_section(self, group: Group) -> Section:
         blocks = paper_tables.main_blocks(self.measured, group, self.groups)
-        parts: list[Grid | Picture] = []
+        grids: list[Grid] = []
         for block in blocks:
-            parts.append(paper_tables.main_table(self.measured, block))
-            parts.append(paper_tables.average_table(self.measured, block, self.baseline))
+            averages = paper_tables.average_table(self.measured, block, self.baseline)
+            grids += [paper_tables.main_table(self.measured, block), averages]
         # from a single source each, they are what the overview shows
         several = any(len(block.part(column)) > 1 for block in blocks for column in block.columns)
         more = len(group.targets(t for block in blocks for t in block.targets)) > OVERVIEW_ROWS
         maps = gain_maps(self.measured, blocks, group, self.baseline) if self.baseline and (several or more) else []
-        return Section(group.name, (*maps, *parts))
+        return Section(group.name, (*maps, *grids))
 
     def _other_section(self, group: Group) -> Section:
         blocks = paper_tables.other_blocks(self.measured, group, self.groups)

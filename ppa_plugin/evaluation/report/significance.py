@@ -28,9 +28,9 @@ def paired_bootstrap(differences: numpy.ndarray, resamples: int = RESAMPLES, see
     return min(1.0, 2 * (min(at_most, at_least) + 1) / (resamples + 1))
 
 
-def mark(differences: numpy.ndarray) -> str:
-    """The mark of a difference, empty where it is none or there are too few pairs to tell."""
-    if differences.size < FEWEST_PAIRS:
+def mark(differences: numpy.ndarray | None) -> str:
+    """The mark of a difference, empty where it is none, there are no pairs (None) or too few to tell."""
+    if differences is None or differences.size < FEWEST_PAIRS:
         return ""
     p = max(paired_bootstrap(differences), 2 * 0.5**differences.size)
     return next((sign for threshold, sign in MARKS if p < threshold), "")

@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from ppa_plugin.codes import ENGLISH, canonical, passed_over
@@ -62,7 +62,7 @@ class RetrievalSet:
         if not self.directory.is_dir():
             raise UserError(f"{directory} is not a directory")
         self._paths: dict[str, tuple[Path, Path]] = {}
-        self._sides: dict[Path, Side] = {}
+        self._read = cache(Side.read)
         unknown: list[str] = []
         for path in sorted(self.directory.glob(f"{task}.*-eng*.*")):
             self._add(path, unknown)
@@ -118,16 +118,11 @@ class RetrievalSet:
             other, english = self._bitext(target if source == ENGLISH else source)
             sides = (english, other) if source == ENGLISH else (other, english)
             return Pair(source, target, *sides)
-        queries, queries_english = self._bitext(source)
-        candidates, candidates_english = self._bitext(target)
+        queries, one = self._bitext(source)
+        candidates, other = self._bitext(target)
         _check_lines(queries, candidates)
-        pairs = zip(queries_english.sentences, candidates_english.sentences, strict=True)
-        differing = sum(a.split() != b.split() for a, b in pairs)
-        warning = ""
-        if differing:
-            warning = (
-                f"{queries_english.path} and {candidates_english.path} differ in {differing} lines; joined by number"
-            )
+        differing = sum(a.split() != b.split() for a, b in zip(one.sentences, other.sentences, strict=True))
+        warning = f"{one.path} and {other.path} differ in {differing} lines; joined by number" if differing else ""
         return Pair(source, target, queries, candidates, warning)
 
     def _bitext(self, language: str) -> tuple[Side, Side]:
@@ -135,11 +130,6 @@ class RetrievalSet:
         other, english = (self._read(path) for path in self._paths[language])
         _check_lines(other, english)
         return other, english
-
-    def _read(self, path: Path) -> Side:
-        if path not in self._sides:
-            self._sides[path] = Side.read(path)
-        return self._sides[path]
 
     def _listed(self) -> str:
         return ", ".join(self.languages) + (f"; {self._passed_over}" if self._passed_over else "")

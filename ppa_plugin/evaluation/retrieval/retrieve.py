@@ -2,12 +2,12 @@
 
 import sys
 from collections import Counter
-from importlib.metadata import version
 
 import torch
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS
+from ppa_plugin.evaluation.encoder.loading import environment
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
@@ -50,9 +50,7 @@ def measure(
         "max_tokens": max_tokens,
         "max_length": encoder.max_length,
         "precision": encoder.precision,
-        "device": encoder.device.type,
-        "torch": torch.__version__,
-        "transformers": version("transformers"),
+        **environment(encoder.device),
     }
     if step is not None:
         config["step"] = step
@@ -66,33 +64,16 @@ def measure(
                 vectors[side.sha256] = encoder.encode_layers(
                     side.sentences, batch_size, f"embedding {language}", max_tokens
                 )
+        of_pair = {"task": task, "source": pair.source, "target": pair.target, "data_sha256": pair.data_sha256}
+        of_pair |= {"seed": None, "n": len(pair.queries.sentences), "pool": encoder.pool}
         for i, layer in enumerate(encoder.layers):
             accuracy = top_k_accuracy(vectors[pair.queries.sha256][i], vectors[pair.candidates.sha256][i], KS)
-            results += [_result(encoder, model, task, pair, layer, k, accuracy[k], config) for k in KS]
+            results += [
+                model.result(**of_pair, layer=layer, metric=f"top{k}", value=value, config=dict(config))
+                for k, value in accuracy.items()
+            ]
         for side in (pair.queries, pair.candidates):
             uses[side.sha256] -= 1
             if not uses[side.sha256]:  # Tatoeba's English differs from file to file: most are used once
                 vectors.pop(side.sha256, None)
     return results
-
-
-def _result(
-    encoder: SentenceEncoder, model: Model, task: str, pair: Pair, layer: int, k: int, value: float, config: dict
-) -> Result:
-    return Result(
-        model=model.name,
-        model_path=model.path,
-        model_sha256=model.sha256,
-        task=task,
-        source=pair.source,
-        target=pair.target,
-        seed=None,
-        metric=f"top{k}",
-        value=value,
-        n=len(pair.queries.sentences),
-        layer=layer,
-        pool=encoder.pool,
-        data_sha256=pair.data_sha256,
-        config=dict(config),
-        version=version("translit-ppa"),
-    )

@@ -17,11 +17,7 @@ from ppa_plugin.files import directory_beside, sha256
 from ppa_plugin.model.checkpoint import load_fairseq, updates
 
 # of two names for one update, the one that says which it is comes first
-_NAMES = (
-    re.compile(r"checkpoint_\d+_(\d+)\.pt"),
-    re.compile(r"checkpoint\d+\.pt"),
-    re.compile(r"checkpoint_best.*\.pt"),
-)
+_NAMES = (r"checkpoint_\d+_(\d+)\.pt", r"checkpoint\d+\.pt", r"checkpoint_best.*\.pt")
 _BLOCK = re.compile(r"\blayers\.\d+\.")
 _LAST_NUMBER = re.compile(r"(\d{1,18})$")
 
@@ -91,4 +87,4 @@ def read(path: Path) -> Checkpoint:
 
 
 def _rank(name: str) -> int:
-    return next((rank for rank, pattern in enumerate(_NAMES) if pattern.fullmatch(name)), len(_NAMES))
+    return next((rank for rank, pattern in enumerate(_NAMES) if re.fullmatch(pattern, name)), len(_NAMES))

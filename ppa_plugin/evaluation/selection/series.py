@@ -1,7 +1,6 @@
 """A series of checkpoints measured on one retrieval task, those that a results file has already left out."""
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -69,7 +68,7 @@ class Series:
             encoder = SentenceEncoder(directory, asked.layer, asked.pool, device)
             results = retrieve.measure(encoder, model, asked.task, list(asked.pairs), step=checkpoint.step)
         note = {"checkpoint_sha256": checkpoint.sha256}
-        return [dataclasses.replace(result, config={**result.config, **note}) for result in results]
+        return [replace(result, config=result.config | note) for result in results]
 
     def _finished(self, checkpoint: Checkpoint) -> dict[tuple[str, str, str], Result]:
         """The results of this measurement that the file has, by pair and metric, whatever name the checkpoint had."""

@@ -6,7 +6,7 @@ all sources, because each language is embedded once. Its results are told apart 
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,12 +74,3 @@ class Cell:
         """
         parts = [self.name, model_sha256, self.task, *pair, self.seed, data_sha256, settings]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()[:16]
-
-
-def stamped(results: list[Result], keys: dict[Pair, str]) -> list[Result]:
-    """The results, each with what tells a finished pair: its key and how many results it has (`config`)."""
-    counts = {pair: sum((r.source, r.target) == pair for r in results) for pair in keys}
-    return [
-        replace(r, config={**r.config, "cell": keys[r.source, r.target], "cell_lines": counts[r.source, r.target]})
-        for r in results
-    ]

@@ -13,11 +13,7 @@ from ppa_plugin.evaluation.suite.retrieval_cells import RetrievalCells
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, RETRIEVAL, TAGGING, TASKS
 from ppa_plugin.yaml_file import check_number, known_keys, load_yaml
 
-KINDS: dict[str, Kind] = {
-    RETRIEVAL: RetrievalCells(),
-    CLASSIFICATION: FinetunedCells(),
-    TAGGING: FinetunedCells(),
-}
+KINDS: dict[str, Kind] = {RETRIEVAL: RetrievalCells(), CLASSIFICATION: FinetunedCells(), TAGGING: FinetunedCells()}
 _HUB = "hf:"  # a dataset of the hub in place of a directory
 _OF_EVERY_TASK = ("data", "sources", "targets", "seeds")
 

@@ -1,15 +1,15 @@
 """What of a suite is done: its cells held against the results file, so that a run goes on where another ended."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result, numbered_results
-from ppa_plugin.evaluation.suite.cell import Cell, Pair, stamped
+from ppa_plugin.evaluation.suite.cell import Cell, Pair
 from ppa_plugin.evaluation.suite.workers import attempt
 
 
@@ -77,12 +77,20 @@ class Planned:
         return "failed" if self.reason else "missing" if self.missing else "done"
 
     def accepted(self, results: list[Result]) -> list[Result]:
-        """The results with their keys. Raises `UserError` where they are not those of the planned data."""
+        """The results, each with what tells a finished pair: its key and how many results it has (`config`).
+
+        Raises `UserError` where they are not those of the planned data.
+        """
         for result in results:
             if result.data_sha256 != self.data_sha256[result.source, result.target]:
                 pair = f"{result.source} to {result.target}"
                 raise UserError(f"the files of {self.cell.task} {pair} changed while they were measured; run it again")
-        return stamped(results, self.keys)
+        pairs = [(result.source, result.target) for result in results]
+        lines = Counter(pairs)
+        return [
+            replace(result, config=result.config | {"cell": self.keys[pair], "cell_lines": lines[pair]})
+            for result, pair in zip(results, pairs, strict=True)
+        ]
 
 
 class Planner:

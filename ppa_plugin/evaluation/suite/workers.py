@@ -41,12 +41,6 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Outcome:
         return Outcome(reason=_sentence(error), crashed=True)
 
 
-def in_this_process(function: Callable[..., Any], items: Iterable[Any], device: str) -> Iterator[tuple[Any, Outcome]]:
-    """Yield every item and what became of it, in order."""
-    for item in items:
-        yield item, attempt(function, item, device)
-
-
 def in_processes(
     function: Callable[..., Any], items: Iterable[Any], devices: list[str], threads: int
 ) -> Iterator[tuple[Any, Outcome]]:

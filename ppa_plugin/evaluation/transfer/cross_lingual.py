@@ -1,14 +1,10 @@
 """Zero-shot transfer, one cell: fine-tune on one source with one seed, test on every target."""
 
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from ppa_plugin.commandline import UserError, say
-from ppa_plugin.evaluation.encoder.loading import available_device, check_ids, load_tokenizer
+from ppa_plugin.evaluation.encoder.loading import available_device, check_ids, environment, load_tokenizer
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, TAGGING, Recipe
@@ -52,29 +48,17 @@ def measure(
         if save_to is not None:
             finetune.save(network, directory, save_to)
         tested = _test(network, head, [data.split(target, "test") for target in targets], precision)
-    facts = _facts(recipe, precision, best, place)
+    facts = asdict(recipe) | {"precision": precision, "best_epoch": best.epoch, "epochs_run": best.epochs_run}
+    facts |= {"dev_score": best.score, **environment(place)}
     results = []
     for target, (gold, predicted) in zip(targets, tested, strict=True):
-        for metric, value in head.scores(gold, predicted).items():
-            results.append(
-                Result(
-                    model=model.name,
-                    model_path=model.path,
-                    model_sha256=model.sha256,
-                    task=task,
-                    source=source,
-                    target=target,
-                    seed=seed,
-                    metric=metric,
-                    value=value,
-                    n=head.count(gold),
-                    layer=None,
-                    pool=None,
-                    data_sha256=data.data_sha256(source, target),
-                    config=facts | head.remarks(data.split(target, "test")),
-                    version=version("translit-ppa"),
-                )
-            )
+        of_target = {"task": task, "source": source, "target": target, "data_sha256": data.data_sha256(source, target)}
+        of_target |= {"seed": seed, "n": head.count(gold), "layer": None, "pool": None}
+        config = facts | head.remarks(data.split(target, "test"))
+        results += [
+            model.result(**of_target, metric=metric, value=value, config=dict(config))
+            for metric, value in head.scores(gold, predicted).items()
+        ]
     return results
 
 
@@ -106,16 +90,3 @@ def _test(network, head: TaskHead, splits: list[Split], precision: str) -> list[
     )
     labels = [head.labels_of(part, [next(predicted) for _ in part]) for part in parts]
     return list(zip([head.gold(split) for split in splits], labels, strict=True))
-
-
-def _facts(recipe: Recipe, precision: str, best: finetune.Best, device: torch.device) -> dict[str, Any]:
-    return {
-        **asdict(recipe),
-        "precision": precision,
-        "best_epoch": best.epoch,
-        "epochs_run": best.epochs_run,
-        "dev_score": best.score,
-        "device": device.type,
-        "torch": torch.__version__,
-        "transformers": version("transformers"),
-    }

@@ -168,18 +168,13 @@ class _Trainer:
         self.device = next(network.parameters()).device
         self.precision = precision_on(recipe, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-        decayed = {n: not any(part in n for part in _NOT_DECAYED) for n, _ in network.named_parameters()}
-        self.optimizer = torch.optim.AdamW(
-            [
-                {
-                    "params": [p for n, p in network.named_parameters() if decayed[n] is decay],
-                    "weight_decay": recipe.weight_decay if decay else 0.0,
-                }
-                for decay in (True, False)
-            ],
-            lr=recipe.learning_rate,
-            eps=recipe.adam_eps,
-        )
+        named = list(network.named_parameters())
+        exempt = {name for name, _ in named if any(part in name for part in _NOT_DECAYED)}
+        groups = [
+            {"params": [p for name, p in named if name not in exempt], "weight_decay": recipe.weight_decay},
+            {"params": [p for name, p in named if name in exempt], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, eps=recipe.adam_eps)
 
     def epoch(self, batches: Iterator[list[Example]], count: int, pad_id: int) -> float:
         """Train on every batch once; the mean of their losses.

@@ -162,10 +162,7 @@ class LabelledSet:
     def _check_labels(self, split: Split, labels: list[str], source: str) -> None:
         for label, place in split.places.items():
             if label not in labels:
-                raise UserError(f"{place}: {self._unknown(label, labels, source)}")
-
-    def _unknown(self, label: str, labels: list[str], source: str) -> str:
-        return f"{label!r} is none of the labels of {self.task} ({', '.join(labels)})"
+                raise UserError(f"{place}: {label!r} is none of the labels of {self.task} ({', '.join(labels)})")
 
     def data_sha256(self, source: str, target: str) -> str:
         """SHA-256 of the bytes of the source's training and dev sets and the target's test set, in that order."""
@@ -222,16 +219,14 @@ class TaggingSet(LabelledSet):
         return [OUTSIDE, *tags]
 
     def _check_labels(self, split: Split, labels: list[str], source: str) -> None:
-        if self.entry.labels or self.unknown_labels == "error":
-            super()._check_labels(split, labels, source)
-
-    def _unknown(self, label: str, labels: list[str], source: str) -> str:
         if self.entry.labels:
-            return super()._unknown(label, labels, source)
-        return (
-            f"{label!r} is not in the training set of {source} ({', '.join(labels)}); "
-            "name other --targets, or pass --unknown-labels outside to take it for O"
-        )
+            super()._check_labels(split, labels, source)
+        for label, place in split.places.items():
+            if label not in labels and self.unknown_labels == "error":
+                raise UserError(
+                    f"{place}: {label!r} is not in the training set of {source} ({', '.join(labels)}); "
+                    "name other --targets, or pass --unknown-labels outside to take it for O"
+                )
 
     def outside(self, split: Split, labels: list[str]) -> Counter[str]:
         """How many words of a set have which tag that is not in `labels`, and so count as O."""

@@ -1,16 +1,14 @@
 """Labelled sets of the Hugging Face hub, as the readers of files give them: `hf:Davlan/sib200`, `hf:wikiann`, ..."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
-
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.evaluation.transfer.labelled_files import Labelled, Sentence, check_tag, say_without_words
+from ppa_plugin.files import naming_errors
 
 PREFIX = "hf:"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+_LONGEST_REASON = 200  # characters
 
 
 class HubFiles:
@@ -22,17 +20,22 @@ class HubFiles:
     def __init__(self, name: str, task: str):
         """Ask the hub for the configurations. Raises `UserError` where the dataset is none of the task's."""
         self._name = name
-        path, _, self._revision = name.removeprefix(PREFIX).partition("@")
+        path, _, revision = name.removeprefix(PREFIX).partition("@")
+        self._revision = revision or None
         self._task, self._dataset = task, TASKS[task].hub
         names = list(dict.fromkeys((self._dataset.name, self._dataset.path))) if self._dataset else []
         if path not in names:
             fitting = ", ".join(f"{PREFIX}{known}" for known in names)
             raise UserError(f"--data {name} is not a dataset of {task} that is known here; known: {fitting or 'none'}")
-        self._library = _library(name)
+        try:
+            import datasets
+        except ImportError:
+            raise UserError(f"--data {name} takes the package datasets: pip install 'translit-ppa[sources]'") from None
+        self._library = datasets
         self._configurations: dict[str, list[str]] = {}
         self._passed_over: list[str] = []
-        with _naming_errors(name):
-            names = self._library.get_dataset_config_names(self._dataset.path, revision=self._revision or None)
+        with naming_errors(name, _LONGEST_REASON):
+            names = self._library.get_dataset_config_names(self._dataset.path, revision=self._revision)
         for configuration in sorted(names):
             language = canonical(configuration.partition("_")[0] if TASKS[task].treebanks else configuration)
             if language is None:
@@ -56,7 +59,7 @@ class HubFiles:
         found = Labelled()
         for configuration in self._configurations[language]:
             where = f"{self._name} {configuration}"
-            with _naming_errors(where):
+            with naming_errors(where, _LONGEST_REASON):
                 rows = self._load(configuration, _SPLITS[split])
             for number, row in enumerate(rows, 1):
                 self._add(found, row, f"{where}, {_SPLITS[split]}, row {number}")
@@ -68,7 +71,7 @@ class HubFiles:
 
     def _load(self, configuration: str, split: str) -> list[tuple]:
         """The rows as (text or words, label names). Empty where the configuration lacks the split."""
-        known, revision = self._dataset, self._revision or None
+        known, revision = self._dataset, self._revision
         if split not in self._library.get_dataset_split_names(known.path, configuration, revision=revision):
             return []
         data = self._library.load_dataset(known.path, configuration, split=split, revision=revision)
@@ -102,23 +105,3 @@ def _content(sentences: list) -> bytes:
     else:
         lines = ["".join(f"{w}\t{t}\n" for w, t in zip(s.words, s.tags, strict=True)) + "\n" for s in sentences]
     return "".join(lines).encode("utf-8", "surrogatepass")
-
-
-def _library(name: str) -> ModuleType:
-    try:
-        import datasets
-    except ImportError:
-        raise UserError(f"--data {name} takes the package datasets: pip install 'translit-ppa[sources]'") from None
-    return datasets
-
-
-@contextmanager
-def _naming_errors(name: str) -> Iterator[None]:
-    """Whatever the library or the network raises, as a `UserError` that names the dataset."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # no network, no such dataset, no such revision: each has a class of its own
-        said = " ".join(str(error).split())[:200]
-        raise UserError(f"cannot read {name}: {type(error).__name__}: {said}") from None

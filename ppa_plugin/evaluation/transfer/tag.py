@@ -124,8 +124,4 @@ def pos_scores(gold: list[list[str]], predicted: list[list[str]]) -> dict[str, f
         seqeval_f1 = float(f1_score(gold, predicted, zero_division=0))
     gold_tags, predicted_tags = ([tag for tags in sentences for tag in tags] for sentences in (gold, predicted))
     of_words = classify.scores(gold_tags, predicted_tags)
-    return {
-        "seqeval_f1": seqeval_f1,
-        "token_accuracy": of_words["accuracy"],
-        "token_macro_f1": of_words["macro_f1"],
-    }
+    return {"seqeval_f1": seqeval_f1, "token_accuracy": of_words["accuracy"], "token_macro_f1": of_words["macro_f1"]}

@@ -5,7 +5,7 @@ from hashlib import sha256
 from html import escape
 from itertools import accumulate, groupby
 
-from ppa_plugin.evaluation.report.grid import Cell, Grid, Picture, Row, Section, slug
+from ppa_plugin.evaluation.report.grid import Cell, Grid, Picture, Row, Section, repeated_labels, slug
 from ppa_plugin.evaluation.report.pages.html_style import STYLE
 from ppa_plugin.evaluation.report.plots.drawing import INK
 
@@ -67,9 +67,7 @@ def _section(section: Section, number: int) -> str:
     blocks = "\n".join(runs)
     heading = f"<h2>{escape(section.title)}</h2>"
     if section.folded:
-        tables_only = all(isinstance(block, Grid) for block in section.blocks)
-        summary = f"{len(section.blocks)} {'tables' if tables_only else 'plots'}"
-        blocks = f"<details>\n<summary>{summary}</summary>\n{blocks}\n</details>"
+        blocks = f"<details>\n<summary>{len(section.blocks)} tables</summary>\n{blocks}\n</details>"
     return f'<section id="{_section_anchor(section, number)}">\n{heading}\n{blocks}\n</section>'
 
 
@@ -92,45 +90,32 @@ def _block(block: Grid | Picture | str, section: Section) -> str:
 
 
 def _table(grid: Grid) -> str:
-    stub = len(grid.stub)
     lines = [f"<table{' class=prose' if grid.prose else ''}>\n<thead>"]
     if grid.spans:
         spans = "".join(
             f'<th class="span" colspan="{n}" scope="colgroup">{escape(label)}</th>' for label, n in grid.spans
         )
-        lines.append(f'<tr><td colspan="{stub}" class="stub"></td>{spans}</tr>')
+        lines.append(f'<tr><td colspan="{len(grid.stub)}" class="stub"></td>{spans}</tr>')
     starts = {0, *accumulate(n for _, n in grid.spans)} if grid.spans else set()
     heads = [f'<th class="{_stub_class(i)}" scope="col">{escape(head)}</th>' for i, head in enumerate(grid.stub)]
     heads += [f'<th scope="col"{_start(i, starts)}>{escape(head)}</th>' for i, head in enumerate(grid.columns)]
     lines.append(f"<tr>{''.join(heads)}</tr>\n</thead>\n<tbody>")
-    lines += [_row(grid.rows, number, starts, stub) for number in range(len(grid.rows))]
+    repeated = repeated_labels(grid.rows)
+    lines += [_row(grid.rows, number, repeated, starts) for number in range(len(grid.rows))]
     return "\n".join([*lines, "</tbody>\n</table>"])
 
 
-def _row(rows: tuple[Row, ...], number: int, starts: set[int], stub: int) -> str:
+def _row(rows: tuple[Row, ...], number: int, repeated: list[int], starts: set[int]) -> str:
     row, heads = rows[number], []
-    for place, label in enumerate(row.labels):
-        last = place == stub - 1
-        if not last and not _opens(rows, number, place):
-            continue
-        end = number + 1 if last else _end(rows, number, place)
+    for place, label in list(enumerate(row.labels))[repeated[number] :]:
+        end = next((end for end in range(number + 1, len(rows)) if repeated[end] <= place), len(rows))
         over = f' rowspan="{end - number}"' if end > number + 1 else ""
-        heads.append(
-            f'<th class="{_stub_class(place)}" scope="{"row" if last else "rowgroup"}"{over}>{escape(label)}</th>'
-        )
+        scope = "row" if place == len(row.labels) - 1 else "rowgroup"
+        heads.append(f'<th class="{_stub_class(place)}" scope="{scope}"{over}>{escape(label)}</th>')
     cells = "".join(f"<td{_start(i, starts)}>{_cell(cell)}</td>" for i, cell in enumerate(row.cells))
     classes = " ".join(name for name, asked in (("rule", row.rule), ("summary", row.summary)) if asked)
     opening = f'<tr class="{classes}">' if classes else "<tr>"
     return f"{opening}{''.join(heads)}{cells}</tr>"
-
-
-def _opens(rows: tuple[Row, ...], number: int, place: int) -> bool:
-    """Whether the label at `place` differs from the one above, or something left of it or a rule does."""
-    return not number or rows[number].rule or rows[number].labels[: place + 1] != rows[number - 1].labels[: place + 1]
-
-
-def _end(rows: tuple[Row, ...], number: int, place: int) -> int:
-    return next((end for end in range(number + 1, len(rows)) if _opens(rows, end, place)), len(rows))
 
 
 def _start(column: int, starts: set[int]) -> str:

@@ -1,6 +1,6 @@
 """A report's tables as LaTeX: booktabs tables, each as a fragment to paste, and a document of all of them."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, Section, packed, shown_labels
 
@@ -91,10 +91,8 @@ def _spans(grid: Grid) -> list[str]:
     if not grid.spans:
         return []
     heads = [""] * len(grid.stub) + [f"\\multicolumn{{{n}}}{{c}}{{{escape(label)}}}" for label, n in grid.spans]
-    rules, start = [], len(grid.stub) + 1
-    for _, number in grid.spans:
-        rules.append(f"\\cmidrule(lr){{{start}-{start + number - 1}}}")
-        start += number
+    ends = accumulate((number for _, number in grid.spans), initial=len(grid.stub))
+    rules = [f"\\cmidrule(lr){{{above + 1}-{end}}}" for above, end in pairwise(ends)]
     return [_line(heads), "".join(rules)]
 
 

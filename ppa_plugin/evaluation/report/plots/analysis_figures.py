@@ -13,7 +13,7 @@ def probe_plot(records: list[dict]) -> list[Picture]:
     if not any(len(curve) > 1 for curve in curves.values()):
         return []
     with plt.rc_context(drawing.STYLE):
-        figure, axes = plt.subplots(figsize=(5.6, 3.2), layout="constrained")
+        figure, axes = plt.subplots(figsize=(5.6, 3.2))
         for place, (name, curve) in enumerate(curves.items()):
             drawing.line(axes, curve, place, name, marker=3)
         for number, chance in enumerate(sorted({record["chance"] for record in records})):
@@ -35,23 +35,16 @@ def projection_plot(records: list[dict]) -> list[Picture]:
     layers = sorted({record["layer"] for record in records})
     scripts = sorted({script_of(label) for record in records for label in record["labels"]})
     with plt.rc_context(drawing.STYLE):
-        figure, axes = plt.subplots(
-            len(layers),
-            len(panels),
-            figsize=(max(4.2, 0.6 + 3.1 * len(panels)), 0.7 + 3.0 * len(layers)),
-            squeeze=False,
-            layout="constrained",
-        )
+        size = (max(4.2, 0.6 + 3.1 * len(panels)), 0.7 + 3.0 * len(layers))
+        figure, axes = plt.subplots(len(layers), len(panels), figsize=size, squeeze=False)
         for panel in axes.flat:
             panel.set_visible(False)
         for name, record in zip(names(records), records, strict=True):
             panel = axes[layers.index(record["layer"]), panels.index(name)]
             _scatter(panel, record, scripts)
             panel.set_title(drawing.wrapped(f"{name}, layer {record['layer']}", 2.8, drawing.TITLE))
-        handles = [
-            plt.Line2D([], [], linestyle="", marker="o", markersize=5, color=drawing.colour(i))
-            for i in range(len(scripts))
-        ]
+        point = {"linestyle": "", "marker": "o", "markersize": 5}
+        handles = [plt.Line2D([], [], **point, color=drawing.colour(place)) for place in range(len(scripts))]
         drawing.legend_below(figure, handles, scripts)
         files = drawing.rendered(figure)
     methods = ", ".join(dict.fromkeys(record["method"].upper() for record in records))

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 
 from ppa_plugin.evaluation.tables import Table
 
-FORMATS = ("png", "svg")
+FORMATS = {"png": {"facecolor": "white"}, "svg": {"facecolor": "none", "metadata": {"Date": None, "Creator": None}}}
 # Of all text and lines that are not data; a page that shows a plot may put its own colour in its place.
 INK = "#24292f"
 GREY = "#8a9099"
@@ -26,6 +26,7 @@ WIDEST = 8.5  # inches of a plot that may as well grow downwards
 TITLE, NAME = 10.0, 8.0  # points
 _BESIDE = 14  # as many models with names of as many letters have their legend beside the bars
 STYLE = {
+    "figure.constrained_layout.use": True,
     "svg.hashsalt": "ppa",  # the same table gives the same file
     "svg.fonttype": "none",  # text stays text: it can be searched, and a page shows it in its own font
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
@@ -57,9 +58,7 @@ def bar_plot(table: Table) -> dict[str, bytes]:
     high = -(-len(groups) // a_row)
     wide = min(max(5.0, inches), WIDEST)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            high, figsize=(wide, 3.6 if high == 1 else 2.3 * high), sharey=True, squeeze=False, layout="constrained"
-        )
+        figure, axes = plt.subplots(high, figsize=(wide, 3.6 if high == 1 else 2.3 * high), sharey=True, squeeze=False)
         for row, panel in enumerate(axes.flat):
             _bars(panel, table, groups, range(row * a_row, (row + 1) * a_row))
         head(figure, table.title)
@@ -153,19 +152,9 @@ def rendered(figure) -> dict[str, bytes]:
             warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # laid out once is enough for all formats
-            return {form: _rendered(figure, form) for form in FORMATS}
+            buffers = {form: io.BytesIO() for form in FORMATS}
+            for form, options in FORMATS.items():
+                figure.savefig(buffers[form], format=form, dpi=150, **options)
+            return {form: buffer.getvalue() for form, buffer in buffers.items()}
     finally:
         plt.close(figure)
-
-
-def _rendered(figure, form: str) -> bytes:
-    buffer = io.BytesIO()
-    vector = form == "svg"
-    figure.savefig(
-        buffer,
-        format=form,
-        dpi=150,
-        facecolor="none" if vector else "white",
-        metadata={"Date": None, "Creator": None} if vector else None,
-    )
-    return buffer.getvalue()

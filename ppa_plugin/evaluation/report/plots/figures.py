@@ -40,7 +40,7 @@ def layer_curves(results: Iterable[Result], group: Group) -> list[Picture]:
     """Accuracy at each layer for models measured at several, a plot a task."""
     pictures = []
     for (task, metric), lines in _curves(results, group, lambda result: result.layer).items():
-        files = _line_panels(lines.curves, "layer", f"{metric} (%)")
+        files = _line_panels(lines.curves, "layer", f"{metric} (%)", {}, None)
         title = f"{group.name}: {task} by layer"
         note = f"Mean over the targets that no layer of any line lacks: {lines.counts()}. Layer 0: the embeddings."
         pictures.append(Picture(slug(group.name, task, metric, "layers"), title, note, files))
@@ -61,16 +61,6 @@ class Lines:
         return ", ".join(f"{len(self.targets[source])} from {source}" for source in sources)
 
 
-def _series(results: Iterable[Result], place: Place) -> dict[tuple[str, str], dict[str, list[Result]]]:
-    """Results that have a place, by (task, metric) and name; what was measured differently are different lines."""
-    placed = [result for result in distinct(results) if place(result) is not None]
-    names = row_names((result.task, _line(result)) for result in placed)
-    series: dict[tuple[str, str], dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
-    for result in placed:
-        series[result.task, result.metric][names[result.task, _line(result)]].append(result)
-    return series
-
-
 def _line(result: Result) -> Variant:
     """What the line of a result is of: the layer may be what it runs along, and each step has weights of its own."""
     variant = variant_of(result)
@@ -79,63 +69,52 @@ def _line(result: Result) -> Variant:
 
 
 def _curves(results: Iterable[Result], group: Group, place: Place) -> dict[tuple[str, str], Lines]:
-    """Lines of two places or more by task and main metric, over those targets of the group that all of them have."""
+    """Lines of two places or more by task and main metric, over those targets of the group that all of them have.
+
+    What was measured differently are different lines; results without a place are passed over.
+    """
+    placed = [result for result in distinct(results) if place(result) is not None]
+    names = row_names((result.task, _line(result)) for result in placed)
+    tasks = dict.fromkeys(result.task for result in placed)
+    mains = [(task, main_metric([result.metric for result in placed if result.task == task])) for task in tasks]
     found = {}
-    series = _series(results, place)
-    mains = {task: main_metric([metric for other, metric in series if other == task]) for task, _ in series}
-    for task, metric in mains.items():
-        curves, targets = {}, {}
-        ways = {name: way_of(of_name[0]) for name, of_name in series[task, metric].items()}
-        for source, models in _by_source(series[task, metric], group, place).items():
-            several = {model: sorted(places.items()) for model, places in models.items() if len(places) > 1}
-            measured = [set(cells) for places in several.values() for _, cells in places]
-            if measured and (common := sorted(set.intersection(*measured))):
+    for main in mains:
+        curves, targets, ways = {}, {}, {}
+        values: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
+        measured = [result for result in placed if (result.task, result.metric) == main]
+        wanted = set(group.targets(result.target for result in measured))
+        for result in measured:
+            name = names[result.task, _line(result)]
+            ways.setdefault(name, way_of(result))
+            if result.target in wanted:
+                values[result.source][name][place(result)][result.target].append(result.value)
+        for source, lines in values.items():
+            several = {name: sorted(places.items()) for name, places in lines.items() if len(places) > 1}
+            of_each = [set(cells) for places in several.values() for _, cells in places]
+            if of_each and (common := sorted(set.intersection(*of_each))):
                 targets[source] = common
-                for model, places in several.items():
-                    curves[model, source] = {at: fmean(fmean(cells[t]) for t in common) for at, cells in places}
+                for name, places in several.items():
+                    curves[name, source] = {at: fmean(fmean(cells[t]) for t in common) for at, cells in places}
         if curves:
-            found[task, metric] = Lines(curves, targets, ways)
+            found[main] = Lines(curves, targets, ways)
     return found
 
 
-def _by_source(
-    series: dict[str, list[Result]], group: Group, place: Place
-) -> dict[str, dict[str, dict[int, dict[str, list[float]]]]]:
-    """Values by source, model, place and target."""
-    values: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
-    for model, results in series.items():
-        wanted = set(group.targets(result.target for result in results))
-        for result in results:
-            if result.target in wanted:
-                values[result.source][model][place(result)][result.target].append(result.value)
-    return values
-
-
 def _line_panels(
-    curves: dict[tuple[str, str], Curve],
-    across: str,
-    up: str,
-    levels: dict[str, float] | None = None,
-    baseline: str | None = None,
+    curves: dict[tuple[str, str], Curve], across: str, up: str, levels: dict[str, float], baseline: str | None
 ) -> dict[str, bytes]:
-    """A panel a source with a line a model, all on one scale."""
+    """A panel a source with a line a model, all on one scale; `levels` are the baseline's shares by source."""
     sources = sorted({source for _, source in curves}, key=source_order)
     models = sorted({model for model, _ in curves}, key=natural)
     with plt.rc_context(drawing.STYLE):
         wide = min(len(sources), 4)
         high = -(-len(sources) // wide)
-        figure, axes = plt.subplots(
-            high,
-            wide,
-            figsize=(max(4.6, 1.4 + 2.2 * wide), 0.6 + 2.5 * high),
-            sharey=True,
-            squeeze=False,
-            layout="constrained",
-        )
+        size = (max(4.6, 1.4 + 2.2 * wide), 0.6 + 2.5 * high)
+        figure, axes = plt.subplots(high, wide, figsize=size, sharey=True, squeeze=False)
         for panel, source in zip(axes.flat, sources, strict=False):
             for place, model in enumerate(models):
                 drawing.line(panel, curves.get((model, source), {}), place, model, marker=2.6)
-            if source in (levels or {}):
+            if source in levels:
                 drawing.level(panel, levels[source], drawing.shown(baseline))
             panel.set_title(drawing.wrapped(f"from {source}", 2.0, drawing.TITLE))
             panel.set_xlabel(across)

@@ -1,7 +1,7 @@
 """Heat maps of languages: what a report opens with, and the gains over a baseline by target and source."""
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -114,7 +114,8 @@ def _overview_picture(name: str, what: str, heat: Heat, scale: Scale) -> Picture
 def _overview_heats(measured: Measured, targets: list[str], baseline: str | None) -> dict[str, Heat]:
     """Maps that have a value by their name; without a baseline of values, not of gains."""
     mains = [(task, main_metric(measured.metrics(task))) for task in measured.tasks]
-    values = numpy.array([_task_values(measured, main, targets, baseline) for main in mains])
+    columns = [[column for column in measured.targets if column[:2] == main] for main in mains]
+    values = numpy.array([100 * _shared_mean(_values(measured, each, targets, baseline)) for each in columns])
     rows = tuple(targets)
     if len(targets) > 1:
         means = numpy.array([[_shared_mean(of_task)] for of_task in values])
@@ -132,12 +133,10 @@ def _overview_heats(measured: Measured, targets: list[str], baseline: str | None
     return {name: heat for name, heat in heats.items() if heat.rows}
 
 
-def _task_values(measured: Measured, main: tuple[str, str], targets: list[str], baseline: str | None) -> numpy.ndarray:
-    """Gains in points or values in percent (targets, models) of a task's main metric, over sources and seeds."""
-    columns = [column for column in measured.targets if column[:2] == main]
+def _values(measured: Measured, columns: list[Column], targets: list[str], baseline: str | None) -> numpy.ndarray:
+    """Gains or values (columns, targets, models), as shares."""
     values = [[[_value(measured, m, baseline, c, t) for m in measured.models] for t in targets] for c in columns]
-    values = numpy.array(values, dtype=float).reshape(len(columns), len(targets), len(measured.models))
-    return 100 * _shared_mean(values)
+    return numpy.array(values, dtype=float).reshape(len(columns), len(targets), len(measured.models))
 
 
 def _value(measured: Measured, model: str, baseline: str | None, column: Column, target: str) -> float | None:
@@ -171,12 +170,9 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     targets = group.targets(target for block in blocks for target in block.targets)
     labels = script_labels(columns)
     heads, sources = tuple(c.task for c in columns), tuple(labels[c] for c in columns)
-    gains = {}
-    for model in measured.models:
-        values = [[_value(measured, model, baseline, c, t) for c in columns] for t in targets]
-        values = 100 * numpy.array(values, dtype=float)
-        if numpy.isfinite(values).any():
-            gains[model] = Heat(values, tuple(targets), heads, sources).filled()
+    by_model = 100 * _values(measured, columns, targets, baseline).transpose(2, 1, 0)
+    heats = [Heat(values, tuple(targets), heads, sources).filled() for values in by_model]
+    gains = {model: heat for model, heat in zip(measured.models, heats, strict=True) if heat.rows}
     if not gains:
         return []
     scale = Scale.of_gains(heat.values for heat in gains.values())
@@ -184,9 +180,10 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
 
 
 def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: Scale) -> list[Picture]:
-    """One picture a part that a page holds, numbered where there are several."""
+    """One picture a part that a page holds, of whole tasks where they fit, numbered where there are several."""
     rows = numpy.array_split(range(len(heat.rows)), -(-len(heat.rows) // GAIN_ROWS))
-    parts = [heat.cut(row, columns) for columns in _of_whole_tasks(heat.heads) for row in rows]
+    tasks = [list(run) for _, run in groupby(range(len(heat.heads)), heat.heads.__getitem__)]
+    parts = [heat.cut(row, columns) for columns in packed(tasks, GAIN_COLUMNS) for row in rows]
     several = len(parts) > 1
     return [
         Picture(
@@ -197,14 +194,6 @@ def _gain_pictures(group: Group, model: str, baseline: str, heat: Heat, scale: S
         )
         for number, part in enumerate(parts, 1)
     ]
-
-
-def _of_whole_tasks(heads: tuple[str, ...]) -> list[list[int]]:
-    """The places of columns in as few parts as hold them, a task in one part where it fits."""
-    tasks: dict[str, list[int]] = defaultdict(list)
-    for place, head in enumerate(heads):
-        tasks[head].append(place)
-    return packed(tasks.values(), GAIN_COLUMNS)
 
 
 def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
@@ -219,7 +208,7 @@ def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
         names, turned = _column_names(heat.columns, cell)
         above = 0.07 * max(len(line) for name in names for line in name.split("\n")) if turned else 0
         size = (max(3.4 if len(heads) == 1 else 4.0, 1.4 + cell * across), max(1.6, 1.0 + above) + max(1, high * down))
-        figure, axes = plt.subplots(figsize=size, layout="constrained")
+        figure, axes = plt.subplots(figsize=size)
         mesh = _paint(axes, heat.values, scale, 8 if min(cell, 2 * high) > 0.45 else 7)
         rows = [drawing.wrapped(row, 1.2, drawing.NAME, lines=1) for row in heat.rows]
         axes.set_yticks([i + 0.5 for i in range(down)], rows, fontsize=drawing.NAME)
@@ -259,13 +248,23 @@ def _column_names(columns: tuple[str, ...], cell: float) -> tuple[list[str], boo
 
 
 def _set_heads(axes, heads: tuple[str, ...], cell: float) -> None:
-    """The heads over their columns; where there is one, the names of columns above too: there a screen begins."""
-    if len(set(heads)) > 1:
-        _head_tasks(axes, heads)
+    """Each head over its columns, and a line between heads.
+
+    Where there is one, the names of columns are above too: there a screen begins.
+    """
+    if len(set(heads)) == 1:
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.set_xlabel(_head(heads[0], max(1.0, cell * len(heads))), fontsize=8)
         return
-    axes.xaxis.tick_top()
-    axes.xaxis.set_label_position("top")
-    axes.set_xlabel(_head(heads[0], max(1.0, cell * len(heads))), fontsize=8)
+    end = 0
+    for head, run in groupby(heads):
+        start, end = end, end + len(list(run))
+        place = {"xy": ((start + end) / 2, 1), "xycoords": axes.get_xaxis_transform()}
+        above = {"xytext": (0, 4), "textcoords": "offset points"}  # however high the plot is
+        axes.annotate(_head(head), **place, **above, ha="center", va="bottom", fontsize=8)
+        if end < len(heads):
+            axes.axvline(end, color=drawing.INK, linewidth=0.9)
 
 
 def _head(text: str, inches: float = 1.0) -> str:
@@ -285,16 +284,3 @@ def _signed(value: float) -> str:
     """A gain in the width of a cell: +0.4, −3.1, +27."""
     text = f"{value:+.1f}" if abs(value) < 9.95 else f"{value:+.0f}"
     return "0.0" if float(text) == 0 else text.replace("-", "−")
-
-
-def _head_tasks(axes, columns: tuple[str, ...]) -> None:
-    """The name of each task over its columns, and a line between tasks."""
-    start = 0
-    for task, run in groupby(columns):
-        end = start + len(list(run))
-        place = {"xy": ((start + end) / 2, 1), "xycoords": axes.get_xaxis_transform()}
-        above = {"xytext": (0, 4), "textcoords": "offset points"}  # however high the plot is
-        axes.annotate(_head(task), **place, **above, ha="center", va="bottom", fontsize=8)
-        if end < len(columns):
-            axes.axvline(end, color=drawing.INK, linewidth=0.9)
-        start = end

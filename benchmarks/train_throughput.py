@@ -33,7 +33,6 @@ from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
-from ppa_plugin.model.sizes import estimate_flops
 from ppa_plugin.training.peak import measure_peak
 from ppa_plugin.training.plan import architecture_sizes
 
@@ -87,11 +86,6 @@ class Bench:
         """The same pairs, packed and padded, on the device."""
         packed = _to(collate(samples, STREAMS), self.device)
         return packed, padded_step.pad(samples, self.device)
-
-    def flops(self, lengths: np.ndarray, masked: int, narrow_top: bool) -> int:
-        """Floating-point operations of a step over sequences of these lengths."""
-        s = self.sizes
-        return estimate_flops(s.layers, s.embed_dim, s.ffn_dim, s.vocabulary, lengths, masked, narrow_top)
 
     def forget_gradients(self) -> None:
         """Give the gradients' memory back, so that each step of Adam's length starts alike."""
@@ -162,13 +156,13 @@ def _figures(
     lengths = packed["net_input"]["lengths"]
     tokens, masked = int(lengths.sum()), _masked(packed)
     positions = np.concatenate([np.full(*batch["tokens"].shape) for batch in padded.values()])
-    flops = bench.flops(lengths, masked, True)
+    flops = bench.model.flops(lengths, masked, [bench.layer])
     steps = {name: {"seconds": times, **_rates(times, args.pairs, tokens, flops)} for name, times in seconds.items()}
     return {
         "tokens": tokens,
         "masked": masked,
         "padding": 1 - tokens / positions.sum(),
-        "predicted_ratio": bench.flops(positions, masked, False) / flops,
+        "predicted_ratio": bench.model.flops(positions, masked, [bench.model.depth]) / flops,
         "steps": steps,
     }
 
@@ -188,7 +182,7 @@ def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[d
         step = functools.partial(bench.ours, packed)
         seconds, _ = in_turn({"ours": step}, args.rounds, bench.device, bench.forget_gradients)
         lengths = packed["net_input"]["lengths"]
-        tokens, flops = int(lengths.sum()), bench.flops(lengths, _masked(packed), True)
+        tokens, flops = int(lengths.sum()), bench.model.flops(lengths, _masked(packed), [bench.layer])
         rates = _rates(seconds["ours"], size, tokens, flops)
         rows.append({"pairs": size, "side_tokens": length, "tokens": tokens, **rates})
     return rows

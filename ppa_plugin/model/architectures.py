@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
 from omegaconf import II
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from ppa_plugin.commandline import Range, UserError, exit_on_user_error
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.encoder import POSITION_OFFSET, MaskedLMHead, PackedEncoder
-from ppa_plugin.model.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq
+from ppa_plugin.model.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq, check_finite
 from ppa_plugin.model.sizes import ARCHITECTURES, SIZE_FLAGS, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
@@ -86,15 +85,6 @@ class Output(NamedTuple):
     flops: int
 
 
-class _Encoder(nn.Module):
-    """Holds the two parts under fairseq's names, `encoder.sentence_encoder` and, unless headless, `encoder.lm_head`."""
-
-    def __init__(self, sentence_encoder: PackedEncoder, embed_dim: int, headless: bool):
-        super().__init__()
-        self.sentence_encoder = sentence_encoder
-        self.lm_head = None if headless else MaskedLMHead(embed_dim, sentence_encoder.embed_tokens.weight)
-
-
 @register_model("translit_xlmr", dataclass=TranslitXLMRConfig)
 class TranslitXLMR(BaseFairseqModel):
     """XLM-R over packed tokens, with its masked-LM head unless the config says that there is none.
@@ -107,19 +97,9 @@ class TranslitXLMR(BaseFairseqModel):
         self.entries = vocabulary
         # checkpoints of earlier releases do not say
         headless, padding_rows = getattr(config, "headless", False), getattr(config, "padding_rows", 0)
-        sentence_encoder = PackedEncoder(
-            vocabulary + padding_rows,
-            config.encoder_layers,
-            config.encoder_embed_dim,
-            config.encoder_ffn_embed_dim,
-            config.encoder_attention_heads,
-            config.max_positions,
-            config.dropout,
-            config.attention_dropout,
-            config.activation_dropout,
-            str(config.attention),
-        )
-        self.encoder = _Encoder(sentence_encoder, config.encoder_embed_dim, headless)
+        self.encoder = nn.Module()  # holds its two parts under fairseq's names
+        self.encoder.sentence_encoder = encoder = PackedEncoder(vocabulary + padding_rows, config)
+        self.encoder.lm_head = None if headless else MaskedLMHead(encoder.embed_tokens.weight)
         self.apply(_initialise)
 
     @classmethod
@@ -221,9 +201,8 @@ def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor], padding
     for key in sorted(own.keys() ^ state_dict.keys()):
         where = "the checkpoint lacks" if key in own else "the model has no place for"
         raise UserError(f"the checkpoint is of another architecture than --arch builds: {where} {key}")
+    check_finite(state_dict, "the checkpoint")
     for key, tensor in own.items():
-        if not torch.isfinite(state_dict[key]).all():
-            raise UserError(f"the checkpoint holds NaN or infinite weights in {key}; start from an earlier one")
         if state_dict[key].shape != tensor.shape:
             raise UserError(
                 f"the checkpoint is of another size than --arch builds: {key} is {tuple(state_dict[key].shape)} there "

@@ -18,9 +18,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -199,6 +199,11 @@ positive = Range(1, whole=True)
 natural = Range(0, whole=True)
 seed = Range(0, 2**32 - 1, whole=True)  # what numpy takes
 workers = Range(1, 1024, whole=True)  # processes of one machine
+
+
+def setting(default: Any, meaning: str, allowed: Range | None = None) -> Any:
+    """The field of a dataclass of settings that fairseq makes a flag of: its default, its help, its numbers."""
+    return field(default=default, metadata={"help": meaning} | ({"range": allowed} if allowed else {}))
 
 
 def shown(value: object) -> str:

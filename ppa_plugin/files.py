@@ -216,11 +216,8 @@ def read_lines(path: str | Path) -> Iterator[str]:
     the line, is not UTF-8.
     """
     check_file(path)
-    try:
-        with open(path, "rb") as handle:
-            yield from decode_lines(handle, path)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    with reading(path, "text"), open(path, "rb") as handle:
+        yield from decode_lines(handle, path)
 
 
 def decode_lines(lines: Iterable[bytes], path: str | Path) -> Iterator[str]:
@@ -335,14 +332,11 @@ def count_lines(path: Path) -> int:
     Raises `UserError` where the file cannot be read.
     """
     count, last = 0, b"\n"
-    try:
-        with open(path, "rb") as handle:
-            skip_mark(handle)
-            while block := handle.read(_BLOCK_BYTES):
-                count += block.count(b"\n")
-                last = block[-1:]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    with reading(path, "text"), open(path, "rb") as handle:
+        skip_mark(handle)
+        while block := handle.read(_BLOCK_BYTES):
+            count += block.count(b"\n")
+            last = block[-1:]
     return count + (last != b"\n")
 
 

@@ -212,6 +212,7 @@ def shown(value: object) -> str:
         text = value if isinstance(value, str) else f"{value:.15g}" if isinstance(value, float) else repr(value)
     except ValueError:  # Python writes no number of thousands of digits
         return "a number of thousands of digits"
+    text = text.replace("\n", " ")  # a message is one line, a tensor is written on several
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

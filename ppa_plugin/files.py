@@ -108,16 +108,13 @@ def kind_of_no_file(mode: int) -> str:
 
 def read_bytes(path: str | Path, largest: int = _LARGEST, named: str = "") -> bytes:
     """A whole file. Raises `UserError` as `check_file` does, and where it is larger than `largest` bytes."""
-    size = check_file(path, named)
     where = f"{named} {path}".lstrip()
+    if check_file(path, named) > largest:
+        raise UserError(f"cannot read {where}: it is larger than the {largest:,} bytes that such a file may have")
     try:
-        with open(path, "rb") as handle:
-            content = handle.read() if size <= largest else None
+        return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {where}: {error.strerror}") from None
-    if content is None:
-        raise UserError(f"cannot read {where}: it is larger than the {largest:,} bytes that such a file may have")
-    return content
 
 
 def read_json(path: str | Path, largest: int = _LARGEST) -> Any:

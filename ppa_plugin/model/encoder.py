@@ -53,14 +53,14 @@ class PackedEncoder(nn.Module):
     """Embeddings and blocks; every operation but attention touches real tokens only.
 
     Args:
-        rows: of the embedding matrix: the entries of the dictionary, and padding.
+        vocabulary: rows of the embedding matrix: the entries of the dictionary, and padding.
         config: the sizes, the dropouts and the kernel of attention.
     """
 
-    def __init__(self, rows: int, config: "TranslitXLMRConfig"):
+    def __init__(self, vocabulary: int, config: "TranslitXLMRConfig"):
         super().__init__()
         embed_dim, positions = config.encoder_embed_dim, config.max_positions + POSITION_OFFSET
-        self.embed_tokens = nn.Embedding(rows, embed_dim, padding_idx=PADDING_INDEX)
+        self.embed_tokens = nn.Embedding(vocabulary, embed_dim, padding_idx=PADDING_INDEX)
         self.embed_positions = nn.Embedding(positions, embed_dim, padding_idx=PADDING_INDEX)
         # Hugging Face's single token type, added to every token; Glot500 trained it, so it is kept as a parameter
         self.embed_token_types = nn.Embedding(1, embed_dim)

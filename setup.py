@@ -53,7 +53,7 @@ setup(
         # ppa-preprocess --scheduler
         "cluster": CLUSTER,
         # make docs
-        "docs": ["mkdocs-material", "mkdocstrings[python]", "latex2mathml"],
+        "docs": ["mkdocs-material", "mkdocstrings[python]", "mdx-truly-sane-lists", "latex2mathml"],
         "dev": [
             *("Babel", "hypothesis", "pytest", "pytest-timeout", "pytest-xdist", "ruff"),
             "sentence-transformers",  # what ppa-convert writes for it is loaded

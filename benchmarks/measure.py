@@ -16,30 +16,6 @@ CPU = torch.device("cpu")
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-class PeakMemory:
-    """`bytes` after the block: on a GPU the allocator's peak, on Linux the process's peak resident set within it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.bytes = 0
-
-    def __enter__(self) -> "PeakMemory":
-        gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
-        else:
-            ctypes.CDLL(None).malloc_trim(0)  # what an earlier block freed is not this one's
-            _CLEAR.write_text("5")
-        return self
-
-    def __exit__(self, *_) -> None:
-        if self._device.type == "cuda":
-            self.bytes = torch.cuda.max_memory_allocated(self._device)
-        else:
-            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-            self.bytes = int(line.split()[1]) * 1024
-
-
 def timed(function: Callable[..., Any], *arguments: Any, device: torch.device = CPU) -> float:
     """The seconds that a call takes, with what it starts on `device`."""
     wait = functools.partial(torch.cuda.synchronize, device) if device.type == "cuda" else lambda: None
@@ -48,6 +24,19 @@ def timed(function: Callable[..., Any], *arguments: Any, device: torch.device = 
     function(*arguments)
     wait()
     return time.perf_counter() - started
+
+
+def seconds_and_bytes(function: Callable[[], Any], device: torch.device) -> tuple[float, int]:
+    """As `timed`, with the most memory: on a GPU the allocator's, on Linux the process's resident set in the call."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return timed(function, device=device), torch.cuda.max_memory_allocated(device)
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed before is not this one's
+    _CLEAR.write_text("5")
+    elapsed = timed(function)
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return elapsed, int(line.split()[1]) * 1024
 
 
 def in_turn(
@@ -62,11 +51,10 @@ def in_turn(
         for name, way in ways.items():
             if before:
                 before()
-            with PeakMemory(device) as peak:
-                elapsed = timed(way, device=device)
+            elapsed, peak = seconds_and_bytes(way, device)
             if round_ or not before:
                 seconds[name].append(elapsed)
-                memory[name] = max(memory[name], peak.bytes)
+                memory[name] = max(memory[name], peak)
     return seconds, memory
 
 

@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ppa_plugin.data.masking import BOS, EOS, PAD, STREAMS
+from ppa_plugin.convert.weights import derive_config
+from ppa_plugin.data.masking import EOS, PAD, STREAMS
 from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.architectures import TranslitXLMR
-from ppa_plugin.model.names import name_table
+from ppa_plugin.model.names import to_hugging_face
 from ppa_plugin.objectives.contrastive import info_nce, mean_pool
 
 
@@ -16,28 +17,13 @@ def share_parameters(model: TranslitXLMR) -> nn.Module:
     """`XLMRobertaForMaskedLM` of the same sizes whose parameters are those of `model`, the very same tensors."""
     transformers = import_transformers()
     encoder = model.encoder.sentence_encoder
-    block = encoder.layers[0]
-    config = transformers.XLMRobertaConfig(
-        vocab_size=encoder.embed_tokens.num_embeddings,
-        hidden_size=encoder.embed_tokens.embedding_dim,
-        num_hidden_layers=len(encoder.layers),
-        num_attention_heads=block.self_attn.heads,
-        intermediate_size=block.fc1.out_features,
-        max_position_embeddings=encoder.embed_positions.num_embeddings,
-        hidden_dropout_prob=encoder.dropout,
-        attention_probs_dropout_prob=block.self_attn.dropout,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-        bos_token_id=BOS,
-        pad_token_id=PAD,
-        eos_token_id=EOS,
-    )
+    attention = encoder.layers[0].self_attn
+    shared = to_hugging_face(dict(model.named_parameters()), "the model")
+    dropouts = {"dropout": encoder.dropout, "attention_dropout": attention.dropout}
+    config = transformers.XLMRobertaConfig(**derive_config(shared, attention.heads, dropouts))
     with torch.device("meta"):
         padded = transformers.XLMRobertaForMaskedLM(config)
-    ours = dict(model.named_parameters())
-    for theirs, name in name_table(len(encoder.layers)).items():
-        module, _, leaf = theirs.rpartition(".")
-        setattr(padded.get_submodule(module), leaf, ours[name])
+    padded.load_state_dict(shared, strict=False, assign=True)
     padded.lm_head.decoder.weight = padded.roberta.embeddings.word_embeddings.weight
     padded.lm_head.decoder.bias = padded.lm_head.bias
     embeddings = padded.roberta.embeddings

@@ -24,8 +24,7 @@ def _main(argv: list[str] | None) -> None:
     args = train_throughput.parser().parse_args(argv)
     pairs = train_throughput.read_pairs(args)
     bench = train_throughput.Bench(args)
-    samples = train_throughput.draw(pairs, args.pairs, args.seed)
-    packed, _ = bench.batches(samples)
+    packed = bench.packed(train_throughput.draw(pairs, args.pairs, args.seed))
     for _ in range(2):
         bench.forget_gradients()
         bench.ours(packed)

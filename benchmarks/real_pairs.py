@@ -24,18 +24,12 @@ from ppa_plugin.romanization.text_file import romanize_lines
 PIECES = 16_000
 
 
-class Rows:
+class Rows(list):
     """Rows of token indices in memory, as the indexed datasets of fairseq give them."""
 
-    def __init__(self, rows: list[np.ndarray]) -> None:
-        self._rows = rows
-        self.sizes = np.array([len(row) for row in rows])
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return self._rows[index]
-
-    def __len__(self) -> int:
-        return len(self._rows)
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.array([len(row) for row in self])
 
 
 def from_text(directory: Path, languages: list[str], vocabulary: int) -> PairedDataset:

@@ -25,6 +25,7 @@ import numpy as np
 import padded_step
 import real_pairs
 import torch
+from fairseq.utils import apply_to_sample
 from measure import in_turn, timed
 
 from ppa_plugin import commandline
@@ -33,7 +34,7 @@ from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
-from ppa_plugin.model.sizes import estimate_flops
+from ppa_plugin.model.sizes import SIZE_FLAGS
 from ppa_plugin.training.peak import measure_peak
 from ppa_plugin.training.plan import architecture_sizes
 
@@ -51,13 +52,8 @@ class Bench:
         torch.set_float32_matmul_precision("high" if args.precision == "tf32" else "highest")
         self.sizes = architecture_sizes(args.arch, args.vocabulary, 512)
         torch.manual_seed(0)
-        config = TranslitXLMRConfig(
-            encoder_layers=self.sizes.layers,
-            encoder_embed_dim=self.sizes.embed_dim,
-            encoder_ffn_embed_dim=self.sizes.ffn_dim,
-            encoder_attention_heads=self.sizes.heads,
-            max_positions=self.sizes.max_positions,
-        )
+        sizes = dict(zip(SIZE_FLAGS, self.sizes[: len(SIZE_FLAGS)], strict=True))
+        config = TranslitXLMRConfig(**sizes, max_positions=self.sizes.max_positions)
         self.model = TranslitXLMR(config, args.vocabulary).to(self.device, self.dtype)
         self.padded = padded_step.share_parameters(self.model)
         self.criterion = TranslitAlignmentCriterion(
@@ -85,13 +81,11 @@ class Bench:
 
     def batches(self, samples: list[dict]) -> tuple[dict, dict]:
         """The same pairs, packed and padded, on the device."""
-        packed = _to(collate(samples, STREAMS), self.device)
-        return packed, padded_step.pad(samples, self.device)
+        return self.packed(samples), padded_step.pad(samples, self.device)
 
-    def flops(self, lengths: np.ndarray, masked: int, narrow_top: bool) -> int:
-        """Floating-point operations of a step over sequences of these lengths."""
-        s = self.sizes
-        return estimate_flops(s.layers, s.embed_dim, s.ffn_dim, s.vocabulary, lengths, masked, narrow_top)
+    def packed(self, samples: list[dict]) -> dict:
+        """Pairs as one batch on the device."""
+        return apply_to_sample(lambda tensor: tensor.to(self.device), collate(samples, STREAMS))
 
     def forget_gradients(self) -> None:
         """Give the gradients' memory back, so that each step of Adam's length starts alike."""
@@ -162,13 +156,13 @@ def _figures(
     lengths = packed["net_input"]["lengths"]
     tokens, masked = int(lengths.sum()), _masked(packed)
     positions = np.concatenate([np.full(*batch["tokens"].shape) for batch in padded.values()])
-    flops = bench.flops(lengths, masked, True)
+    flops = bench.model.flops(lengths, masked, [bench.layer])
     steps = {name: {"seconds": times, **_rates(times, args.pairs, tokens, flops)} for name, times in seconds.items()}
     return {
         "tokens": tokens,
         "masked": masked,
         "padding": 1 - tokens / positions.sum(),
-        "predicted_ratio": bench.flops(positions, masked, False) / flops,
+        "predicted_ratio": bench.model.flops(positions, masked, [bench.model.depth]) / flops,
         "steps": steps,
     }
 
@@ -184,11 +178,11 @@ def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[d
     sets = [(size, None, pairs) for size in GRID_PAIRS]
     sets += [(args.pairs, length, real_pairs.with_mean_length(pairs, length)) for length in GRID_LENGTHS]
     for size, length, source in sets:
-        packed = _to(collate(draw(source, size, args.seed), STREAMS), bench.device)
+        packed = bench.packed(draw(source, size, args.seed))
         step = functools.partial(bench.ours, packed)
         seconds, _ = in_turn({"ours": step}, args.rounds, bench.device, bench.forget_gradients)
         lengths = packed["net_input"]["lengths"]
-        tokens, flops = int(lengths.sum()), bench.flops(lengths, _masked(packed), True)
+        tokens, flops = int(lengths.sum()), bench.model.flops(lengths, _masked(packed), [bench.layer])
         rates = _rates(seconds["ours"], size, tokens, flops)
         rows.append({"pairs": size, "side_tokens": length, "tokens": tokens, **rates})
     return rows
@@ -212,12 +206,6 @@ def time_adam(bench: Bench) -> float:
     adam = torch.optim.AdamW(masters, lr=2e-5, fused=True)
     adam.step()
     return statistics.median(timed(adam.step, device=bench.device) for _ in range(3))
-
-
-def _to(batch: Any, device: torch.device) -> Any:
-    if isinstance(batch, torch.Tensor):
-        return batch.to(device)
-    return {key: _to(value, device) for key, value in batch.items()} if isinstance(batch, dict) else batch
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

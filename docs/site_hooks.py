@@ -1,8 +1,8 @@
-"""What mkdocs calls while it builds the site: pages that lie elsewhere in the repository, links to files, equations.
+"""What mkdocs calls while it builds the site: pages that lie elsewhere in the repository, linked files, equations.
 
 The pages are written to be read on the repository's own pages as well: they link to files by relative paths, and an
-equation is a block ```math. Here README.md and its like become pages, links to them follow, any other file of the
-repository that is linked is copied, and equations become MathML.
+equation is a block ```math. Here mkdocs learns the path of each in the repository, so that links hold as they stand:
+README.md and its like become pages, any other file of the repository that is linked is copied. Equations become MathML.
 """
 
 import dataclasses
@@ -16,98 +16,71 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # pages that lie outside docs/ -> their place in the site
 PAGES = {
-    "README.md": "readme.md",
-    "CONTRIBUTING.md": "contributing.md",
-    "CHANGELOG.md": "changelog.md",
-    "benchmarks/README.md": "benchmarks.md",
-    "examples/README.md": "examples/index.md",
+    "README.md": "readme",
+    "CONTRIBUTING.md": "contributing",
+    "CHANGELOG.md": "changelog",
+    "benchmarks/README.md": "benchmarks",
+    "examples/README.md": "examples",
 }
-# a page's links, and what only looks like one, inside code
-_TOKEN = re.compile(
-    r"^```math\n(?P<equation>(?s:.*?))^```$"
-    r"|^```(?s:.*?)^```$|^ {4,}.*$"
-    r"|(?P<picture>!?)\[(?P<text>[^\]\[\n]*(?:\n[^\]\[\n]+)?)\]\((?P<target>[^)\s]+)\)"
-    r"|`[^`\n]+`",
-    re.M,
-)
-
-
+_LINK = re.compile(r"\]\(([^/#)\s][^#)\s]*)")
 # a line {{ flags MODULE CLASS }}: a table of the flags that a configuration adds to fairseq-train
 _FLAGS = re.compile(r"^{{ flags (\S+) (\w+) }}$", re.M)
 
 
 def pages() -> dict[str, str]:
-    """Repository path -> page of the site, for every page that lies outside docs/."""
-    examples = {
-        f"examples/{path.parent.name}/README.md": f"examples/{path.parent.name}.md"
-        for path in sorted(ROOT.glob("examples/*/README.md"))
-    }
-    return PAGES | examples
+    """Repository path -> place in the site, for every page that lies outside docs/."""
+    folders = [f"examples/{path.parent.name}" for path in sorted(ROOT.glob("examples/*/README.md"))]
+    return PAGES | {f"{folder}/README.md": folder for folder in folders}
 
 
 def on_config(config):
     """List the examples in the order in which their own page names them, then those that it does not name."""
-    text = (ROOT / "examples/README.md").read_text(encoding="utf-8")
-    named = [f"examples/{name}/README.md" for name in re.findall(r"\((\w+)/README\.md\)", text)]
-    outside = pages()
-    ordered = dict.fromkeys(["examples/README.md", *named, *outside])
+    ordered = dict.fromkeys(["examples/README.md", *_linked("examples/README.md"), *pages()])
     section = next(entry for entry in config.nav if "Examples" in entry)
-    section["Examples"] = [outside[path] for path in ordered if path in outside and path.startswith("examples/")]
+    section["Examples"] = [path for path in ordered if path in pages() and path.startswith("examples/")]
+    fence = {"name": "math", "class": "equation", "format": _equation}
+    config.mdx_configs["pymdownx.superfences"] = {"custom_fences": [fence]}
     return config
 
 
 def on_files(files, config):
-    """Add the pages that lie elsewhere, and every other file that a page links to: as text, pictures as they are."""
-    from mkdocs.structure.files import File  # only `make docs` has mkdocs; a test reads this file without it
+    """Let pages, and every other file that one links to, be known by their paths in the repository."""
+    from mkdocs.structure.files import File, InclusionLevel  # a test reads this file without mkdocs
 
-    outside = pages()
-    for path, place in outside.items():
-        files.append(File.generated(config, place, content=(ROOT / path).read_text(encoding="utf-8")))
-    sources = {f.src_uri: f"docs/{f.src_uri}" for f in files if f.src_uri.endswith(".md")}
-    sources |= {place: path for path, place in outside.items()}
-    linked = set().union(*(_targets(path) for path in sources.values())) - outside.keys()
-    for path in sorted(linked):
-        if not path.startswith("docs/") and (ROOT / path).is_file():
-            files.append(File.generated(config, _as_text(path), content=(ROOT / path).read_bytes()))
+    def add(path: str, place: str) -> File:
+        where = (str(ROOT), config.site_dir, config.use_directory_urls)
+        files.append(File(path, *where, dest_uri=place, inclusion=InclusionLevel.INCLUDED))
+        return files.get_file_from_path(path)
+
+    for file in [file for file in files if file.src_dir == config.docs_dir and file.inclusion.is_included()]:
+        files.remove(file)
+        add(f"docs/{file.src_uri}", file.dest_uri)
+    for path, place in pages().items():
+        add(path, f"{place}/index.html")
+    files.get_file_from_path("benchmarks/README.md").name = "benchmarks"  # no index, which would stand for its section
+    for path in sorted({path for page in files.documentation_pages() for path in _linked(page.src_uri)}):
+        if files.get_file_from_path(path) is None and (ROOT / path).is_file():
+            # a browser shows .txt, where it would save .sh or .yaml
+            place = path if path.endswith((".svg", ".png")) else f"files/{path.removesuffix('.txt')}.txt"
+            add(path, place).is_documentation_page = lambda: False  # Markdown that is none of the pages
     return files
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Rewrite links from the repository's places to the site's, and equations to MathML."""
+    """Write the tables of flags."""
+    return _FLAGS.sub(lambda match: _table_of_flags(*match.groups()), markdown)
+
+
+def _linked(page: str) -> list[str]:
+    """What a page links to, by its path in the repository."""
+    links = _LINK.findall((ROOT / page).read_text(encoding="utf-8"))
+    return [posixpath.normpath(posixpath.join(posixpath.dirname(page), link)) for link in links]
+
+
+def _equation(source: str, language: str, css_class: str, options, md, **attributes) -> str:
     from latex2mathml.converter import convert
 
-    outside = pages()
-    origin = {place: path for path, place in outside.items()}.get(page.file.src_uri, f"docs/{page.file.src_uri}")
-    here = posixpath.dirname(page.file.src_uri)
-
-    def rewritten(match: re.Match) -> str:
-        if match["equation"]:
-            return f'<div class="equation">{convert(match["equation"].strip(), display="block")}</div>'
-        target, anchor = _resolve(origin, match["target"])
-        if target is None:
-            return match[0]
-        inside = target.removeprefix("docs/") if target.startswith("docs/") else None
-        place = inside or outside.get(target) or _as_text(target)
-        return f"{match['picture']}[{match['text']}]({posixpath.relpath(place, here or '.')}{anchor})"
-
-    return _FLAGS.sub(lambda match: _table_of_flags(*match.groups()), _TOKEN.sub(rewritten, _indented(markdown)))
-
-
-def _targets(path: str) -> set[str]:
-    text = (ROOT / path).read_text(encoding="utf-8")
-    return {target for match in _TOKEN.finditer(text) if (target := _resolve(path, match["target"])[0])}
-
-
-def _indented(markdown: str) -> str:
-    """Give what belongs to a numbered item the four spaces that Python-Markdown wants, one more than CommonMark."""
-    lines, inside = [], False
-    for line in markdown.split("\n"):
-        if re.match(r"\d+\. ", line):
-            inside = True
-        elif inside and line and not line.startswith("   "):
-            inside = False
-        lines.append(f" {line}" if inside and line.startswith("   ") else line)
-    return "\n".join(lines)
+    return f'<div class="{css_class}">{convert(source.strip(), display="block")}</div>'
 
 
 def _table_of_flags(module: str, name: str) -> str:
@@ -128,18 +101,3 @@ def _configuration(module: str, name: str) -> type:
     found = getattr(importlib.import_module(module), name)
     logging.root.handlers[:] = handlers  # fairseq adds one, through which mkdocs would tell all that it does
     return found
-
-
-def _resolve(origin: str, link: str | None) -> tuple[str | None, str]:
-    """The repository path that a link in `origin` points to, and its anchor; None for what is not a relative path."""
-    if link is None or re.match(r"[a-z]+:|#|/", link):
-        return None, ""
-    target, sharp, anchor = link.partition("#")
-    return posixpath.normpath(posixpath.join(posixpath.dirname(origin), target)), sharp + anchor
-
-
-def _as_text(path: str) -> str:
-    # a browser shows .txt, where it would save .sh or .yaml
-    if path.endswith((".svg", ".png")):
-        return path
-    return f"files/{path.removesuffix('.txt')}.txt"

@@ -44,7 +44,10 @@ def connect(address: str, say: Callable[[str], None]) -> Iterator[Cluster]:
     Raises `UserError` where `address` is none, where no scheduler answers within seconds and where dask.distributed is
     not installed; `OSError` where the cluster fails while the block runs. `say` is told how many workers there are.
     """
-    distributed = _library()
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        raise UserError("--scheduler takes the package dask.distributed: pip install 'translit-ppa[cluster]'") from None
     if not (parts := _ADDRESS.fullmatch(address)) or not 0 < int(parts[2]) < 1 << 16:
         raise UserError(f"--scheduler {address} is not an address such as tcp://node7:8786")
     try:
@@ -66,14 +69,6 @@ def connect(address: str, say: Callable[[str], None]) -> Iterator[Cluster]:
             ) from None
         except (CancelledError, distributed.comm.CommClosedError):
             raise OSError(f"--scheduler {address} does not answer any more") from None
-
-
-def _library() -> Any:
-    try:
-        import distributed
-    except ModuleNotFoundError:
-        raise UserError("--scheduler takes the package dask.distributed: pip install 'translit-ppa[cluster]'") from None
-    return distributed
 
 
 @functools.cache

@@ -18,9 +18,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -201,12 +201,18 @@ seed = Range(0, 2**32 - 1, whole=True)  # what numpy takes
 workers = Range(1, 1024, whole=True)  # processes of one machine
 
 
+def setting(default: Any, meaning: str, allowed: Range | None = None) -> Any:
+    """The field of a dataclass of settings that fairseq makes a flag of: its default, its help, its numbers."""
+    return field(default=default, metadata={"help": meaning} | ({"range": allowed} if allowed else {}))
+
+
 def shown(value: object) -> str:
     """A value for a message, as typed or as Python writes it; of a long one the beginning."""
     try:
         text = value if isinstance(value, str) else f"{value:.15g}" if isinstance(value, float) else repr(value)
     except ValueError:  # Python writes no number of thousands of digits
         return "a number of thousands of digits"
+    text = text.replace("\n", " ")  # a message is one line, a tensor is written on several
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -93,10 +93,8 @@ def _one_sentence_for(filename: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where a write fails
-        reason = (
-            os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "the disk is full or failed"
-        )
-        sys.stderr.write(f"error: cannot save {filename}: {reason}; make room and start the same command again\n")
+        why = getattr(error, "strerror", None) or "the disk is full or failed"
+        sys.stderr.write(f"error: cannot save {filename}: {why}; make room and start the same command again\n")
         raise SystemExit(1) from None
 
 

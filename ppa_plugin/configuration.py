@@ -6,7 +6,7 @@ from typing import Any, Optional
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II, MISSING
 
-from ppa_plugin.commandline import Range, UserError
+from ppa_plugin.commandline import Range, UserError, setting
 from ppa_plugin.data.masking import STREAMS
 from ppa_plugin.objectives import TERMS
 
@@ -36,45 +36,24 @@ class TranslitAlignmentCriterionConfig(_Terms, FairseqDataclass):
 class TranslitAlignmentConfig(_Interpolated, FairseqDataclass):
     """Where the pairs are and what is made of them; the defaults are the paper's."""
 
-    data: str = field(
-        default=MISSING, metadata={"help": "colon-separated list of shards made by ppa-preprocess, one an epoch"}
+    data: str = setting(MISSING, "colon-separated list of shards made by ppa-preprocess, one an epoch")
+    mask_prob: float = setting(0.15, "probability that a token is chosen for masked LM", _SHARE)
+    mask_keep: float = setting(0.1, "share of the chosen tokens that stay as they are", _SHARE)
+    mask_random: float = setting(0.1, "share of the chosen tokens that become a random one", _SHARE)
+    max_positions: int = setting(
+        512, "tokens of the longest sequence, specials included; longer ones are cut", Range(5, 1 << 20, whole=True)
     )
-    mask_prob: float = field(
-        default=0.15, metadata={"help": "probability that a token is chosen for masked LM", "range": _SHARE}
+    sampling_alpha: float = setting(
+        1.0, "language shares proportional to pairs ** alpha; 1 takes the data as it is", Range(0, 10)
     )
-    mask_keep: float = field(
-        default=0.1, metadata={"help": "share of the chosen tokens that stay as they are", "range": _SHARE}
+    batch_order: ChoiceEnum(["random", "length"]) = setting(
+        "random", "micro-batches of random pairs, as in the paper, or of pairs of similar length"
     )
-    mask_random: float = field(
-        default=0.1, metadata={"help": "share of the chosen tokens that become a random one", "range": _SHARE}
+    tlm_truncation: ChoiceEnum(["both", "right"]) = setting(
+        "both", "a TLM sequence that is too long loses tokens of both sides, or its end as in the released code"
     )
-    max_positions: int = field(
-        default=512,
-        metadata={
-            "help": "tokens of the longest sequence, specials included; longer ones are cut",
-            "range": Range(5, 1 << 20, whole=True),
-        },
-    )
-    sampling_alpha: float = field(
-        default=1.0,
-        metadata={
-            "help": "language shares proportional to pairs ** alpha; 1 takes the data as it is",
-            "range": Range(0, 10),
-        },
-    )
-    batch_order: ChoiceEnum(["random", "length"]) = field(
-        default="random",
-        metadata={"help": "micro-batches of random pairs, as in the paper, or of pairs of similar length"},
-    )
-    tlm_truncation: ChoiceEnum(["both", "right"]) = field(
-        default="both",
-        metadata={
-            "help": "a TLM sequence that is too long loses tokens of both sides, or its end as in the released code"
-        },
-    )
-    retrieval_data: Optional[str] = field(
-        default=None,
-        metadata={"help": "directory in Tatoeba's layout: every validation adds retrieval_top10, from English"},
+    retrieval_data: Optional[str] = setting(
+        None, "directory in Tatoeba's layout: every validation adds retrieval_top10, from English"
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")

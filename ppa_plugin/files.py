@@ -123,16 +123,13 @@ def kind_of_no_file(mode: int) -> str:
 
 def read_bytes(path: str | Path, largest: int = _LARGEST, named: str = "") -> bytes:
     """A whole file. Raises `UserError` as `check_file` does, and where it is larger than `largest` bytes."""
-    size = check_file(path, named)
     where = f"{named} {path}".lstrip()
+    if check_file(path, named) > largest:
+        raise UserError(f"cannot read {where}: it is larger than the {largest:,} bytes that such a file may have")
     try:
-        with open(path, "rb") as handle:
-            content = handle.read() if size <= largest else None
+        return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {where}: {error.strerror}") from None
-    if content is None:
-        raise UserError(f"cannot read {where}: it is larger than the {largest:,} bytes that such a file may have")
-    return content
 
 
 def read_json(path: str | Path, largest: int = _LARGEST) -> Any:
@@ -231,11 +228,8 @@ def read_lines(path: str | Path) -> Iterator[str]:
     the line, is not UTF-8.
     """
     check_file(path)
-    try:
-        with open(path, "rb") as handle:
-            yield from decode_lines(handle, path)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    with reading(path, "text"), open(path, "rb") as handle:
+        yield from decode_lines(handle, path)
 
 
 def decode_lines(lines: Iterable[bytes], path: str | Path) -> Iterator[str]:
@@ -350,14 +344,11 @@ def count_lines(path: Path) -> int:
     Raises `UserError` where the file cannot be read.
     """
     count, last = 0, b"\n"
-    try:
-        with open(path, "rb") as handle:
-            skip_mark(handle)
-            while block := handle.read(_BLOCK_BYTES):
-                count += block.count(b"\n")
-                last = block[-1:]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    with reading(path, "text"), open(path, "rb") as handle:
+        skip_mark(handle)
+        while block := handle.read(_BLOCK_BYTES):
+            count += block.count(b"\n")
+            last = block[-1:]
     return count + (last != b"\n")
 
 

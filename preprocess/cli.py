@@ -41,13 +41,17 @@ _NEEDS = {
     "verify": ("output",),
 }
 _ON_A_CLUSTER = ("all", "romanize", "encode", "binarize")
-_MEANING = {
-    "config": "the group file (YAML)",
-    "input": f"the directory with a file <lang>.txt or a directory <lang>/ for each language, of the formats "
-    f"{KNOWN_FORMATS}, also as datasets.save_to_disk writes them; or hf:NAME, a dataset of the hub "
-    "(romanize without --config: one file)",
-    "spm": "the checkpoint's sentencepiece.bpe.model",
-    "output": "the directory to write to",
+# what each is, and an example of it
+_PATHS = {
+    "config": ("the group file (YAML)", "group.yaml"),
+    "input": (
+        f"the directory with a file <lang>.txt or a directory <lang>/ for each language, of the formats "
+        f"{KNOWN_FORMATS}, also as datasets.save_to_disk writes them; or hf:NAME, a dataset of the hub "
+        "(romanize without --config: one file)",
+        "corpus/",
+    ),
+    "spm": ("the checkpoint's sentencepiece.bpe.model", "glot500/sentencepiece.bpe.model"),
+    "output": ("the directory to write to", "work/"),
 }
 # keys of the group file that a flag overrides
 _SETTINGS = {
@@ -55,22 +59,17 @@ _SETTINGS = {
     "valid_size": "pairs of each language for validation",
     "binarizer": f"{' or '.join(BINARIZERS)}, which writes the same bytes faster, without text in between",
 }
-_EXAMPLE_VALUES = {
-    "config": "group.yaml",
-    "input": "corpus/",
-    "spm": "glot500/sentencepiece.bpe.model",
-    "output": "work/",
-}
-_ONE_FILE_EXAMPLE = """
+_MORE_EXAMPLES = {
+    "romanize": """
   ppa-preprocess romanize --input tur.txt --output tur.latn.txt --lang tur
-  (a line on which the romanizer fails is empty in OUTPUT and recorded in OUTPUT.dropped.jsonl)"""
-_PLAN_EXAMPLE = """
+  (a line on which the romanizer fails is empty in OUTPUT and recorded in OUTPUT.dropped.jsonl)""",
+    "verify": """
   ppa-preprocess verify --output work/ --plan --passes 2 --batch 512 --arch glot500_base --pairs 256
-  (updates, the flags to pass to fairseq-train, disk, and the batch size that fits the memory of a GPU)"""
-_DRY_RUN_EXAMPLE = """
+  (updates, the flags to pass to fairseq-train, disk, and the batch size that fits the memory of a GPU)""",
+    "sample": """
   ppa-preprocess sample --config group.yaml --input hf:cis-lmu/Glot500 --dry-run
-  (reads every line and prints what each language has and would give; writes nothing)"""
-_EXAMPLES = {"romanize": _ONE_FILE_EXAMPLE, "sample": _DRY_RUN_EXAMPLE, "verify": _PLAN_EXAMPLE}
+  (reads every line and prints what each language has and would give; writes nothing)""",
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -101,7 +100,7 @@ def _run(args: argparse.Namespace) -> None:
     dry = args.step == "sample" and args.dry_run
     for name in _NEEDS[args.step]:
         if getattr(args, name) is None and not (dry and name == "output"):
-            raise UserError(f"ppa-preprocess {args.step} needs --{name}: {_MEANING[name]}")
+            raise UserError(f"ppa-preprocess {args.step} needs --{name}: {_PATHS[name][0]}")
     if dry:
         group = load_group(args.config)
         dry_run.run(group, find_sources(group.source_codes, args.input), args.text_column, say)
@@ -208,9 +207,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for step, help_text in _STEPS.items():
-        epilog = _example(step) + _EXAMPLES.get(step, "")
+        epilog = _example(step) + _MORE_EXAMPLES.get(step, "")
         sub = steps.add_parser(step, help=help_text, description=help_text, epilog=epilog, formatter_class=layout)
-        for name, meaning in _MEANING.items():
+        for name, (meaning, _) in _PATHS.items():
             sub.add_argument(f"--{name}", type=Path, help=meaning)
         _add_workers(sub, step)
         if "input" in _NEEDS[step]:
@@ -291,6 +290,5 @@ def _add_plan_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _example(step: str) -> str:
-    return f"example:\n  ppa-preprocess {step} " + " ".join(
-        f"--{name} {_EXAMPLE_VALUES[name]}" for name in _NEEDS[step]
-    )
+    flags = " ".join(f"--{name} {_PATHS[name][1]}" for name in _NEEDS[step])
+    return f"example:\n  ppa-preprocess {step} {flags}"

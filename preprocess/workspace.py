@@ -13,7 +13,7 @@ from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import SIDES
-from ppa_plugin.files import directory_beside, naming_file, sha256, write_beside
+from ppa_plugin.files import directory_beside, naming_file, reading, sha256, write_beside
 from ppa_plugin.romanization.cache import FILE_NAME
 
 # how the names of files in `encoded/<lang>/` and in a shard's directories begin, up to the first full stop
@@ -75,13 +75,11 @@ class Workspace:
 
     def digest(self, path: Path) -> str:
         """The SHA-256 of a file, computed once a run for as long as the file is not written again."""
-        try:
+        with reading(path, "a file"):
             status = path.stat()
             key = (str(path), status.st_size, status.st_mtime_ns)
             if key not in self._digests:
                 self._digests[key] = sha256(path)
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from None
         return self._digests[key]
 
     def is_done(self, task: str, inputs: dict[str, Any]) -> bool:

@@ -259,14 +259,14 @@ def evaluate(out: Path, data: Path, group: str, settings: Settings) -> None:
     sources = GROUPS[group]
     tasks = {}
     for task in settings.tasks:
-        folder = (RETRIEVAL | FINE_TUNED)[task]
+        folder = data / "eval" / (RETRIEVAL | FINE_TUNED)[task]
         if task in RETRIEVAL:
             tasks[task] = {"sources": [ENGLISH] if task == "tatoeba" else sources["retrieval"]}
         else:
             tasks[task] = {"sources": sources[task], "seeds": list(settings.evaluation_seeds)}
             if settings.epochs:
                 tasks[task]["epochs"] = settings.epochs
-        tasks[task] |= {"data": str(data / "eval" / folder), "targets": targets(data, task, languages)}
+        tasks[task] |= {"data": str(folder), "targets": targets(folder, task, languages)}
     models = [{"path": str((out / "models" / name).resolve()), "name": name} for name in names]
     config = out / f"suite_{group}.yaml"
     config.write_text(yaml.safe_dump({"models": models, "tasks": tasks}, sort_keys=False), encoding="utf-8")
@@ -274,11 +274,10 @@ def evaluate(out: Path, data: Path, group: str, settings: Settings) -> None:
     run(log, "ppa-evaluate", "suite", "--config", config, "--output", out / "results.jsonl")
 
 
-def targets(data: Path, task: str, languages: list[str]) -> list[str]:
+def targets(folder: Path, task: str, languages: list[str]) -> list[str]:
     """The group's languages that a task has."""
     from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 
-    folder = data / "eval" / (RETRIEVAL | FINE_TUNED)[task]
     if task in RETRIEVAL:
         found = RetrievalSet(folder, task).languages
     else:

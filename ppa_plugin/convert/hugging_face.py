@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ppa_plugin.commandline import UserError, quoted
+from ppa_plugin.commandline import UserError, positive, quoted
 from ppa_plugin.files import read_json, read_json_object
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
@@ -72,8 +72,7 @@ def check_config(config: dict[str, Any], directory: str | Path) -> None:
         if found != value:
             raise UserError(f"{directory}/config.json: {key} is {quoted(found)}; only {value!r} can be converted")
     for key in _SIZES:
-        # bool is a kind of int in Python
-        if not isinstance(config.get(key), int) or isinstance(config[key], bool) or config[key] < 1:
+        if config.get(key) not in positive:
             raise UserError(f"{directory}/config.json: {key} is {quoted(config.get(key))}, not a size")
     if config["hidden_size"] % config["num_attention_heads"]:
         raise UserError(

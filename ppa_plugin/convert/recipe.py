@@ -54,8 +54,9 @@ def _section_flags(checkpoint: dict[str, Any], section: str) -> Iterator[str]:
     if isinstance(name, str):
         yield _flag(choice, name)
     kind = _dataclass(section, name)
-    defaults = _defaults(kind)
-    shown = {*always.split(), *(field.name for field in _fields(kind) if field.metadata.get("recipe"))}
+    defaults = vars(kind()) if kind else {}
+    fields = dataclasses.fields(kind) if kind else ()
+    shown = {*always.split(), *(field.name for field in fields if field.metadata.get("recipe"))}
     every_flag = "save_dir" in found  # what fairseq keeps of a component without a dataclass, and did before 0.10
     for key, value in found.items():
         if key in ("_name", "data", choice, *_PLACES.split()) or value is None:
@@ -87,21 +88,6 @@ def _dataclass(section: str, name: str | None) -> type | None:
         return registry.REGISTRIES[section]["dataclass_registry"].get(name)
     field = FairseqConfig.__dataclass_fields__.get(section)
     return field.type if field else None
-
-
-def _fields(kind: type | None) -> tuple[dataclasses.Field, ...]:
-    return dataclasses.fields(kind) if kind else ()
-
-
-def _defaults(kind: type | None) -> dict[str, Any]:
-    """A dataclass's defaults by field; a field without one is left out."""
-    defaults = {}
-    for field in _fields(kind):
-        if field.default_factory is not dataclasses.MISSING:
-            defaults[field.name] = field.default_factory()
-        elif field.default is not dataclasses.MISSING:
-            defaults[field.name] = field.default
-    return defaults
 
 
 def _flags_of_sections() -> set[str]:

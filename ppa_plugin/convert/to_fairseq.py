@@ -26,7 +26,7 @@ FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
 # What a vocabulary is rounded up to, and fewer rows than anyone rounds up by: more of them are another vocabulary's.
 _PADDED_TO = 8
 _MOST_PADDING = 1024
-# what model.pt keeps of an encoder for the way back, beside its config
+# what model.pt keeps of an encoder for the way back and the model card, beside its config
 _NOTED = ("source", "added_pieces", "new_head", "prefixed", "pooler")
 
 
@@ -71,11 +71,6 @@ class Encoder:
         """The sizes as flags of `fairseq-train`."""
         sizes = checkpoint.model_settings(self.config)
         return " ".join(f"--{flag.replace('_', '-')} {sizes[flag]}" for flag in (*SIZE_FLAGS, "max_positions"))
-
-    @property
-    def note(self) -> dict[str, Any]:
-        """What `model.pt` keeps for the way back and the model card, beside the config."""
-        return {key: getattr(self, key) for key in _NOTED}
 
 
 def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
@@ -142,8 +137,8 @@ def with_new_head(encoder: Encoder, seed: int) -> Encoder:
 
 def write_fairseq(encoder: Encoder, directory: Path) -> None:
     """Write model.pt, dict.txt, sentencepiece.bpe.model and hf/ (config and tokenizer) to an empty directory."""
-    content = checkpoint.build(encoder.state, encoder.config, encoder.padding_rows, encoder.note)
-    torch.save(content, directory / "model.pt")
+    note = {key: getattr(encoder, key) for key in _NOTED}
+    torch.save(checkpoint.build(encoder.state, encoder.config, encoder.padding_rows, note), directory / "model.pt")
     vocabulary.write_dictionary(encoder.sentencepiece, directory / "dict.txt")
     shutil.copyfile(encoder.sentencepiece, directory / hugging_face.SENTENCEPIECE)
     (directory / "hf").mkdir()

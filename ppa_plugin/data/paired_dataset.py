@@ -1,7 +1,9 @@
 """Sentences and their romanizations, side by side, as fairseq batches them."""
 
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from fairseq.data import FairseqDataset
@@ -21,6 +23,7 @@ from ppa_plugin.data.masking import (
 from ppa_plugin.data.sampling import sample_languages
 
 
+@dataclass(eq=False, repr=False)
 class PairedDataset(FairseqDataset):
     """Pairs of a sentence and its romanization; item i holds the masked streams of pair i.
 
@@ -42,37 +45,27 @@ class PairedDataset(FairseqDataset):
         ValueError: where the two sides differ in length.
     """
 
-    def __init__(
-        self,
-        orig,
-        latn,
-        masking: Masking,
-        streams: tuple[str, ...] = STREAMS,
-        seed: int = 1,
-        max_positions: int = 512,
-        tlm_truncation: str = "both",
-        batch_order: str = "random",
-        language_sizes: tuple[int, ...] = (),
-        sampling_alpha: float = 1.0,
-        fixed: bool = False,
-        hash_texts: bool = False,
-    ):
-        if len(orig) != len(latn):
-            raise ValueError(f"the two sides differ: {len(orig)} original and {len(latn)} romanized sentences")
-        self.orig, self.latn = orig, latn
-        self.masking = masking
-        self.streams = streams
-        self.seed = seed
-        self.max_positions = max_positions
-        self.tlm_truncation = tlm_truncation
-        self.batch_order = batch_order
-        self.language_sizes = language_sizes
-        self.sampling_alpha = sampling_alpha
-        self.fixed = fixed
-        self.hash_texts = hash_texts
-        self.epoch = 0
-        self.batch_count_multiple = 1
-        self.most_pairs: int | None = None
+    orig: Any
+    latn: Any
+    masking: Masking
+    streams: tuple[str, ...] = STREAMS
+    seed: int = 1
+    max_positions: int = 512
+    tlm_truncation: str = "both"
+    batch_order: str = "random"
+    language_sizes: tuple[int, ...] = ()
+    sampling_alpha: float = 1.0
+    fixed: bool = False
+    hash_texts: bool = False
+    epoch: int = field(default=0, init=False)
+    batch_count_multiple: int = field(default=1, init=False)
+    most_pairs: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if len(self.orig) != len(self.latn):
+            raise ValueError(
+                f"the two sides differ: {len(self.orig)} original and {len(self.latn)} romanized sentences"
+            )
 
     def __len__(self) -> int:
         return len(self.orig)

@@ -28,20 +28,16 @@ def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor
     """
     check_file(path)
     with reading(path, "a SentencePiece model"):
-        return _load_sentencepiece(path)
-
-
-def _load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
-    try:
-        processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is not a readable SentencePiece model ({reason})") from error
-    first = [processor.id_to_piece(i) for i in range(min(3, processor.get_piece_size()))]
-    if first != _SENTENCEPIECE_SPECIALS:
-        raise UserError(f"{path}: the first pieces are {first}, expected {_SENTENCEPIECE_SPECIALS} as in XLM-R")
-    _check_kind(ModelProto.FromString(processor.serialized_model_proto()), path)
-    return processor
+        try:
+            processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{path} is not a readable SentencePiece model ({reason})") from error
+        first = [processor.id_to_piece(i) for i in range(min(3, processor.get_piece_size()))]
+        if first != _SENTENCEPIECE_SPECIALS:
+            raise UserError(f"{path}: the first pieces are {first}, expected {_SENTENCEPIECE_SPECIALS} as in XLM-R")
+        _check_kind(ModelProto.FromString(processor.serialized_model_proto()), path)
+        return processor
 
 
 def _check_kind(model: ModelProto, path: str | Path) -> None:

@@ -2,20 +2,19 @@
 
 import functools
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model, register_model_architecture
 from omegaconf import II
 from torch import Tensor, nn
 
-from ppa_plugin.commandline import Range, UserError, exit_on_user_error
+from ppa_plugin.commandline import Range, UserError, exit_on_user_error, setting
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.encoder import POSITION_OFFSET, MaskedLMHead, PackedEncoder
-from ppa_plugin.model.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq
+from ppa_plugin.model.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq, check_finite
 from ppa_plugin.model.sizes import ARCHITECTURES, SIZE_FLAGS, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
@@ -27,42 +26,27 @@ _DROPOUT = Range(0, 1, below=True)
 class TranslitXLMRConfig(FairseqDataclass):
     """Sizes and dropout; the defaults are XLM-R base's, which are Glot500's."""
 
-    encoder_layers: int = field(default=12, metadata={"help": "number of blocks", "range": Range(1, 1000, whole=True)})
-    encoder_embed_dim: int = field(
-        default=768, metadata={"help": "width C of the embeddings and blocks", "range": _WIDTH}
-    )
-    encoder_ffn_embed_dim: int = field(
-        default=3072, metadata={"help": "width of the feed-forward layers", "range": _WIDTH}
-    )
-    encoder_attention_heads: int = field(default=12, metadata={"help": "number of attention heads", "range": _WIDTH})
-    dropout: float = field(
-        default=0.1, metadata={"help": "dropout after the embeddings and every sub-layer", "range": _DROPOUT}
-    )
-    attention_dropout: float = field(
-        default=0.1, metadata={"help": "dropout on the attention weights", "range": _DROPOUT}
-    )
-    activation_dropout: float = field(
-        default=0.0, metadata={"help": "dropout after the feed-forward activation", "range": _DROPOUT}
-    )
-    attention: ChoiceEnum(["auto", *KERNELS]) = field(
-        default="auto",
-        metadata={
-            "help": "kernel of attention: auto takes torch's flash kernel in half precision on a GPU, its "
-            "memory-efficient one else, and runs of similar length on a CPU"
-        },
+    encoder_layers: int = setting(12, "number of blocks", Range(1, 1000, whole=True))
+    encoder_embed_dim: int = setting(768, "width C of the embeddings and blocks", _WIDTH)
+    encoder_ffn_embed_dim: int = setting(3072, "width of the feed-forward layers", _WIDTH)
+    encoder_attention_heads: int = setting(12, "number of attention heads", _WIDTH)
+    dropout: float = setting(0.1, "dropout after the embeddings and every sub-layer", _DROPOUT)
+    attention_dropout: float = setting(0.1, "dropout on the attention weights", _DROPOUT)
+    activation_dropout: float = setting(0.0, "dropout after the feed-forward activation", _DROPOUT)
+    attention: ChoiceEnum(["auto", *KERNELS]) = setting(
+        "auto",
+        "kernel of attention: auto takes torch's flash kernel in half precision on a GPU, its "
+        "memory-efficient one else, and runs of similar length on a CPU",
     )
     max_positions: int = II("task.max_positions")
-    headless: bool = field(
-        default=False,
-        metadata={"help": "no masked-LM head; a checkpoint that training starts from decides whether there is one"},
+    headless: bool = setting(
+        False, "no masked-LM head; a checkpoint that training starts from decides whether there is one"
     )
-    padding_rows: int = field(
-        default=0,
-        metadata={
-            "help": "rows of the embedding after those of the dictionary, which are never predicted; a checkpoint that "
-            "training starts from decides how many",
-            "range": Range(0, 1 << 24, whole=True),
-        },
+    padding_rows: int = setting(
+        0,
+        "rows of the embedding after those of the dictionary, which are never predicted; a checkpoint that "
+        "training starts from decides how many",
+        Range(0, 1 << 24, whole=True),
     )
 
 
@@ -86,15 +70,6 @@ class Output(NamedTuple):
     flops: int
 
 
-class _Encoder(nn.Module):
-    """Holds the two parts under fairseq's names, `encoder.sentence_encoder` and, unless headless, `encoder.lm_head`."""
-
-    def __init__(self, sentence_encoder: PackedEncoder, embed_dim: int, headless: bool):
-        super().__init__()
-        self.sentence_encoder = sentence_encoder
-        self.lm_head = None if headless else MaskedLMHead(embed_dim, sentence_encoder.embed_tokens.weight)
-
-
 @register_model("translit_xlmr", dataclass=TranslitXLMRConfig)
 class TranslitXLMR(BaseFairseqModel):
     """XLM-R over packed tokens, with its masked-LM head unless the config says that there is none.
@@ -107,19 +82,9 @@ class TranslitXLMR(BaseFairseqModel):
         self.entries = vocabulary
         # checkpoints of earlier releases do not say
         headless, padding_rows = getattr(config, "headless", False), getattr(config, "padding_rows", 0)
-        sentence_encoder = PackedEncoder(
-            vocabulary + padding_rows,
-            config.encoder_layers,
-            config.encoder_embed_dim,
-            config.encoder_ffn_embed_dim,
-            config.encoder_attention_heads,
-            config.max_positions,
-            config.dropout,
-            config.attention_dropout,
-            config.activation_dropout,
-            str(config.attention),
-        )
-        self.encoder = _Encoder(sentence_encoder, config.encoder_embed_dim, headless)
+        self.encoder = nn.Module()  # holds its two parts under fairseq's names
+        self.encoder.sentence_encoder = encoder = PackedEncoder(vocabulary + padding_rows, config)
+        self.encoder.lm_head = None if headless else MaskedLMHead(encoder.embed_tokens.weight)
         self.apply(_initialise)
 
     @classmethod
@@ -221,9 +186,8 @@ def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor], padding
     for key in sorted(own.keys() ^ state_dict.keys()):
         where = "the checkpoint lacks" if key in own else "the model has no place for"
         raise UserError(f"the checkpoint is of another architecture than --arch builds: {where} {key}")
+    check_finite(state_dict, "the checkpoint")
     for key, tensor in own.items():
-        if not torch.isfinite(state_dict[key]).all():
-            raise UserError(f"the checkpoint holds NaN or infinite weights in {key}; start from an earlier one")
         if state_dict[key].shape != tensor.shape:
             raise UserError(
                 f"the checkpoint is of another size than --arch builds: {key} is {tuple(state_dict[key].shape)} there "

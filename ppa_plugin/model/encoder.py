@@ -1,7 +1,7 @@
 """XLM-R's encoder (post-LN RoBERTa) over packed tokens; parameter names as in fairseq's RobertaModel."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from ppa_plugin.model.attention import PackedSelfAttention, Packing, choose_kern
 from ppa_plugin.model.dropout import dropout
 from ppa_plugin.model.tied_embedding import TiedGradient, look_up
 
+if TYPE_CHECKING:
+    from ppa_plugin.model.architectures import TranslitXLMRConfig
+
 # RoBERTa counts positions from padding_idx + 1 = 2; Hugging Face's 514 rows are 512 positions and these two.
 POSITION_OFFSET = 2
 PADDING_INDEX = 1
@@ -20,23 +23,16 @@ PADDING_INDEX = 1
 class EncoderLayer(nn.Module):
     """Attention and feed-forward, each followed by dropout, the residual and a LayerNorm."""
 
-    def __init__(
-        self,
-        embed_dim: int,
-        ffn_dim: int,
-        heads: int,
-        dropout: float,
-        attention_dropout: float,
-        activation_dropout: float,
-    ):
+    def __init__(self, config: "TranslitXLMRConfig"):
         super().__init__()
-        self.self_attn = PackedSelfAttention(embed_dim, heads, attention_dropout)
+        embed_dim, ffn_dim = config.encoder_embed_dim, config.encoder_ffn_embed_dim
+        self.self_attn = PackedSelfAttention(embed_dim, config.encoder_attention_heads, config.attention_dropout)
         self.self_attn_layer_norm = nn.LayerNorm(embed_dim)
         self.fc1 = nn.Linear(embed_dim, ffn_dim)
         self.fc2 = nn.Linear(ffn_dim, embed_dim)
         self.final_layer_norm = nn.LayerNorm(embed_dim)
-        self.dropout = dropout
-        self.activation_dropout = activation_dropout
+        self.dropout = config.dropout
+        self.activation_dropout = config.activation_dropout
 
     def forward(self, hidden: Tensor, packing: Packing, rows: Tensor | None = None) -> Tensor:
         """hidden (T, C) -> (T, C), or (M, C) for the M `rows` that are wanted: keys and values see all the same."""
@@ -54,43 +50,25 @@ class Encoded(NamedTuple):
 
 
 class PackedEncoder(nn.Module):
-    """Embeddings and `layers` blocks; every operation but attention touches real tokens only.
+    """Embeddings and blocks; every operation but attention touches real tokens only.
 
     Args:
-        vocabulary: entries of the dictionary.
-        layers, embed_dim, ffn_dim, heads: sizes.
-        max_positions: tokens of the longest sequence, specials included.
-        dropout, attention_dropout, activation_dropout: after embeddings and sub-layers, on attention weights, and after
-            the activation of the feed-forward layers.
-        attention: one of `ppa_plugin.model.attention.KERNELS`, or "auto".
+        vocabulary: rows of the embedding matrix: the entries of the dictionary, and padding.
+        config: the sizes, the dropouts and the kernel of attention.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        layers: int,
-        embed_dim: int,
-        ffn_dim: int,
-        heads: int,
-        max_positions: int,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        activation_dropout: float = 0.0,
-        attention: str = "auto",
-    ):
+    def __init__(self, vocabulary: int, config: "TranslitXLMRConfig"):
         super().__init__()
+        embed_dim, positions = config.encoder_embed_dim, config.max_positions + POSITION_OFFSET
         self.embed_tokens = nn.Embedding(vocabulary, embed_dim, padding_idx=PADDING_INDEX)
-        self.embed_positions = nn.Embedding(max_positions + POSITION_OFFSET, embed_dim, padding_idx=PADDING_INDEX)
+        self.embed_positions = nn.Embedding(positions, embed_dim, padding_idx=PADDING_INDEX)
         # Hugging Face's single token type, added to every token; Glot500 trained it, so it is kept as a parameter
         self.embed_token_types = nn.Embedding(1, embed_dim)
         self.layernorm_embedding = nn.LayerNorm(embed_dim)
-        self.layers = nn.ModuleList(
-            EncoderLayer(embed_dim, ffn_dim, heads, dropout, attention_dropout, activation_dropout)
-            for _ in range(layers)
-        )
-        self.dropout = dropout
-        self.attention = attention
-        self.heads = heads
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.dropout = config.dropout
+        self.attention = str(config.attention)
+        self.heads = config.encoder_attention_heads
 
     def embed(self, tokens: Tensor, positions: Tensor, tied: TiedGradient | None = None) -> Tensor:
         """tokens (T,), positions (T,) from 0 -> layer 0 (T, C)."""
@@ -132,8 +110,9 @@ class PackedEncoder(nn.Module):
 class MaskedLMHead(nn.Module):
     """RoBERTa's head before its output projection, whose weight is the token embedding."""
 
-    def __init__(self, embed_dim: int, weight: nn.Parameter):
+    def __init__(self, weight: nn.Parameter):
         super().__init__()
+        embed_dim = weight.size(1)
         self.dense = nn.Linear(embed_dim, embed_dim)
         self.layer_norm = nn.LayerNorm(embed_dim)
         self.weight = weight

@@ -8,7 +8,7 @@ from pathlib import Path
 from ppa_preprocess.text.source_formats import KNOWN_FORMATS, endings, file_format
 
 from ppa_plugin.commandline import UserError, note_once
-from ppa_plugin.files import decode_text, kind_of_no_file
+from ppa_plugin.files import decode_text, kind_of_no_file, reading
 
 _TRAINING = {"train", "training", "trainset"}
 _HELD_OUT = {"test", "testing", "testset", "devtest", "newstest", "dev", "devset", "devel", "development", "newsdev"}
@@ -18,10 +18,8 @@ _NAMES_SHOWN = 3
 
 def entries(directory: Path) -> list[Path]:
     """What is in a directory, by name; `UserError` where it cannot be listed."""
-    try:
+    with reading(directory, "a directory"):
         return sorted(directory.iterdir())
-    except OSError as error:
-        raise UserError(f"cannot read {directory}: {error.strerror}") from None
 
 
 def file_size(path: Path) -> int:

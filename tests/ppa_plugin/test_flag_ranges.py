@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 from command_lines import parser_of
 from fairseq.dataclass import configs
@@ -107,3 +108,4 @@ def test_a_long_value_is_cut_in_a_message():
     assert shown("x" * 100) == "x" * 60 + "..."
     assert shown(10**5000) == "a number of thousands of digits"
     assert shown(0.5) == "0.5"
+    assert shown(np.eye(2)) == "array([[1., 0.],        [0., 1.]])"

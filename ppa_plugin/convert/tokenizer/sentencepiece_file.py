@@ -76,35 +76,29 @@ def find_sentencepiece(source: Path, given: str | None) -> Path:
 def check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> None:
     """Raise `UserError` unless both make the same ids, shown piece by piece and by encoding `plain_lines`."""
     with reading(tokenizer_json, "a tokenizer.json"):
-        _check_tokenizer_agrees(tokenizer_json, sentencepiece_path)
-
-
-def _check_tokenizer_agrees(tokenizer_json: Path, sentencepiece_path: Path) -> None:
-    content = read_json_object(tokenizer_json)
-    model = content.get("model")
-    rows = model.get("vocab") if isinstance(model, dict) and model.get("type") == "Unigram" else None
-    if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 2 for row in rows):
-        raise UserError(f"{tokenizer_json} is not of a unigram SentencePiece model, as XLM-R's")
-    processor = vocabulary.load_sentencepiece(sentencepiece_path)
-    differs = f"{tokenizer_json} and {sentencepiece_path} are not of the same tokenizer"
-    pieces = vocabulary.pieces(processor)
-    expected = [*vocabulary.SPECIALS, *pieces, vocabulary.MASK]
-    ids = {index: piece for index, (piece, _) in enumerate(rows)}
-    ids |= {index: token for token, index in _added(content).items()}
-    # our own files name a piece so that no text becomes
-    unused = {
-        i: f"{normalizer.CUT}{name}" for i, name in enumerate(vocabulary.entries(pieces), len(vocabulary.SPECIALS))
-    }
-    differing = [i for i, piece in enumerate(expected) if ids.get(i) not in (piece, unused.get(i, piece))]
-    if differing or len(ids) != len(expected):
-        index = next(iter(differing), len(expected))
-        other = repr(expected[index]) if index < len(expected) else "none"
-        raise UserError(f"{differs}: id {index} is {ids.get(index, 'none')!r} in the former, {other} in the latter")
-    scores = [processor.get_score(i) for i in range(3, processor.get_piece_size())]
-    first = len(vocabulary.SPECIALS)
-    if not np.array_equal(np.float32([score for _, score in rows[first : first + len(scores)]]), np.float32(scores)):
-        raise UserError(f"{differs}: the pieces are the same and their scores are not")
-    _check_encodings(tokenizer_json, processor, differs)
+        content = read_json_object(tokenizer_json)
+        model = content.get("model")
+        rows = model.get("vocab") if isinstance(model, dict) and model.get("type") == "Unigram" else None
+        if not isinstance(rows, list) or not all(isinstance(row, list) and len(row) == 2 for row in rows):
+            raise UserError(f"{tokenizer_json} is not of a unigram SentencePiece model, as XLM-R's")
+        processor = vocabulary.load_sentencepiece(sentencepiece_path)
+        differs = f"{tokenizer_json} and {sentencepiece_path} are not of the same tokenizer"
+        pieces, first = vocabulary.pieces(processor), len(vocabulary.SPECIALS)
+        expected = [*vocabulary.SPECIALS, *pieces, vocabulary.MASK]
+        ids = {index: piece for index, (piece, _) in enumerate(rows)}
+        ids |= {index: token for token, index in _added(content).items()}
+        # our own files name a piece so that no text becomes
+        unused = {i: f"{normalizer.CUT}{name}" for i, name in enumerate(vocabulary.entries(pieces), first)}
+        differing = [i for i, piece in enumerate(expected) if ids.get(i) not in (piece, unused.get(i, piece))]
+        if differing or len(ids) != len(expected):
+            index = next(iter(differing), len(expected))
+            other = repr(expected[index]) if index < len(expected) else "none"
+            raise UserError(f"{differs}: id {index} is {ids.get(index, 'none')!r} in the former, {other} in the latter")
+        scores = [processor.get_score(i) for i in range(3, processor.get_piece_size())]
+        theirs = [score for _, score in rows[first : first + len(scores)]]
+        if not np.array_equal(np.float32(theirs), np.float32(scores)):
+            raise UserError(f"{differs}: the pieces are the same and their scores are not")
+        _check_encodings(tokenizer_json, processor, differs)
 
 
 def _check_encodings(tokenizer_json: Path, processor: sentencepiece.SentencePieceProcessor, differs: str) -> None:
@@ -131,19 +125,17 @@ def added_tokens(source: Path) -> dict[str, int]:
 
     Transformers has written them in three places. Raises `UserError` where one of these files is no JSON object.
     """
-    found: dict[str, int] = {}
-    if (source / _TOKENIZER_JSON).is_file():
-        found |= _added(read_json_object(source / _TOKENIZER_JSON))
-    if (source / "tokenizer_config.json").is_file():
-        numbered = read_json_object(source / "tokenizer_config.json").get("added_tokens_decoder")
-        entries = numbered.items() if isinstance(numbered, dict) else ()
-        found |= _added(
-            {"added_tokens": [{**e, "id": int(i)} for i, e in entries if isinstance(e, dict) and _INDEX.fullmatch(i)]}
-        )
-    if (source / "added_tokens.json").is_file():
-        content = read_json_object(source / "added_tokens.json")
-        found |= {token: index for token, index in content.items() if isinstance(index, int)}
-    return found
+
+    def content(name: str) -> dict[str, Any]:
+        return read_json_object(source / name) if (source / name).is_file() else {}
+
+    found = _added(content(_TOKENIZER_JSON))
+    numbered = content("tokenizer_config.json").get("added_tokens_decoder")
+    entries = numbered.items() if isinstance(numbered, dict) else ()
+    found |= _added(
+        {"added_tokens": [{**e, "id": int(i)} for i, e in entries if isinstance(e, dict) and _INDEX.fullmatch(i)]}
+    )
+    return found | {token: index for token, index in content("added_tokens.json").items() if isinstance(index, int)}
 
 
 def _added(content: dict[str, Any]) -> dict[str, int]:

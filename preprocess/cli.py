@@ -187,13 +187,15 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
     settings = Romanization("uroman", args.lang, args.normalize_punctuation, _cache_file(args))
     with _workers(args) as workers:
-        failures = romanize_file(args.input, args.output, settings, workers, args.lang or args.input.stem)
-    record = args.output.with_name(f"{args.output.name}.dropped.jsonl")
-    if failures:
-        write_json_lines(record, failures)
-    else:
-        record.unlink(missing_ok=True)
-    say(f"romanize  {args.input} -> {args.output}, the romanizer failed on {len(failures)} lines")
+        records = romanize_file(args.input, args.output, settings, workers, args.lang or args.input.stem)
+    outcome = romanize.Outcome.of(records)
+    for ending, lines in {"dropped": outcome.failed, "in_doubt": outcome.in_doubt}.items():
+        record = args.output.with_name(f"{args.output.name}.{ending}.jsonl")
+        if lines:
+            write_json_lines(record, lines)
+        else:
+            record.unlink(missing_ok=True)
+    say(f"romanize  {args.input} -> {args.output}, {outcome}")
 
 
 def _cache_file(args: argparse.Namespace) -> Path | None:

@@ -43,15 +43,15 @@ class RomanizerChoice:
 
     name: str = DEFAULT
     normalize_punctuation: bool = False  # Moses' normalizer before romanizing; the original side stays as it is
+    rescue: bool = True  # what the romanizer raises on is romanized as far as it can be; else the pair is dropped
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise UserError(f"romanizer.name is {self.name!r}, expected a text")
         find_romanizer(self.name)
-        if not isinstance(self.normalize_punctuation, bool):
-            raise UserError(
-                f"romanizer.normalize_punctuation is {self.normalize_punctuation!r}, expected true or false"
-            )
+        for key in ("normalize_punctuation", "rescue"):
+            if not isinstance(getattr(self, key), bool):
+                raise UserError(f"romanizer.{key} is {getattr(self, key)!r}, expected true or false")
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         else None,
         "romanizer": {"name": romanize["inputs"]["romanizer"]}
         | {key: romanize["inputs"][key] for key in ("version", "code", "punctuation")}
+        | {key: romanize["counts"].get(key, 0) for key in ("rescued", "lossy")}  # earlier versions dropped the first
         if romanized_here
         else None,
         "pairs_sha256": {"orig": inputs["orig"], "latn": inputs["latn"]},

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ppa_preprocess.group import Group
 from ppa_preprocess.sample import settings_of
@@ -10,7 +11,7 @@ from ppa_preprocess.workspace import Workspace
 from ppa_plugin.commandline import UserError
 from ppa_plugin.files import count_lines, write_beside, write_json_lines
 from ppa_plugin.parallel import Workers
-from ppa_plugin.romanization.by_part import Romanization
+from ppa_plugin.romanization.by_part import RESCUED, Romanization
 from ppa_plugin.romanization.text_file import romanize_file
 
 
@@ -25,9 +26,8 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
         if not text.is_file():
             raise UserError(f"{text} is missing: run `ppa-preprocess sample` first, or `all`")
         _check_sample(lang, group, workspace)
-        settings = Romanization(
-            choice.name, options.uroman, choice.normalize_punctuation, cache or workspace.romanizer_cache
-        )
+        place = cache or workspace.romanizer_cache
+        settings = Romanization(choice.name, options.uroman, choice.normalize_punctuation, place, choice.rescue)
         inputs = {"text": workspace.digest(text), **settings.made_with()}
         if workspace.is_done(f"romanize {lang}", inputs):
             workspace.say(f"romanize  {lang}  unchanged")
@@ -38,15 +38,37 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
         workspace.forget([f"romanize {lang}", f"encode {lang}"])
         with open(text, "rb") as source, write_beside(orig, "wb") as copy:
             shutil.copyfileobj(source, copy)
-        failures = romanize_file(text, latn, settings, workers, lang)
-        record = workspace.dropped_by("romanize", lang)
-        write_json_lines(record, failures)
-        workspace.record(f"romanize {lang}", inputs, [orig, latn, record], {"failed": len(failures)})
-        workspace.say(
-            f"romanize  {lang}  {count_lines(latn):,} lines -> {latn}, the romanizer failed on {len(failures)}"
-        )
+        outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang))
+        records = [workspace.dropped_by("romanize", lang), workspace.in_doubt(lang)]
+        for path, lines in zip(records, (outcome.failed, outcome.in_doubt), strict=True):
+            write_json_lines(path, lines)
+        workspace.record(f"romanize {lang}", inputs, [orig, latn, *records], outcome.counts())
+        workspace.say(f"romanize  {lang}  {count_lines(latn):,} lines -> {latn}, {outcome}")
     workspace.remove_others("romanize", group.languages)
     workspace.gather_dropped(group.languages)
+    workspace.gather_in_doubt(group.languages)
+
+
+class Outcome(NamedTuple):
+    """The records of the lines of a file that were not simply romanized."""
+
+    failed: list[dict[str, Any]]  # without a romanization
+    in_doubt: list[dict[str, Any]]  # rescued, or with fewer than half of the letters
+
+    @classmethod
+    def of(cls, records: list[dict[str, Any]]) -> "Outcome":
+        """The records of `romanize_file`, told apart."""
+        return cls(*([r for r in records if ("latn" in r) is there] for there in (False, True)))
+
+    def counts(self) -> dict[str, int]:
+        """How many lines of each kind."""
+        rescued = sum(record["reason"].startswith(RESCUED) for record in self.in_doubt)
+        return {"failed": len(self.failed), "rescued": rescued, "lossy": len(self.in_doubt) - rescued}
+
+    def __str__(self) -> str:
+        failed, rescued, lossy = self.counts().values()
+        more = f", rescued {rescued}" * bool(rescued) + f", lost most letters of {lossy}" * bool(lossy)
+        return f"the romanizer failed on {failed}{more}"
 
 
 def _check_sample(lang: str, group: Group, workspace: Workspace) -> None:

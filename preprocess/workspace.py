@@ -35,6 +35,7 @@ class Workspace:
         self.dictionary = self.data_bin / "dict.txt"
         self.sentencepiece = self.data_bin / "sentencepiece.bpe.model"
         self.dropped = output / "dropped.jsonl"
+        self.doubtful = output / "in_doubt.jsonl"
         self._state = output / ".ppa-state"
         self.romanizer_cache = self._state / FILE_NAME
         self._tasks: dict[str, dict[str, Any]] = {}
@@ -55,6 +56,10 @@ class Workspace:
     def dropped_by(self, step: str, lang: str) -> Path:
         """The pairs that a step left out of a language; `gather_dropped` makes `dropped.jsonl` of these."""
         return self._state / step / f"{lang}.jsonl"
+
+    def in_doubt(self, lang: str) -> Path:
+        """The lines of a language whose romanization is in doubt; `gather_in_doubt` makes `in_doubt.jsonl` of these."""
+        return self._state / "in_doubt" / f"{lang}.jsonl"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -138,13 +143,18 @@ class Workspace:
             step = next((step for step in ("encode", "romanize") if self.recorded(f"{step} {lang}")), None)
             if step:
                 records.append(self.dropped_by(step, lang))
-        lines = itertools.zip_longest(_raw_lines(self.dropped), _raw_lines(*records))
-        if not self.dropped.is_file() or any(old != new for old, new in lines):
-            with write_beside(self.dropped, "wb") as handle:
-                handle.writelines(_raw_lines(*records))
+        _join(records, self.dropped)
+
+    def gather_in_doubt(self, languages: Iterable[str]) -> None:
+        """Write `in_doubt.jsonl`, unless it is so already; none where there is nothing to say."""
+        records = [path for lang in languages if (path := self.in_doubt(lang)).is_file() and path.stat().st_size]
+        if records:
+            _join(records, self.doubtful)
+        else:
+            self.doubtful.unlink(missing_ok=True)
 
     def _clear_left_overs(self) -> None:
-        left_overs = list(self.output.glob(f".{self.dropped.name}.*.tmp"))
+        left_overs = [p for own in (self.dropped, self.doubtful) for p in self.output.glob(f".{own.name}.*.tmp")]
         for folder in ("text", "pairs", "encoded", self.data_bin.name, self._state.name):
             left_overs += (self.output / folder).rglob(".*.tmp")
         for left_over in left_overs:
@@ -169,6 +179,14 @@ class Workspace:
         with write_beside(self._state / "state.json") as handle:
             # json.dump is far slower, and this is written after every part; in an order that does not tell of the past
             handle.write(json.dumps(dict(sorted(self._tasks.items()))))
+
+
+def _join(paths: list[Path], whole: Path) -> None:
+    """Write files one after the other into `whole`, unless it is so already."""
+    lines = itertools.zip_longest(_raw_lines(whole), _raw_lines(*paths)) if whole.is_file() else [(None, b"")]
+    if any(old != new for old, new in lines):
+        with write_beside(whole, "wb") as handle:
+            handle.writelines(_raw_lines(*paths))
 
 
 def _raw_lines(*paths: Path) -> Iterator[bytes]:

@@ -11,6 +11,8 @@ from ppa_plugin.romanization.romanizers import Romanizer, find_romanizer
 
 # Parts in memory: at most twice as many, 60 MB of words, are held by each process.
 RECENT_PARTS = 1 << 17
+# How the reason of a line that has a romanization begins.
+RESCUED, LOSSY = "rescued", "romanization loses letters"
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Romanization:
     """How lines are romanized; what a worker process has to know.
 
     `lang` is an ISO 639-3 code for the romanizer or None, `cache` the file of the romanizer cache or None for memory
-    alone. `normalize_punctuation` runs Moses' punctuation normalizer, as for English, over what the romanizer reads:
+    alone. With `rescue` a line that the romanizer raises on is romanized as far as it can be, if the romanizer offers
+    that. `normalize_punctuation` runs Moses' punctuation normalizer, as for English, over what the romanizer reads:
     curly, low and angle quotes become straight ones, long dashes hyphens, an ellipsis three dots, spaces around
     brackets, colons and percent signs move, a full stop or comma after a quote goes before it. The Latin side alone
     changes; the original side stays as it is.
@@ -28,19 +31,21 @@ class Romanization:
     lang: str | None = None
     normalize_punctuation: bool = False
     cache: Path | None = None
+    rescue: bool = True
 
-    def made_with(self) -> dict[str, str | None]:
+    def made_with(self) -> dict[str, str | bool | None]:
         """All that the romanizations depend on, versions included."""
         normalizer = f"sacremoses {metadata.version('sacremoses')}" if self.normalize_punctuation else None
         version = find_romanizer(self.name).version
-        return {"romanizer": self.name, "version": version, "code": self.lang, "punctuation": normalizer}
+        made_with = {"romanizer": self.name, "version": version, "code": self.lang, "punctuation": normalizer}
+        return made_with | {"rescue": self.rescue}
 
 
 class Chunk(NamedTuple):
     """What a chunk of lines comes to, line for line, and what is to be done about the cache."""
 
     latn: list[str]
-    reasons: list[str | None]  # why a line has no romanization
+    reasons: list[str | None]  # why a line has no romanization, or one that is in doubt
     new: dict[str, str]  # romanizations that the cache lacks
     trouble: CacheTrouble | None  # what reading it came to
 
@@ -89,6 +94,7 @@ class PartwiseRomanizer:
             from sacremoses import MosesPunctNormalizer  # half a second that few need
 
             self._normalize = MosesPunctNormalizer().normalize
+        self._rescue = getattr(self._romanizer, "rescue", None) if settings.rescue else None
         self._recent = RecentParts(RECENT_PARTS)
         self._cache = None
         self._trouble: CacheTrouble | None = None
@@ -106,7 +112,8 @@ class PartwiseRomanizer:
             rows, new = self._by_parts(texts)
         else:
             rows, new = [self._attempt(text) for text in texts], {}
-        latn, reasons = (list(column) for column in zip(*map(_one_line, rows), strict=True)) if rows else ([], [])
+        checked = map(_checked, lines, rows)
+        latn, reasons = (list(column) for column in zip(*checked, strict=True)) if rows else ([], [])
         return Chunk(latn, reasons, new, self._trouble)
 
     def close(self) -> None:
@@ -123,9 +130,15 @@ class PartwiseRomanizer:
         rows: list[tuple[str, str | None]] = []
         for parts, known in zip(split, latn, strict=True):
             joined = self._joined(parts) if known is None else known
-            reason = next(failed[part] for part in parts if part in failed) if joined is None else None
-            rows.append((joined or "", reason))
+            rows.append(self._with_failed(parts, failed) if joined is None else (joined, None))
         return rows, new
+
+    def _with_failed(self, parts: list[str], failed: dict[str, tuple[str, str]]) -> tuple[str, str]:
+        """The romanizations of parts of which some failed, joined, and why; empty where one was not rescued."""
+        reasons = [failed[part][1] for part in parts if part in failed]
+        if lost := next((reason for reason in reasons if not reason.startswith(RESCUED)), None):
+            return "", lost
+        return "".join(failed[part][0] if part in failed else self._recent[part] for part in parts), reasons[0]
 
     def _joined(self, parts: list[str]) -> str | None:
         """The romanizations in memory of the parts, joined; None where one is missing."""
@@ -134,8 +147,10 @@ class PartwiseRomanizer:
         except KeyError:
             return None
 
-    def _look_up(self, missing: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Put romanizations of the parts into memory; give the reasons of those that fail, and what is new on disk."""
+    def _look_up(self, missing: list[str]) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+        """Put romanizations of the parts into memory; give those that fail, what is rescued of each and the reason,
+        which are not kept, and what is new on disk.
+        """
         if self._cache:
             try:  # ASCII takes no time, and is not kept
                 self._recent.update(self._cache.find(part for part in missing if not part.isascii()))
@@ -147,7 +162,7 @@ class PartwiseRomanizer:
                 continue
             latn, reason = self._attempt(part)
             if reason:
-                failed[part] = reason
+                failed[part] = latn, reason
                 continue
             self._recent[part] = latn
             if self._cache and not part.isascii():
@@ -160,15 +175,30 @@ class PartwiseRomanizer:
         self._cache = None
 
     def _attempt(self, text: str) -> tuple[str, str | None]:
-        try:
-            latn = self._romanizer.romanize(text, self._lang)
-            latn.encode()
-            return latn, None
-        except MemoryError:
-            raise
-        except Exception as error:  # whatever one sentence does to the romanizer, the others are not lost
-            return "", f"romanizer raised {type(error).__name__}"
+        """The romanization, or what is rescued of it, and why it is not the romanizer's own; empty where nothing is."""
+        reason = None
+        for romanize in filter(None, (self._romanizer.romanize, self._rescue)):
+            try:
+                latn = romanize(text, self._lang)
+                latn.encode()
+                return latn, reason and f"{RESCUED}: {reason}"
+            except MemoryError:
+                raise
+            except Exception as error:  # whatever one sentence does to the romanizer, the others are not lost
+                reason = reason or f"romanizer raised {type(error).__name__}"
+        return "", reason
 
 
-def _one_line(row: tuple[str, str | None]) -> tuple[str, str | None]:
-    return ("", "romanization has a line break") if "\n" in row[0] else row
+def _checked(line: str, row: tuple[str, str | None]) -> tuple[str, str | None]:
+    """The romanization of a line and the reason, as `Chunk` has them."""
+    latn, reason = row
+    if "\n" in latn:
+        return "", "romanization has a line break"
+    # one that is no shorter has lost no letters; counting them takes as long as a look-up
+    if latn and reason is None and len(latn) < len(line) and 2 * _letters(latn) < _letters(line):
+        return latn, f"{LOSSY}: {_letters(latn)} letters of {_letters(line)}"
+    return row
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))

@@ -39,6 +39,8 @@ _CUT_SCRIPTS = ("CJK", "Hangul", "Ethiopic")
 _HANGUL = [chr(code) for code in range(0xAC00, 0xD7A4)]
 # Python refuses to read a number of more than 4300 digits, and uroman with it.
 _LONGEST_ASCII = 4000
+# What is longer is not rescued: a number of calls that grows with the length, each of which does too.
+_LONGEST_RESCUED = 300
 
 
 class Uroman:
@@ -71,6 +73,29 @@ class Uroman:
             return line
         romanize = self._uroman.romanize_string_core
         return "".join([romanize(part, lang or None, self._format) for part in self.split(line)])
+
+    def rescue(self, text: str, lang: str | None) -> str:
+        """Romanize a text that uroman raises on: what it raises on by its characters, the rest as uroman would.
+
+        It raises on a number before 分之 that no other number follows. Where is found by trying: from the last place on
+        from which uroman raises, to the first up to which it then does. Raises what uroman raises where that is a
+        single character, or the text is too long to try.
+        """
+        if len(text) > _LONGEST_RESCUED or not self._raises(text, lang):
+            return self.romanize(text, lang)
+        start = next(i for i in reversed(range(len(text))) if self._raises(text[i:], lang))
+        end = next(i for i in range(start + 1, len(text) + 1) if self._raises(text[start:i], lang))
+        characters = "".join(self.romanize(character, lang) for character in text[start:end])
+        return self.rescue(text[:start], lang) + characters + self.romanize(text[end:], lang)
+
+    def _raises(self, text: str, lang: str | None) -> bool:
+        try:
+            self.romanize(text, lang)
+        except MemoryError:
+            raise
+        except Exception:  # whatever it is
+            return True
+        return False
 
 
 def context_free(uroman: Any) -> list[str]:

@@ -12,13 +12,17 @@ class Romanizer(Protocol):
 
     A group file names its own one by module and class, `romanizer: {name: my_package.my_module:MyRomanizer}`. It may
     offer `split(line) -> list[str]` as well: the parts of a line that, romanized one by one and joined, are the line's
-    romanization. Then each distinct part is romanized once, and kept in the romanizer cache under `version`.
+    romanization. Then each distinct part is romanized once, and kept in the romanizer cache under `version`. And it may
+    offer `rescue(text, lang) -> str`, which is asked where `romanize` raises on a line or a part.
     """
 
     version: str
 
     def romanize(self, line: str, lang: str | None) -> str:
-        """Romanize one line; `lang` is an ISO 639-3 code or None. Where it raises, the pair is dropped and recorded."""
+        """Romanize one line; `lang` is an ISO 639-3 code or None.
+
+        Where it raises and nothing is rescued, the pair is dropped and recorded.
+        """
 
 
 DEFAULT = "uroman"

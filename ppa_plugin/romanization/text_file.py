@@ -23,7 +23,10 @@ _CHUNK_LINES = 256
 def romanize_lines(
     lines: Iterable[str], settings: Romanization, workers: Workers
 ) -> Iterator[tuple[str, str, str | None]]:
-    """Yield (line, romanization, None) for each line, in order; (line, "", reason) where the romanizer failed."""
+    """Yield (line, romanization, None) for each line, in order; (line, "", reason) where the romanizer failed.
+
+    With a romanization a reason says why that is in doubt; it begins with `RESCUED` or `LOSSY`.
+    """
     romanizer = load_romanizer(settings.name)  # before the workers are forked
     if not hasattr(romanizer, "split") or isinstance(workers, Cluster):
         # no cache on a cluster: SQLite's locks do not hold on network file systems
@@ -49,24 +52,25 @@ def romanize_lines(
 def romanize_file(
     source: Path, target: Path, settings: Romanization, workers: Workers, label: str
 ) -> list[dict[str, Any]]:
-    """Romanize `source` into `target`, line for line, and return a record of each line on which the romanizer failed.
+    """Romanize `source` into `target`, line for line, and return a record of each line that has a reason.
 
-    `label` names the language in the records. Raises `UserError` where `source` is missing, empty or not UTF-8;
-    `target` is then as it was.
+    `label` names the language in the records; that of a line whose romanization is in doubt holds it, as `latn`.
+    Raises `UserError` where `source` is missing, empty or not UTF-8; `target` is then as it was.
     """
     total = count_lines(source)
     if not total:
         raise UserError(f"{source} is empty")
     if not isinstance(workers, Cluster):
         workers = min(workers, -(-total // _CHUNK_LINES))
-    failures = []
+    records = []
     with write_beside(target) as handle:
         results = romanize_lines(read_lines(source), settings, workers)
         for number, (line, latn, reason) in enumerate(progress(results, f"romanize {label}", total), 1):
             handle.write(f"{latn}\n")
             if reason:
-                failures.append({"lang": label, "line": number, "reason": reason, "text": line})
-    return failures
+                record = {"lang": label, "line": number, "reason": reason, "text": line}
+                records.append(record | {"latn": latn} if latn else record)
+    return records
 
 
 def _chunks(lines: Iterable[str], away: deque[list[str]]) -> Iterator[list[str]]:

@@ -52,7 +52,8 @@ def test_the_manifest_accounts_for_every_line(made):
         assert entry["read"] == entry["kept"] + left_out
         assert Counter(record["reason"] for record in dropped if record["lang"] == lang) == entry["dropped"]
         assert entry["valid"] == 10
-        assert entry["romanizer"] == {"name": "stub", "version": "1", "code": None, "punctuation": None}
+        made_with = {"name": "stub", "version": "1", "code": None, "punctuation": None}
+        assert entry["romanizer"] == made_with | {"rescued": 0, "lossy": 0}
     assert manifest["languages"]["tur_Latn"]["not_sampled"] == 30
     assert manifest["languages"]["tur_Latn"]["dropped"]["text is in valid"] > 0
     assert manifest["languages"]["ell_Grek"]["filtered"] == {"blank": 1}
@@ -95,7 +96,7 @@ def test_defaults_of_the_group(tmp_path):
             "ell_Grek": {"uroman": None, "sources": None},
         },
         "binarizer": "fairseq-preprocess",
-        "romanizer": {"name": "uroman", "normalize_punctuation": False},
+        "romanizer": {"name": "uroman", "normalize_punctuation": False, "rescue": True},
     }
 
 

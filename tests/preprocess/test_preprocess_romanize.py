@@ -139,6 +139,73 @@ def test_recent_parts_forget_only_what_was_not_used(keys, most):
             assert used in recent
 
 
+class Rescuing(WordRomanizer):
+    """Gives letters up to what it cannot take, a question mark for that."""
+
+    def rescue(self, text, lang):
+        return super().romanize(text.replace(UNDIGESTIBLE, "?"), lang)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rescued_lines_are_told_each_time_and_nothing_of_them_is_kept(tmp_path, monkeypatch, workers):
+    monkeypatch.setitem(romanizers.ROMANIZERS, "rescuing", Rescuing)
+    cached = Romanization("rescuing", cache=tmp_path / FILE_NAME)
+    romanize = StubRomanizer().romanize
+    bad = f"天{UNDIGESTIBLE} 地"
+    rescued = (bad, romanize("天? 地", None), "rescued: romanizer raised AttributeError")
+    lines = [bad, *sentences("ell_Grek", 300), bad, "地"]
+    for _ in range(2):
+        found = rows(lines, cached, workers)
+        assert [found[0], found[301]] == [rescued] * 2
+        assert found[302] == ("地", romanize("地", None), None)
+        assert found[1:301] == line_by_line(lines[1:301])
+    dropped = rows([bad], Romanization("rescuing", rescue=False, cache=tmp_path / FILE_NAME), workers)
+    assert dropped == [(bad, "", "romanizer raised AttributeError")]
+
+
+def test_a_romanization_that_loses_letters_is_kept_and_named(monkeypatch):
+    class Deaf(StubRomanizer):
+        def romanize(self, line, lang):
+            return line.replace("β", "").replace("γ", "g")
+
+    monkeypatch.setitem(romanizers.ROMANIZERS, "deaf", Deaf)
+    lines = ["ββ γ!", "βγ!", "β", "!!β", "...", "γγ"]
+    reason = "romanization loses letters: 1 letters of 3"
+    assert [row[1:] for row in rows(lines, Romanization("deaf"))] == [
+        (" g!", reason),
+        ("g!", None),
+        ("", None),
+        ("!!", "romanization loses letters: 0 letters of 1"),
+        ("...", None),
+        ("gg", None),
+    ]
+
+
+def test_lines_in_doubt_are_in_the_shards_counted_and_listed(tmp_path, ppa, spm, monkeypatch):
+    monkeypatch.setitem(romanizers.ROMANIZERS, "rescuing", Rescuing)
+    lines = sentences("zho_Hani", 90)
+    lines[7] = f"天地{UNDIGESTIBLE}山水"
+    corpus = write_corpus(tmp_path / "in", {"zho_Hani": lines})
+    found = {}
+    for rescue in ("true", "false"):
+        options = "{name: rescuing, rescue: " + rescue + "}"
+        group = write_group(tmp_path / "g.yaml", ["zho_Hani"], romanizer=options)
+        assert ppa("all", "--config", group, "--input", corpus, "--spm", spm, "--output", tmp_path / "out") == 0
+        manifest = json.loads((tmp_path / "out/data-bin/manifest.json").read_text())["languages"]["zho_Hani"]
+        found[rescue] = (manifest["kept"], manifest["romanizer"]["rescued"], manifest["dropped"])
+        said = "the romanizer failed on 0, rescued 1" if rescue == "true" else "the romanizer failed on 1"
+        assert f"{said}\n" in ppa.out
+        listed = tmp_path / "out/in_doubt.jsonl"
+        assert listed.is_file() == (rescue == "true")
+        if listed.is_file():
+            (record,) = map(json.loads, listed.read_text().splitlines())
+            assert record["text"] == lines[record["line"] - 1] == lines[7]
+            assert record["reason"] == "rescued: romanizer raised AttributeError"
+            assert record["latn"] == StubRomanizer().romanize("天地?山水", None)
+    assert found["true"] == (90, 1, {})
+    assert found["false"] == (89, 0, {"romanizer raised AttributeError": 1})
+
+
 def test_a_romanizer_of_ones_own(tmp_path, corpus, spm, ppa, monkeypatch):
     module = """
         class Capitals:
@@ -169,6 +236,7 @@ def test_a_romanizer_of_ones_own(tmp_path, corpus, spm, ppa, monkeypatch):
         ("{name: ':'}", "cannot be imported"),
         ("{name: 7}", "romanizer.name is 7, expected a text"),
         ("{name: uroman, normalize_punctuation: 1}", "romanizer.normalize_punctuation is 1, expected true or false"),
+        ("{name: uroman, rescue: never}", "romanizer.rescue is 'never', expected true or false"),
     ],
 )
 def test_a_romanizer_that_there_is_not(tmp_path, corpus, ppa, romanizer, sentence):

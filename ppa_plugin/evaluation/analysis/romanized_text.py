@@ -58,7 +58,7 @@ class TextFiles:
         failed = 0
         chosen = itertools.islice(read_lines(path), lines)
         for line, latn, reason in romanize_lines(chosen, self._settings, self._workers):
-            if reason:
+            if reason and not latn:
                 failed += 1
             else:
                 yield line, latn

@@ -199,3 +199,40 @@ def test_every_line_of_a_directory(reference, ours, capsys):
             print(f"\n{path}: {len(lines)} lines, {len(differing[path])} differ", end="")
     assert differing
     assert not any(differing.values())
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.text(st.sampled_from("天地人山水居啊覺我 ，abc"), max_size=8).map("天{}地".format), min_size=1, max_size=4
+    ),
+    st.sampled_from(["十分之", "二十分之", "三百分之"]),
+)
+@example(texts=["龍珠𠻺", "戇居啊我覺得。吓？"], number="十分之")
+def test_what_uroman_raises_on_is_romanized_by_its_characters_and_the_rest_as_uroman_does(
+    reference, ours, texts, number
+):
+    line = number.join(texts)
+    if len(texts) == 1:
+        assert ours.rescue(line, None) == ours.romanize(line, None)
+        return
+    with pytest.raises(AttributeError):
+        ours.romanize(line, None)
+    # the number itself is whole, as far as uroman takes it: of 二十分之 it raises on 十分之
+    characters = reference.romanize_string(number[:-3]) + "".join(map(reference.romanize_string, number[-3:]))
+    assert ours.rescue(line, None) == characters.join(by_parts(ours, text, None) for text in texts)
+
+
+@settings(max_examples=150)
+@given(st.text(st.sampled_from("分之十二百千万零一 天a，"), max_size=14))
+def test_every_number_is_rescued(ours, line):
+    assert ours.rescue(line, None).strip() or not line.strip()
+
+
+def test_what_cannot_be_rescued_raises_what_uroman_raises(ours, monkeypatch):
+    with pytest.raises(AttributeError):
+        ours.rescue("十分之" + "天" * 300, None)
+    romanize = ours.romanize
+    monkeypatch.setattr(ours, "romanize", lambda text, lang: 1 / ("地" not in text) and romanize(text, lang))
+    with pytest.raises(ZeroDivisionError):
+        ours.rescue("天地", None)

@@ -40,7 +40,8 @@ from ppa_plugin.training.plan import architecture_sizes
 
 PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 LOSS_SCALE = 128.0
-GRID_PAIRS, GRID_LENGTHS = (16, 64, 256), (32, 128, 512)
+GRID_PAIRS = {"cpu": (16, 64, 256), "cuda": (16, 64, 128, 256, 512, 1024)}
+GRID_LENGTHS = (32, 128, 512)
 
 
 class Bench:
@@ -175,7 +176,7 @@ def _rates(times: list[float], pairs: int, tokens: int, flops: int) -> dict[str,
 def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> list[dict[str, float]]:
     """Ours alone, over micro-batches of several sizes and sides of several lengths."""
     rows = []
-    sets = [(size, None, pairs) for size in GRID_PAIRS]
+    sets = [(size, None, pairs) for size in GRID_PAIRS[args.device]]
     sets += [(args.pairs, length, real_pairs.with_mean_length(pairs, length)) for length in GRID_LENGTHS]
     for size, length, source in sets:
         packed = bench.packed(draw(source, size, args.seed))

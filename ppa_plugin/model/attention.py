@@ -164,6 +164,7 @@ class PackedSelfAttention(nn.Module):
 
     def forward(self, hidden: Tensor, packing: Packing, rows: Tensor | None = None) -> Tensor:
         """hidden (T, C) -> (T, C), or (M, C) for the M `rows` that are wanted."""
+        # 3 C^2 values joined at each step; three products would add T C values twice in the backward, which are more
         weight = torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight])
         bias = torch.cat([self.q_proj.bias, self.k_proj.bias, self.v_proj.bias])
         projected = F.linear(hidden, weight, bias).unflatten(1, (3, self.heads, -1))

@@ -2,6 +2,7 @@
 
     python examples/miniature/miniature.py --data DIR                 # two cores, one group, retrieval only
     python examples/miniature/miniature.py --data DIR --full --gpu    # a GPU: both groups, three seeds, every task
+    python examples/miniature/miniature.py --data DIR --base ENCODER [--gpu]    # a given encoder in place of step 1
 
 DIR holds `corpus/GROUP/LANG.txt`, `corpus/eng/eng_Latn.txt` and the evaluation sets in `eval/`; README.md beside this
 file says where each is published. What is made, in the order of `main`:
@@ -10,6 +11,11 @@ file says where each is published. What is made, in the order of `main`:
    It stands for Glot500, so that every seed below begins with it.
 2. For every group and seed four post-trainings with equally many updates: MLM, MLM+SEQ, MLM+TLM, MLM+SEQ+TLM.
 3. `ppa-evaluate suite` over the base and the four, and the tables of means over targets, source by source.
+
+With --base the encoder is a Hugging Face directory. `encoder` is as it came, on two cores cut to its first blocks and
+to the pieces that occur; `base` is that after --base-updates of masked LM alone, without which what a new head does to
+it would be taken for the objective's doing. SEQ alone starts from `encoder`, the other post-trainings from `base`. All
+are measured at every layer; the tables are those of --layer.
 
 The same command goes on where it was killed: each step keeps what it has made. More seeds, variants, groups and tasks
 join what an --output has; a setting that would change numbers needs another --output.
@@ -23,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import given_encoder
 import sentencepiece
 import tables
 import yaml
@@ -54,7 +61,12 @@ VARIANTS = {
 }
 # beyond the paper: equal texts are no negatives; sub-words of the romanized text are added to the vocabulary
 EXTENDED = "MLM+SEQ+TLM, extended vocabulary"
-EXTENSIONS = {"MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",), EXTENDED: ()}
+# SEQ alone is what an encoder without a head can have
+EXTENSIONS = {
+    "SEQ": ("--mlm-weight", "0", "--tlm-weight", "0"),
+    "MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",),
+    EXTENDED: (),
+}
 SIZES = {
     "tiny": ("--arch", "translit_tiny"),
     "small": (
@@ -64,6 +76,7 @@ SIZES = {
 }
 RETRIEVAL = {"bible": "retrieval", "tatoeba": "tatoeba", "sib": "retrieval_sib"}  # task: folder
 FINE_TUNED = {"sib200": "sib200", "pos": "udpos", "ner": "ner"}
+DATA = RETRIEVAL | FINE_TUNED
 
 
 @dataclass(frozen=True)
@@ -85,8 +98,14 @@ class Settings:
     tasks: tuple[str, ...] = tuple(RETRIEVAL)
     evaluation_seeds: tuple[int, ...] = (42,)
     epochs: int | None = None
+    # of a given encoder
+    base: str | None = None
+    base_updates: int | None = None
+    blocks: int | None = None
+    layer: int | None = None
 
 
+OF_A_GIVEN_BASE = {"base", "base_updates", "blocks", "layer"}
 # of these an output may hold several, made one after the other
 GROWING = {"groups", "seeds", "variants", "tasks", "evaluation_seeds"}
 
@@ -104,6 +123,11 @@ FULL = Settings(
 )
 
 
+_GIVEN = {"variants": (*VARIANTS, "SEQ"), "lr": 1e-4, "batch": 128, "layer": 8}
+GIVEN = Settings(**_GIVEN, pretraining_batch=128, base_updates=150, updates=40, blocks=8, tasks=("bible", "tatoeba"))
+GIVEN_ON_A_GPU = Settings(**_GIVEN, pretraining_batch=256, base_updates=2000, updates=400, tasks=tuple(RETRIEVAL))
+
+
 def main() -> None:
     args = _parser().parse_args()
     settings, data = chosen(args), args.data.resolve()
@@ -112,24 +136,49 @@ def main() -> None:
     keep_settings(out, settings)
     machine = ("--fp16",) if args.gpu else ("--cpu",)
 
-    say("One vocabulary and one encoder, from the text of both groups and English")
-    corpus = pretraining_corpus(data)
-    vocabulary(out, corpus, settings)
-    preprocess(out, "pretraining", corpus, out / "sentencepiece.bpe.model", settings)
-    base_flags = ("--mlm-sides", "orig", *VARIANTS["MLM"])
-    train(out, "base", "pretraining", 1, settings, (*SIZES[settings.size], *base_flags, *machine))
-    if not (out / "base-fairseq" / "model.pt").is_file():
-        run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
-
+    size = (given_base if settings.base else pretrained_base)(out, data, settings, machine)
     for group in settings.groups:
-        post_train(out, data, group, settings, (*SIZES[settings.size], *machine), args.jobs or (1 if args.gpu else 2))
+        post_train(out, data, group, settings, (*size, *machine), args.jobs or (1 if args.gpu else 2))
         say(f"{group}: measured")
         evaluate(out, data, group, settings)
     say("The tables: means over targets, in percent")
-    text = tables.markdown(out / "results.jsonl", settings.groups, [*settings.variants])
+    text = tables.markdown(out / "results.jsonl", settings.groups, [*settings.variants], settings.layer)
     (out / "tables.md").write_text(text, encoding="utf-8")
     print(text)
     run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", "--output", out / "report")
+
+
+def pretrained_base(out: Path, data: Path, settings: Settings, machine: tuple) -> tuple[str, ...]:
+    """The base from scratch, from the text of both groups and English; the flags of its size."""
+    say("One vocabulary and one encoder, from the text of both groups and English")
+    corpus, size = pretraining_corpus(data, tuple(GROUPS)), SIZES[settings.size]
+    vocabulary(out, corpus, settings)
+    preprocess(out, "pretraining", corpus, out / "sentencepiece.bpe.model", settings)
+    train(out, "base", "pretraining", 1, settings, (*size, "--mlm-sides", "orig", *VARIANTS["MLM"], *machine))
+    if not (out / "base-fairseq" / "model.pt").is_file():
+        run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
+    return size
+
+
+def given_base(out: Path, data: Path, settings: Settings, machine: tuple) -> tuple[str, ...]:
+    """The given encoder and the base that masked LM makes of it; the flags of its size."""
+    say(f"The encoder {settings.base}" + (f", its first {settings.blocks} blocks" if settings.blocks else ""))
+    corpus, start = pretraining_corpus(data, settings.groups), out / "encoder-fairseq"
+    romanize(out, "pretraining", corpus, settings)  # so that it is known which pieces occur
+    pairs = sorted((out / "work" / "pretraining" / "pairs").iterdir())
+    evaluated = sorted(path for task in settings.tasks for path in (data / "eval" / DATA[task]).rglob("*.*"))
+    text = [path for path in (*pairs, *evaluated) if path.is_file()]
+    size = given_encoder.prepare(settings.base, start, text, settings.blocks)
+    if not (out / "models" / "encoder" / "model.safetensors").is_file():
+        run(out / "logs" / "to_hf_encoder.log", "ppa-convert", "to-hf", start / "model.pt", out / "models" / "encoder")
+    if not settings.base_updates:
+        raise SystemExit("error: --base-updates 0: the post-trainings need a base with a trained head; give it updates")
+    preprocess(out, "pretraining", corpus, start / "sentencepiece.bpe.model", settings)
+    flags = ("--finetune-from-model", start / "model.pt", "--mlm-sides", "orig", *VARIANTS["MLM"])
+    train(out, "base", "pretraining", 1, settings, (*size, *flags, *machine))
+    if not (out / "base-fairseq" / "model.pt").is_file():
+        run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
+    return size
 
 
 def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tuple, jobs: int) -> None:
@@ -151,7 +200,11 @@ def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tup
     def one(seed: int, variant: str) -> None:
         say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
         start, work = (extended, f"{group}-extended") if variant == EXTENDED else (base, group)
+        if variant == "SEQ" and settings.base:
+            start = out / "encoder-fairseq"
         more = ("--finetune-from-model", start / "model.pt", *(VARIANTS | EXTENSIONS)[variant])
+        if settings.base:  # the paper's contrast and means, and its layer, whatever the number of blocks
+            more += ("--seq-negatives", "64", "--mlm-group", "16", "--seq-layer", str(settings.layer))
         train(out, model_name(group, variant, seed), work, seed, settings, (*flags, *more), environment)
 
     pool = ThreadPoolExecutor(jobs)
@@ -169,7 +222,8 @@ def model_name(group: str, variant: str, seed: int) -> str:
 
 def keep_settings(out: Path, settings: Settings) -> None:
     """Write settings.json, or stop where what `out` holds was made with others."""
-    deciding = {name: value for name, value in asdict(settings).items() if name not in GROWING}
+    unset = {name for name in OF_A_GIVEN_BASE if getattr(settings, name) is None}
+    deciding = {name: value for name, value in asdict(settings).items() if name not in GROWING | unset}
     text = json.dumps(deciding, indent=1) + "\n"
     path = out / "settings.json"
     if path.is_file() and path.read_text() != text:
@@ -178,9 +232,9 @@ def keep_settings(out: Path, settings: Settings) -> None:
     path.write_text(text)
 
 
-def pretraining_corpus(data: Path) -> dict[str, Path]:
-    """The file of every language of every group, and of English."""
-    folders = [data / "corpus" / name for name in (*GROUPS, "eng")]
+def pretraining_corpus(data: Path, groups: tuple[str, ...]) -> dict[str, Path]:
+    """The file of every language of these groups, and of English."""
+    folders = [data / "corpus" / name for name in (*groups, "eng")]
     corpus = {path.stem: path for folder in folders for path in sorted(folder.glob("*.txt"))}
     if ENGLISH not in corpus or len(corpus) < 2:
         raise SystemExit(f"error: {data} holds no corpus/GROUP/LANG.txt or no corpus/eng/{ENGLISH}.txt; see README.md")
@@ -205,6 +259,21 @@ def vocabulary(out: Path, corpus: dict[str, Path], settings: Settings) -> None:
 
 def preprocess(out: Path, name: str, text: dict[str, Path], spm: Path, settings: Settings) -> None:
     """Text to shards in `out/work/NAME`, all lines of it; romanized parts are shared through one cache."""
+    flags = (*group_flags(out, name, text, settings), "--input", out / "text" / name, "--spm", spm)
+    log = out / "logs" / f"preprocess_{name}.log"
+    run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
+
+
+def romanize(out: Path, name: str, text: dict[str, Path], settings: Settings) -> None:
+    """The first two steps of `preprocess`, which need no vocabulary."""
+    flags = (*group_flags(out, name, text, settings), "--binarizer", "direct")
+    run(out / "logs" / f"sample_{name}.log", "ppa-preprocess", "sample", *flags, "--input", out / "text" / name)
+    log = out / "logs" / f"romanize_{name}.log"
+    run(log, "ppa-preprocess", "romanize", *flags, "--cache", out / "romanized")
+
+
+def group_flags(out: Path, name: str, text: dict[str, Path], settings: Settings) -> tuple:
+    """Write the group file and gather its text; the flags that name the group and where its work lies."""
     folder = out / "text" / name
     folder.mkdir(parents=True, exist_ok=True)
     for path in text.values():
@@ -220,9 +289,7 @@ def preprocess(out: Path, name: str, text: dict[str, Path], spm: Path, settings:
         "languages": {language: {"uroman": None} for language in text},
     }
     (out / f"{name}.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
-    flags = ("--config", out / f"{name}.yaml", "--input", folder, "--spm", spm, "--output", out / "work" / name)
-    log = out / "logs" / f"preprocess_{name}.log"
-    run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
+    return ("--config", out / f"{name}.yaml", "--output", out / "work" / name)
 
 
 def train(
@@ -233,7 +300,7 @@ def train(
         return
     updates, batch = settings.updates, settings.batch
     if name == "base":
-        updates, batch = settings.pretraining_updates, settings.pretraining_batch
+        updates, batch = settings.base_updates or settings.pretraining_updates, settings.pretraining_batch
     checkpoints, log = out / "checkpoints" / name, name.replace("/", "_")
     run(
         out / "logs" / f"train_{log}.log",
@@ -255,13 +322,16 @@ def train(
 def evaluate(out: Path, data: Path, group: str, settings: Settings) -> None:
     """Every task of a group by `ppa-evaluate suite`, base and post-trained models alike."""
     languages = [path.stem for path in sorted((data / "corpus" / group).glob("*.txt"))]
-    names = ["base", *(model_name(group, v, s) for s in settings.seeds for v in settings.variants)]
+    trained = [model_name(group, variant, seed) for seed in settings.seeds for variant in settings.variants]
+    names = [*(["encoder"] if settings.base else []), "base", *trained]
     sources = GROUPS[group]
     tasks = {}
     for task in settings.tasks:
-        folder = data / "eval" / (RETRIEVAL | FINE_TUNED)[task]
+        folder = data / "eval" / DATA[task]
         if task in RETRIEVAL:
             tasks[task] = {"sources": [ENGLISH] if task == "tatoeba" else sources["retrieval"]}
+            if settings.base:
+                tasks[task]["layer"] = "all"
         else:
             tasks[task] = {"sources": sources[task], "seeds": list(settings.evaluation_seeds)}
             if settings.epochs:
@@ -288,8 +358,10 @@ def targets(folder: Path, task: str, languages: list[str]) -> list[str]:
 
 
 def chosen(args: argparse.Namespace) -> Settings:
-    """The settings of `--full` or of two cores, with what the command line changes."""
+    """The settings of `--full`, of a given encoder or of two cores, with what the command line changes."""
     settings = FULL if args.full else Settings()
+    if args.base:
+        settings = GIVEN_ON_A_GPU if args.gpu else GIVEN
     given = {name: getattr(args, name) for name in asdict(settings) if getattr(args, name, None) is not None}
     settings = replace(settings, **given)
     unknown = [name for name in settings.groups if name not in GROUPS]
@@ -313,6 +385,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, default=Path("runs/miniature"), metavar="DIR", help="default: %(default)s")
     add("--full", action="store_true", help="both groups, three seeds, every task, 12 layers: for a GPU")
     add("--gpu", action="store_true", help="train on a GPU in FP16 (default: on the CPU)")
+    add("--base", metavar="DIR", help="a Hugging Face directory to post-train, in place of one from scratch")
+    add("--blocks", type=int, metavar="N", help="cut --base to N blocks and to the pieces that occur (CPU: 8)")
+    add("--base-updates", type=int, metavar="N", help="masked LM on --base before the four (CPU: 150, GPU: 2000)")
+    add("--layer", type=int, metavar="N", help="of --base, whose output SEQ pools and the tables show (default: 8)")
     add("--groups", type=several, metavar="G;...", help="of " + ", ".join(GROUPS))
     add("--variants", type=several, metavar="V;...", help="of " + "; ".join([*VARIANTS, *EXTENSIONS]))
     add("--tasks", type=several, metavar="T;...", help="of " + "; ".join([*RETRIEVAL, *FINE_TUNED]))

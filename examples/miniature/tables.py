@@ -22,9 +22,13 @@ _NAME = re.compile(r"(?P<group>[^/]+)/(?P<variant>.+)/seed(?P<seed>\d+)")
 Cells = dict[tuple[str, str, str], dict[int, float]]  # (variant, task, source) -> mean over targets by training seed
 
 
-def markdown(path: Path, groups: Sequence[str], variants: Sequence[str]) -> str:
-    """A Markdown table a group, values in percent; `±` is the standard deviation over training seeds."""
+def markdown(path: Path, groups: Sequence[str], variants: Sequence[str], layer: int | None = None) -> str:
+    """A Markdown table a group, values in percent; `±` is the standard deviation over training seeds.
+
+    `layer` is the one whose figures are taken where several were measured.
+    """
     results = [result for result in read_results(path) if METRICS[result.task] == result.metric]
+    results = [result for result in results if layer is None or result.layer in (None, layer)]
     tables = []
     for group in groups:
         cells = means(results, group)
@@ -33,7 +37,7 @@ def markdown(path: Path, groups: Sequence[str], variants: Sequence[str]) -> str:
         )
         lines = [f"### {group}", "", f"| | {' | '.join(f'{task} {source}' for task, source in columns)} |"]
         lines.append(f"|---|{'---:|' * len(columns)}")
-        for variant in ("base", *variants):
+        for variant in (*(["encoder"] if ("encoder", *columns[0]) in cells else []), "base", *variants):
             row = [_cell(cells.get((variant, *column), {})) for column in columns]
             lines.append(f"| {variant} | {' | '.join(row)} |")
         tables.append("\n".join(lines))
@@ -46,7 +50,7 @@ def means(results: Sequence[Result], group: str) -> Cells:
     values: dict[tuple[str, str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         found = _NAME.fullmatch(result.model)
-        variant, seed = (found["variant"], int(found["seed"])) if found else ("base", 0)
+        variant, seed = (found["variant"], int(found["seed"])) if found else (result.model, 0)
         here = (result.task, result.source, result.target) in targets
         if here and (not found or found["group"] == group) and result.target != result.source:
             values[variant, result.task, result.source][seed].append(result.value)

@@ -215,8 +215,9 @@ def memory(
 
     * State: P times the bytes of `PRECISIONS`; on several GPUs P b for pytorch_ddp's buckets.
     * Tied gradient, VC b: the projection's, to which the embedding adds its rows before it reaches .grad.
-    * Step: Adam's denominator, 4 VC for the largest tensor; with `fp16` 4 P, as all are one tensor; with
-      `memory-efficient-fp16` 12 VC, since the tensor and its gradient are in FP32 for that moment.
+    * Step: nothing with `--optimizer fused_adamw`; with `memory-efficient-fp16`, where that is fairseq's Adam, 12 VC:
+      the denominator of the largest tensor, and it and its gradient in FP32 for that moment. (`--optimizer adam` makes
+      a denominator too: 4 VC, with `fp16` 4 P, as all tensors are one.)
     """
     count = parameter_count(sizes)
     value_bytes, gradient_bytes, optimizer_bytes = PRECISIONS[precision]
@@ -230,7 +231,7 @@ def memory(
         activations=activation_bytes(sizes, ceil(pairs * load.tokens), masked, value_bytes, load.blocks),
         logits=logits_bytes(sizes, masked, value_bytes, card_bytes) if masked else 0,
         tied_gradient=embedding * value_bytes,
-        step={"fp32": 4 * embedding, "fp16": 4 * count, "memory-efficient-fp16": 12 * embedding}[precision],
+        step=12 * embedding if precision == "memory-efficient-fp16" else 0,
     )
 
 

@@ -13,7 +13,6 @@ from ppa_plugin.evaluation.tables import percent
 
 # Differences of more than so many points are bold.
 MARKED = 1.0
-_FLOAT = 1e-9
 PUBLISHED, RECOMPUTED, RUN, DIFFERENCE = "published", "recomputed", "this run", "difference"
 Figures = dict[tuple[str, Column, str], float]  # by model, column and target
 
@@ -159,8 +158,8 @@ def _summary_of(group: str, differences: dict[tuple[str, Column], float]) -> Gri
 
 
 def difference_cell(value: float | None) -> Cell:
-    """A difference (0 to 1) in points with its sign, bold beyond `MARKED`."""
-    return Cell(signed(value), bold=value is not None and abs(100 * value) > MARKED + _FLOAT)
+    """A difference (0 to 1) in points with its sign, bold beyond `MARKED` as it is printed."""
+    return Cell(signed(value), bold=value is not None and abs(float(f"{100 * value:.1f}")) > MARKED)
 
 
 def bold_note() -> str:

@@ -11,7 +11,7 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
 from ppa_plugin.evaluation.report.measured import Measured
 from ppa_plugin.evaluation.report.published.averages import differing_averages, known_targets
-from ppa_plugin.evaluation.report.published.comparison import signed, summary
+from ppa_plugin.evaluation.report.published.comparison import difference_cell, signed, summary
 from ppa_plugin.evaluation.report.published.facts import FIELDS, MEAN, read_published
 from ppa_plugin.evaluation.report.published.matching import comparisons
 
@@ -266,6 +266,11 @@ def test_differences_of_more_than_a_point_are_bold_and_doubtful_averages_marked(
     assert not any(row.cells[0].mark for row in table_2.rows)
     assert {row.labels for row in table_7.rows if row.cells[0].mark} == {("mean", "MLM+SEQ", "published")}
     assert any(note.startswith("† An average that does not follow") for note in table_7.notes)
+
+
+@pytest.mark.parametrize(("value", "bold"), [(0.0104, False), (-0.0104, False), (0.0106, True), (-0.0106, True)])
+def test_equal_as_printed_are_bold_alike(value, bold):
+    assert difference_cell(value).bold is bold
 
 
 def test_differences_of_means_at_a_glance(tmp_path):

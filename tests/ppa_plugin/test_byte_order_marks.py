@@ -19,7 +19,8 @@ from ppa_plugin.evaluation.analysis.romanized_text import PairFiles
 from ppa_plugin.evaluation.json_lines import drop_torn_line
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.report.groups import read_groups
-from ppa_plugin.evaluation.report.published import FIELDS, read_published
+from ppa_plugin.evaluation.report.published.counts import read_manifest
+from ppa_plugin.evaluation.report.published.facts import FIELDS, read_published
 from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.evaluation.retrieval.readers import Side
 from ppa_plugin.evaluation.suite.suite_file import load_suite
@@ -54,6 +55,7 @@ READERS = {
     "tags": ("test.tsv", "Η\tO\nγη\tB-LOC\n", lambda path: dataclasses.astuple(read_tags(path, "ner"))),
     "CoNLL-U": ("test.conllu", CONLLU, lambda path: dataclasses.astuple(read_tags(path, "pos"))),
     "published figures": ("p.csv", f"{','.join(FIELDS)}\n{FIGURE}\n", read_published),
+    "manifest": ("m.json", '{"languages": {"ell_Grek": {"read": 3, "kept": 2}}}', read_manifest),
     "results": ("r.jsonl", json.dumps(dataclasses.asdict(result())) + "\n", read_results),
     "results, torn": ("r.jsonl", json.dumps(dataclasses.asdict(result())), drop_torn_line),
     "analysis": ("a.jsonl", json.dumps(record("scripts", MODEL, "cd" * 32, **SCRIPTS)) + "\n", read_analysis),

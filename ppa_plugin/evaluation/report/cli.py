@@ -9,7 +9,8 @@ EXAMPLE = """\
 examples:
   ppa-report runs/*/results.jsonl --output report
   ppa-report results.jsonl --groups examples/paper_groups.yaml --baseline Glot500 --paper examples/paper_results.csv \\
-             --analysis analysis.jsonl --output report
+             --paper examples/paper_counts.csv --manifest data-bin/manifest.json --analysis analysis.jsonl \\
+             --output report
 
 writes into DIR: report.html (all of it), results.md, results.csv (a line a cell), results.tex and tables/*.tex (the
 same tables as fragments for \\input), and each plot as .png and .svg
@@ -42,7 +43,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--layer", type=natural, help="layer of the tables where a model was measured at several (as trained)"
     )
-    parser.add_argument("--paper", metavar="FILE.csv", help="published figures to set beside the run's, cell by cell")
+    parser.add_argument(
+        "--paper",
+        metavar="FILE.csv",
+        action="append",
+        default=[],
+        help="published figures, or counts, to set beside the run's, cell by cell; may be given several times",
+    )
+    parser.add_argument(
+        "--manifest",
+        metavar="manifest.json",
+        action="append",
+        default=[],
+        help="of ppa-preprocess's data-bin: sentences read and kept, by language; may be given several times",
+    )
     parser.add_argument(
         "--analysis",
         metavar="analysis.jsonl",

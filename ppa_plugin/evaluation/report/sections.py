@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, published
+from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
 from ppa_plugin.evaluation.report.measured import Measured, last_steps, one_layer
@@ -11,10 +11,14 @@ from ppa_plugin.evaluation.report.plots.analysis_figures import probe_plot, proj
 from ppa_plugin.evaluation.report.plots.drawing import bar_plot
 from ppa_plugin.evaluation.report.plots.figures import layer_curves, step_curves
 from ppa_plugin.evaluation.report.plots.heat_maps import OVERVIEW_ROWS, gain_maps, overview
+from ppa_plugin.evaluation.report.published.counts import read_manifest
+from ppa_plugin.evaluation.report.published.facts import read_paper
+from ppa_plugin.evaluation.report.published.sections import paper_sections
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tables import Table
 
-# Tables of metrics that are not the main ones are closed on the page where they have more rows than this together.
+# Tables of metrics that are not the main ones, and published ones, are closed on the page where they have more rows
+# than this together.
 FOLDED_ROWS = 60
 
 
@@ -25,12 +29,14 @@ class Report:
     """
 
     def __init__(self, results: list[Result], measured: Measured, notes: list[str], flags: argparse.Namespace):
-        """Of `ppa-report`'s flags it heeds --groups, --baseline, --layer, --paper and --analysis."""
+        """Of `ppa-report`'s flags it heeds --groups, --baseline, --layer, --paper, --manifest and --analysis."""
         self.results, self.measured = results, measured
         self.baseline, self.layer = flags.baseline, flags.layer
         self.groups = read_groups(flags.groups) if flags.groups else [EVERYTHING]
-        self.published = published.read_published(flags.paper) if flags.paper else []
+        self.paper = read_paper(flags.paper)
+        self.corpora = [read_manifest(path) for path in flags.manifest]
         self.analysis = analysis_tables.read_by_kind(flags.analysis)
+        self.vocabulary = self.analysis.get("vocabulary", [])
         self.remarks = [*notes, *self._group_remarks()]
 
     def _group_remarks(self) -> list[str]:
@@ -70,10 +76,7 @@ class Report:
             *(self._group_section(group) for group in self.groups),
             Section("Checkpoints", tuple(self._step_plots())),
             Section("Layers", tuple(p for group in self.groups for p in layer_curves(last_steps(self.results), group))),
-            Section(
-                "Beside the published figures",
-                tuple(published.comparisons(self.measured, self.published, self.groups)),
-            ),
+            *paper_sections(self.measured, self.paper, self.groups, self.corpora, self.vocabulary, FOLDED_ROWS),
             Section("What explains the numbers", tuple(self._analysis_blocks())),
             Section("Bars, target by target", tuple(bars)),
             *(self._other_section(group) for group in self.groups),
@@ -104,7 +107,7 @@ class Report:
         return [p for group in self.groups for p in step_curves(results, self.measured, group, self.baseline)]
 
     def _analysis_blocks(self) -> list[Grid | Picture]:
-        grids = analysis_tables.vocabulary_tables(self.analysis.get("vocabulary", []))
+        grids = analysis_tables.vocabulary_tables(self.vocabulary)
         probe = analysis_tables.script_table(self.analysis.get("scripts", []))
         pictures = probe_plot(self.analysis.get("scripts", [])) + projection_plot(self.analysis.get("projection", []))
         return [*grids, *([probe] if probe else []), *pictures]

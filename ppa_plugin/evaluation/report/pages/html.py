@@ -67,7 +67,8 @@ def _section(section: Section, number: int) -> str:
     blocks = "\n".join(runs)
     heading = f"<h2>{escape(section.title)}</h2>"
     if section.folded:
-        blocks = f"<details>\n<summary>{len(section.blocks)} tables</summary>\n{blocks}\n</details>"
+        number_of = f"{len(section.blocks)} table{'s' if len(section.blocks) > 1 else ''}"
+        blocks = f"<details>\n<summary>{number_of}</summary>\n{blocks}\n</details>"
     return f'<section id="{_section_anchor(section, number)}">\n{heading}\n{blocks}\n</section>'
 
 

@@ -18,7 +18,8 @@ from ppa_plugin.evaluation.report.grid import slug
 from ppa_plugin.evaluation.report.groups import read_groups
 from ppa_plugin.evaluation.report.measured import Measured, for_tables
 from ppa_plugin.evaluation.report.methods import method_tables
-from ppa_plugin.evaluation.report.published import read_published
+from ppa_plugin.evaluation.report.published.counts import read_manifest
+from ppa_plugin.evaluation.report.published.facts import Count, read_paper, read_published
 from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.evaluation.variants import in_order, remarks
 
@@ -38,6 +39,8 @@ POINTS = {
     "labels": ["a"],
 }
 PAPER = "group,table,task,metric,model,source,target,value\nmed,Table 2,bible,top10,base,eng_Latn,tur_Latn,33.3\n"
+COUNTS = f"{','.join(Count._fields)}\nmed,Table 1,sentences,orig,tur_Latn,2.4M\n"
+MANIFEST = {"group": {"name": "med"}, "languages": {"tur_Latn": {"read": 5, "kept": 4}}}
 
 
 def changed(record: dict | str, **fields) -> str:
@@ -97,6 +100,10 @@ BAD = {
     "paper-quote": ("--paper", PAPER.replace("med", '"med'), "{}, line 2: not a line of CSV"),
     "paper-empty": ("--paper", "", "{} holds no published figures"),
     "paper-latin-1": ("--paper", PAPER.replace("med", "m\xe9d").encode("latin-1"), "{}, line 2: not valid UTF-8"),
+    "counts": ("--paper", COUNTS.replace("2.4M", "2.4 million"), "{}, line 2: value '2.4 million' is not a count"),
+    "manifest": ("--manifest", '{"languages": {"ell_Grek": []}}', "{} is no manifest.json of ppa-preprocess: read of"),
+    "manifest-nested": ("--manifest", "[" * 100_000, "{}"),
+    "manifest-latin-1": ("--manifest", b'{"kind": "\xe9"}', "{} is not valid UTF-8"),
     "aliases": (
         "--groups",
         "a: &a [x]\n"
@@ -130,7 +137,7 @@ def test_one_sentence_and_nothing_written(tmp_path, capsys, name):
     assert not output.exists()
 
 
-@pytest.mark.parametrize("flag", ["", "--analysis", "--paper", "--groups"])
+@pytest.mark.parametrize("flag", ["", "--analysis", "--paper", "--groups", "--manifest"])
 @pytest.mark.parametrize("kind", ["directory", "pipe", "device", "link", "missing"])
 def test_what_is_no_file_is_named_and_not_waited_for(tmp_path, capsys, flag, kind):
     path, output = tmp_path / "given", tmp_path / "out"
@@ -229,6 +236,9 @@ READERS = {
     "analysis": (tables_of_analysis, records([VOCABULARY, PROBE, POINTS])),
     "analysis-bytes": (read_analysis, mutated("".join(json.dumps(r) + "\n" for r in (VOCABULARY, POINTS)).encode())),
     "paper": (read_published, mutated(PAPER.encode())),
+    "counts": (lambda path: read_paper([path]), mutated(COUNTS.encode())),
+    "manifest": (read_manifest, records([MANIFEST])),
+    "manifest-bytes": (read_manifest, mutated(json.dumps(MANIFEST).encode())),
     "groups": (read_groups, mutated(b"one: [tur_Latn, fas_Arab]\ntwo: &a\n  - kor_Hang\nthree: *a\n")),
 }
 

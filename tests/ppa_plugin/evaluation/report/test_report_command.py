@@ -270,6 +270,7 @@ def test_one_model_one_task_is_a_report_too(tmp_path):
         (["--groups", "missing.yaml"], "cannot read --groups missing.yaml"),
         (["--paper", "missing.csv"], "cannot read missing.csv"),
         (["--analysis", "missing.jsonl"], "cannot read missing.jsonl"),
+        (["--manifest", "missing.json"], "cannot read missing.json"),
     ],
 )
 def test_bad_usage_is_one_sentence_and_writes_nothing(files, tmp_path, capsys, flags, says):

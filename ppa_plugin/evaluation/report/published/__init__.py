@@ -1,0 +1,1 @@
+"""Published figures beside a run's: read from CSV files, checked against themselves, compared cell by cell."""

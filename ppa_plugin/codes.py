@@ -90,6 +90,11 @@ _RENAMED = {
 }
 # Two codes for standard Arabic: where a corpus has one of them only, it is the text for the other too.
 _INTERCHANGEABLE = frozenset({"ara_Arab", "arb_Arab"})
+# Scripts written without spaces between words: those whose letters are of the line-breaking classes "ideographic" and
+# "complex context" of Unicode (UAX 14, ID and SA), Tibetan, whose marks part syllables, Balinese and Javanese.
+_IDEOGRAPHIC = {"Hani", "Hans", "Hant", "Hanb", "Jpan", "Hira", "Kana", "Hrkt", "Bopo", "Yiii", "Tang", "Nshu"}
+_COMPLEX_CONTEXT = {"Thai", "Laoo", "Mymr", "Khmr", "Tale", "Talu", "Lana", "Tavt", "Ahom"}
+WITHOUT_SPACES = frozenset(_IDEOGRAPHIC | _COMPLEX_CONTEXT | {"Tibt", "Bali", "Java"})
 _BY_ISO = {iso: f"{iso}_{script}" for script, isos in _SCRIPTS.items() for iso in isos.split()}
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ppa_preprocess import binarize, dry_run, encode, romanize, sample, verify
 from ppa_preprocess.group import NUMBERS, Group, check_language_code, load_group
+from ppa_preprocess.text.exclusion import load_matcher
 from ppa_preprocess.text.source_formats import KNOWN_FORMATS
 from ppa_preprocess.text.sources import Source, find_sources
 from ppa_preprocess.tokens.binarizers import BINARIZERS
@@ -164,6 +165,8 @@ def _verify(args: argparse.Namespace, workspace: Workspace) -> None:
 def _check_before_writing(group: Group, args: argparse.Namespace) -> dict[str, list[Source]]:
     """Find the sources, where a step reads them, and what else would be in the way, before the first step writes."""
     sources = find_sources(group.source_codes, args.input) if "input" in _NEEDS[args.step] else {}
+    if args.step in ("all", "sample", "encode"):
+        load_matcher(group.filters.exclude)
     if "spm" in _NEEDS[args.step]:
         dictionary_entries(args.spm)
     check_output(args.output)

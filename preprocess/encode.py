@@ -11,9 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import sentencepiece
 from ppa_preprocess.group import Group
+from ppa_preprocess.text.exclusion import Excluded, excluded_settings, load_matcher
 from ppa_preprocess.tokens.line_encoder import (
     EMPTY_LATN,
     EMPTY_ORIG,
+    IN_EVALUATION,
     IN_VALID,
     KEPT,
     EncodingSettings,
@@ -51,7 +53,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
     """
-    encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens)
+    encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens, group.filters.exclude)
     for lang in group.languages:
         inputs = task_inputs(group, lang, spm, workspace)
         _check_romanized(lang, group, inputs, workspace)
@@ -62,7 +64,9 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
             with fresh_directory(target) as directory:
                 counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers)
             record = workspace.dropped_by("encode", lang)
-            counts["dropped"] = _write_dropped(record, lang, outcomes, pair[0], workspace.dropped_by("romanize", lang))
+            counts["dropped"] = _write_dropped(
+                record, lang, outcomes, pair, workspace.dropped_by("romanize", lang), group.filters.exclude
+            )
             workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
             workspace.say(
                 f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and "
@@ -108,6 +112,7 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         "seed": group.seed,
         "binarizer": group.binarizer,
         "text_in_valid": RULE,
+        **excluded_settings(group.filters.exclude),
     }
 
 
@@ -133,7 +138,8 @@ def encode_pairs(
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Encode a language's pairs into `directory`.
 
-    Pairs with an empty side are dropped, sides cut to `encoding.max_tokens` tokens with <s> and </s>. Returns what was
+    Pairs with an empty side are dropped, and those with a romanization in `encoding.exclude`; sides are cut to
+    `encoding.max_tokens` tokens with <s> and </s>. Returns what was
     counted (tokens as in the .idx: one </s> a line included; unknown ones of training and validation alone) and what
     became of each pair, uint8 (lines,). Memory is some 60 bytes a pair, however long.
     """
@@ -144,10 +150,12 @@ def encode_pairs(
             "to line i of the other; romanize again"
         )
     encoder = load_encoder(encoding.spm, encoding.sha256)  # before the processes are forked
+    load_matcher(encoding.exclude)
     counts, outcomes = _write_tokens(encoding, pair, directory, lang, lines[0], workers)
     kept = np.flatnonzero(outcomes == KEPT)
     if not len(kept):
-        raise UserError(f"{pair[0]}: none of the {lines[0]:,} pairs of {lang} is left, each has an empty side")
+        why = "an empty side" + " or is in the evaluation data" * bool(encoding.exclude)
+        raise UserError(f"{pair[0]}: none of the {lines[0]:,} pairs of {lang} is left, each has {why}")
     with open_tokens(directory, "orig", encoder.dtype) as orig, open_tokens(directory, "latn", encoder.dtype) as latn:
         shuffled = kept[random_order(len(kept), group.seed, "shuffle", lang)]
         split = split_pairs((orig, latn), pair, encoder, shuffled, group.valid_size)
@@ -212,24 +220,37 @@ def _write_text(path: Path, encoder: LineEncoder, tokens: Tokens, lines: np.ndar
             handle.write(f"{encoder.text(row)}\n")
 
 
-def _write_dropped(path: Path, lang: str, outcomes: np.ndarray, texts: Path, failures: Path) -> dict[str, int]:
+def _write_dropped(
+    path: Path,
+    lang: str,
+    outcomes: np.ndarray,
+    pair: tuple[Path, Path],
+    failures: Path,
+    exclude: tuple[Excluded, ...],
+) -> dict[str, int]:
     """Record each pair that was left out, by line, and return how many were for which reason.
 
-    `failures`, where it is there, says by line why the romanizer gave nothing; `texts` are the originals.
+    `failures`, where it is there, says by line why the romanizer gave nothing.
     """
     failed = {record["line"]: record["reason"] for record in read_json_lines(failures)} if failures.is_file() else {}
     reasons = {EMPTY_ORIG: "empty original", EMPTY_LATN: "empty romanization", IN_VALID: "text is in valid"}
     counts: Counter[str] = Counter()
 
-    def records(lines: Records) -> Iterator[dict[str, Any]]:
+    def records(lines: Records, romanized: Records) -> Iterator[dict[str, Any]]:
         dropped = np.flatnonzero(outcomes)
+        in_evaluation = romanized.take(dropped[outcomes[dropped] == IN_EVALUATION])
         for number, outcome, text in zip(dropped + 1, outcomes[dropped], lines.take(dropped), strict=True):
-            reason = reasons[outcome]
+            if outcome == IN_EVALUATION:
+                excluded = load_matcher(exclude)
+                owner = excluded.owners[excluded.whole(next(in_evaluation).decode())]
+                reason = f"romanization is in {exclude[owner].name}"
+            else:
+                reason = reasons[outcome]
             if outcome == EMPTY_LATN:
                 reason = failed.get(number, reason)
             counts[reason] += 1
             yield {"lang": lang, "line": int(number), "reason": reason, "text": text.decode()}
 
-    with open_lines(texts) as lines:
-        write_json_lines(path, records(lines))
+    with open_lines(pair[0]) as lines, open_lines(pair[1]) as romanized:
+        write_json_lines(path, records(lines, romanized))
     return dict(sorted(counts.items()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ppa_preprocess.text.exclusion import find_excluded
 from ppa_preprocess.text.filters import Filters
 from ppa_preprocess.text.scripts import check_script
 from ppa_preprocess.tokens.binarizers import BINARIZERS
@@ -110,7 +111,8 @@ class Group:
 
     def as_dict(self) -> dict[str, Any]:
         """The group with every default filled in, as plain JSON types."""
-        return dataclasses.asdict(self)
+        exclude = [data.name for data in self.filters.exclude]
+        return dataclasses.asdict(self) | {"filters": dataclasses.asdict(self.filters) | {"exclude": exclude}}
 
 
 def check_language_code(code: Any) -> None:
@@ -123,12 +125,12 @@ def load_group(path: str | Path) -> Group:
     """Read a group file; `UserError` where it cannot be read or a key or value is not one of the documented ones."""
     content = load_yaml(path)
     try:
-        return _group(content)
+        return _group(content, Path(path).parent)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _group(content: Any) -> Group:
+def _group(content: Any, folder: Path) -> Group:
     values = known_fields(Group, content, "the group")
     languages = values["languages"]
     if not isinstance(languages, dict) or not languages:
@@ -136,11 +138,11 @@ def _group(content: Any) -> Group:
     for lang in languages:
         _check_file_code("languages", lang)
     values["languages"] = {
-        lang: _section(Language, options or {}, f"languages.{lang}") for lang, options in languages.items()
+        lang: _section(Language, options or {}, f"languages.{lang}", folder) for lang, options in languages.items()
     }
     for key, section in (("sampling", Sampling), ("filters", Filters), ("romanizer", RomanizerChoice)):
         if key in values:
-            values[key] = _section(section, values[key], key)
+            values[key] = _section(section, values[key], key, folder)
     return Group(**values)
 
 
@@ -149,5 +151,8 @@ def _check_file_code(where: str, code: Any) -> None:
         raise UserError(f"{where}: {code!r} is not a language code such as 'tur_Latn'")
 
 
-def _section(section: type, content: Any, where: str) -> Any:
-    return section(**known_fields(section, content, where))
+def _section(section: type, content: Any, where: str, folder: Path) -> Any:
+    values = known_fields(section, content, where)
+    if "exclude" in values:
+        values["exclude"] = find_excluded(values["exclude"], folder)
+    return section(**values)

@@ -76,7 +76,7 @@ def _check_sample(lang: str, group: Group, workspace: Workspace) -> None:
     text, sample = workspace.text(lang), workspace.recorded(f"sample {lang}")
     if sample is None or workspace.digest(text) not in sample["files"].values():
         return
-    for key, value in settings_of(group).items():
+    for key, value in ({"excluded": None} | settings_of(group)).items():
         if sample["inputs"].get(key) != value:
             raise UserError(
                 f"{text} was drawn with other settings ({key}: {sample['inputs'].get(key)}, now {value}): run "

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from ppa_preprocess.group import Group, Sampling
+from ppa_preprocess.text.exclusion import excluded_settings
 from ppa_preprocess.text.filters import BLANK, RULE, filter_lines
 from ppa_preprocess.text.source_formats import Findings
 from ppa_preprocess.text.sources import Source
@@ -41,7 +42,7 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, workspace: 
             filtered = sum(counts["filtered"].values())
             workspace.say(
                 f"sample    {lang}  {counts['read']:,} lines read from {' and '.join(counts['sources'])}, "
-                + (f"{filtered:,} filtered out, " if filtered else "")
+                + (f"{filtered:,} filtered out{_of_sets(group, counts['filtered'])}, " if filtered else "")
                 + f"{counts['read'] - filtered - counts['not_sampled']:,} taken"
             )
         for doubt in workspace.recorded(task)["counts"]["doubts"]:
@@ -49,13 +50,22 @@ def run(group: Group, sources: dict[str, list[Source]], column: str, workspace: 
     workspace.remove_others("sample", group.languages)
 
 
+def _of_sets(group: Group, filtered: dict[str, int]) -> str:
+    """How many of the lines that were filtered out stand in which evaluation data, in brackets; empty without any."""
+    reasons = [reason for data in group.filters.exclude if filtered.get(reason := f"in {data.name}")]
+    return f" ({', '.join(f'{filtered[reason]:,} {reason}' for reason in reasons)})" if reasons else ""
+
+
 def settings_of(group: Group) -> dict[str, Any]:
     """What the samples of a group depend on, beside their text and the name of its column."""
+    filters = dataclasses.asdict(group.filters)
+    del filters["exclude"]  # goes by its content
     return {
         "seed": group.seed,
         **dataclasses.asdict(group.sampling),
-        "filters": dataclasses.asdict(group.filters),
+        "filters": filters,
         "lines": RULE,
+        **excluded_settings(group.filters.exclude),
     }
 
 
@@ -110,7 +120,8 @@ def check_some_left(passed: int, filtered: Counter[str], lang: str, sources: lis
     if not passed and filtered.total() == filtered[BLANK] > 0:
         raise UserError(f"{names}: all {filtered[BLANK]:,} lines of {lang} are blank")
     if not passed and filtered.total():
-        raise UserError(f"{names}: none of the {filtered.total():,} lines of {lang} passes the filters")
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in filtered.most_common())
+        raise UserError(f"{names}: none of the {filtered.total():,} lines of {lang} passes the filters ({reasons})")
     if not passed:
         raise UserError(f"{names} is empty: there is no line of {lang} in it")
 

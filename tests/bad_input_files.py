@@ -445,7 +445,35 @@ _OUTPUT_ROWS = [
     if place != "''"  # to a path of Python's it is the directory that one is in
 ]
 
+# Evaluation data of which no sentence can be had
+
+
+def _excluding(name: str) -> Callable[[Path], None]:
+    text = f"name: g\nfilters: {{exclude: [{name}]}}\nlanguages: {{ell_Grek: {{uroman: null}}}}\n"
+    return _all(_write_text, _text("e.yaml", text))
+
+
+_LEAKAGE = "ppa-evaluate leakage --corpus in --data {} --output out.jsonl"
+_SAMPLE = "ppa-preprocess sample --config e.yaml --input in --output out"
+# what is put there, and what is said of it
+_EVALUATION = {
+    "missing": (_all(), ("missing", "No such file or directory")),
+    "pipe": (lambda directory: os.mkfifo(directory / "pipe"), ("pipe", "it is a pipe")),
+    "empty": (lambda directory: (directory / "empty").mkdir(), ("empty holds no evaluation file", "LANG/train.tsv")),
+    "t.tsv": (_text("t.tsv", "a\tb\tc\td\n"), "t.tsv is a table whose column of text is not known"),
+}
+_LEAKAGE_ROWS = [
+    *(Row(_LEAKAGE.format(name), says, _all(_write_text, make)) for name, (make, says) in _EVALUATION.items()),
+    *(
+        Row(_SAMPLE, says, _all(_excluding(name), make), f"exclude {name}")
+        for name, (make, says) in _EVALUATION.items()
+    ),
+    Row(_LEAKAGE.format("in").replace("--corpus in", "--corpus gone"), "gone is not a directory", _write_text),
+    Row(_SAMPLE, "dots holds no line with a letter", _all(_excluding("dots"), _text("dots", "...\n")), "exclude dots"),
+]
+
 ROWS = [
+    *_LEAKAGE_ROWS,
     *_YAML_ROWS,
     *_JSON_ROWS,
     *_CONFIG_ROWS,

@@ -168,6 +168,11 @@ ROWS = [
     group("filters: {min_chars: 5, max_chars: 4}", "filters.max_chars is 4, expected a whole number of at least 5"),
     group("filters: {script_share: .nan}", "filters.script_share is nan"),
     group("filters: {script_share: 2}", "filters.script_share is 2, expected a number from 0 to 1"),
+    group("filters: {exclude: eval}", "filters.exclude is 'eval', expected a list of files and directories"),
+    group("filters: {exclude: [3]}", "filters.exclude is [3], expected a list"),
+    group("filters: {exclude: [a, a]}", "filters.exclude names one file or directory twice: a, a"),
+    group("filters: {exclude: [missing]}", "filters.exclude: cannot read ", "missing: No such file"),
+    group("filters: {exclude: [.]}", "filters.exclude: ", "holds no evaluation file; looked for names such as bible."),
     # ppa-convert
     *refused(_EXTEND, "pieces", "0", "-5", "some", "nan", _POSITIVE),
     *refused(f"{_EXTEND} --pieces 5", "lines", "0", "-1", "1e6", _POSITIVE),

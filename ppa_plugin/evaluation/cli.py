@@ -3,10 +3,10 @@
 import argparse
 
 from ppa_plugin import commandline
-from ppa_plugin.evaluation.commands import classify, retrieval, scripts, select, suite, tag, vocabulary
+from ppa_plugin.evaluation.commands import classify, leakage, retrieval, scripts, select, suite, tag, vocabulary
 
 # one module a command, in the order of the help
-_COMMANDS = (retrieval, classify, tag, select, suite, vocabulary, scripts)
+_COMMANDS = (retrieval, classify, tag, select, suite, vocabulary, scripts, leakage)
 
 
 def main(argv: list[str] | None = None) -> None:

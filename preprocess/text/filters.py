@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ppa_preprocess.text.exclusion import Excluded, load_matcher
 from ppa_preprocess.text.scripts import script_share
 
 from ppa_plugin.commandline import Range, UserError, natural
@@ -33,6 +34,7 @@ class Filters:
     min_chars: int = 0
     max_chars: int | None = None
     script_share: float = 0.0  # of a line's letters, at least this share is in the script of the language's code
+    exclude: tuple[Excluded, ...] = ()  # evaluation data: no line of it, or with a long line of it inside
 
     def __post_init__(self) -> None:
         if not isinstance(self.deduplicate, bool):
@@ -46,12 +48,13 @@ class Filters:
 def filter_lines(lines: Iterable[str], filters: Filters, lang: str, filtered: Counter[str]) -> Iterator[str]:
     """Yield the lines that are not blank and pass every filter, as they stand; count the others in `filtered`.
 
-    Each counts under its first reason. A line is blank that has nothing but white space and characters that are not
-    seen; lengths in characters and duplicates are of lines without such characters at either end. Duplicates are found
-    by a 128-bit digest of the lines that pass the other filters: 75 to 100 bytes of memory for each different one, 130
-    while the table of them grows.
+    Each counts under its first reason, of evaluation data the first that has the line. A line is blank that has nothing
+    but white space and characters that are not seen; lengths in characters and duplicates are of lines without such
+    characters at either end. Duplicates are found by a 128-bit digest of the lines that pass the other filters: 75 to
+    100 bytes of memory for each different one, 130 while the table of them grows.
     """
     unfiltered = filters == Filters()
+    excluded = load_matcher(filters.exclude) if filters.exclude else None
     seen: set[int] = set()
     for line in lines:
         if unfiltered and line and line[0] not in _IS_UNSEEN:  # almost every line of almost every group
@@ -65,6 +68,8 @@ def filter_lines(lines: Iterable[str], filters: Filters, lang: str, filtered: Co
             yield line
             continue
         reason = _unwanted(text, filters, lang)
+        if reason is None and excluded and (found := next(excluded.found_in(text), None)):
+            reason = f"in {filters.exclude[excluded.owners[found[0]]].name}"
         if reason is None and filters.deduplicate:
             known = len(seen)
             seen.add(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()))

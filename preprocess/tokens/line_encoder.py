@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 import sentencepiece
+from ppa_preprocess.text.exclusion import Excluded, load_matcher
 
 from ppa_plugin import files
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import EOS, UNK
 from ppa_plugin.data.vocabulary import SPECIALS, entries, load_sentencepiece, pieces, to_indices
 
-KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID = range(4)  # what became of a pair
+KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID, IN_EVALUATION = range(5)  # what became of a pair
 _SPECIALS_A_SIDE = 2  # <s> and </s>
 
 
@@ -26,12 +27,13 @@ class EncodingSettings:
     spm: Path
     sha256: str
     max_tokens: int  # a side, with <s> and </s>
+    exclude: tuple[Excluded, ...] = ()  # evaluation data: no pair whose romanization is a line of it
 
 
 class EncodedPairs(NamedTuple):
     """Some pairs, encoded; the tuples have an entry a side. A pair that is not kept has no tokens."""
 
-    outcomes: bytes  # one of KEPT, EMPTY_ORIG, EMPTY_LATN a pair
+    outcomes: bytes  # one of KEPT, EMPTY_ORIG, EMPTY_LATN, IN_EVALUATION a pair
     tokens: tuple[bytes, ...]
     sizes: tuple[np.ndarray, ...]  # tokens of each pair with </s>, int32 (pairs,)
     cut: tuple[int, ...]  # sides that were longer than max_tokens
@@ -83,12 +85,19 @@ def load_encoder(spm: Path, sha256: str) -> LineEncoder:
 
 
 def encode_chunk(encoding: EncodingSettings, chunk: tuple[list[str], list[str]]) -> EncodedPairs:
-    """Encode originals and romanizations; a pair with an empty side is not kept, a side too long is cut."""
+    """Encode originals and romanizations; a side too long is cut.
+
+    Not kept is a pair with an empty side, or whose romanization is a line of the evaluation data that is excluded.
+    """
     encoder = load_encoder(encoding.spm, encoding.sha256)
     most = encoding.max_tokens - _SPECIALS_A_SIDE
     sides = [encoder.indices(lines) for lines in chunk]
     (_, orig), (_, latn) = sides
     outcomes = np.where(orig == 0, EMPTY_ORIG, np.where(latn == 0, EMPTY_LATN, KEPT))
+    if encoding.exclude:
+        excluded = load_matcher(encoding.exclude)
+        in_evaluation = np.array([excluded.whole(line) is not None for line in chunk[1]], dtype=bool)
+        outcomes = np.where((outcomes == KEPT) & in_evaluation, IN_EVALUATION, outcomes)
     kept = [np.where(outcomes == KEPT, np.minimum(lengths, most), 0) for _, lengths in sides]
     tokens = [rows(*side, wished).astype(encoder.dtype) for side, wished in zip(sides, kept, strict=True)]
     return EncodedPairs(

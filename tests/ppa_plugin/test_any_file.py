@@ -31,6 +31,7 @@ from ppa_plugin.evaluation.retrieval.readers import Side
 from ppa_plugin.evaluation.suite.suite_file import load_suite
 from ppa_plugin.evaluation.transfer.labelled_files import read_classes, read_tags
 from ppa_plugin.files import read_lines
+from ppa_plugin.leakage.sentences import sentences_of
 
 GROUP = """\
 name: g
@@ -74,6 +75,9 @@ TEXTS = {
     "entities": ("a.tsv", "EU B-ORG\nrejects O\n\n-DOCSTART- -X-\n\nen:a O\nen:b O\n", lambda p: read_tags(p, "ner")),
     "numbered entities": ("a.iob2", "# remark\n1\tEU\tB-ORG\n2\ta\tO\n", lambda path: read_tags(path, "ner")),
     "CoNLL-U": ("a.conllu", CONLLU, lambda path: read_tags(path, "pos")),
+    "sentences of a table": ("a.tsv", 'id\tlabel\ttext\n1\tgood\t"Η ""γη"\n', lambda path: list(sentences_of(path))),
+    "sentences of entities": ("a.iob2", "# remark\n1\tEU\tB-ORG\n2\ta\tO\n", lambda path: list(sentences_of(path))),
+    "sentences of CoNLL-U": ("a.conllu", CONLLU, lambda path: list(sentences_of(path))),
     "results": ("r.jsonl", json.dumps(dataclasses.asdict(result())) + "\n", read_results),
     "torn results": ("r.jsonl", json.dumps(dataclasses.asdict(result())), drop_torn_line),
     "analysis": ("a.jsonl", json.dumps(ANALYSIS) + "\n", read_analysis),

@@ -26,6 +26,7 @@ from ppa_plugin.evaluation.retrieval.readers import Side
 from ppa_plugin.evaluation.suite.suite_file import load_suite
 from ppa_plugin.evaluation.transfer.labelled_files import read_classes, read_tags
 from ppa_plugin.files import count_lines, decode_text, read_json_lines, read_lines
+from ppa_plugin.leakage.sentences import sentences_of
 from ppa_plugin.yaml_file import load_yaml
 
 CONLLU = "1\tΗ\t_\tDET\t_\t_\t_\t_\t_\t_\n2\tγη\t_\tNOUN\t_\t_\t_\t_\t_\t_\n"
@@ -54,6 +55,7 @@ READERS = {
     "classes": ("test.tsv", "id\tlabel\ttext\n1\tgood\tΗ γη\n", lambda path: dataclasses.astuple(read_classes(path))),
     "tags": ("test.tsv", "Η\tO\nγη\tB-LOC\n", lambda path: dataclasses.astuple(read_tags(path, "ner"))),
     "CoNLL-U": ("test.conllu", CONLLU, lambda path: dataclasses.astuple(read_tags(path, "pos"))),
+    "evaluation data": ("test.tsv", "id\tlabel\ttext\n1\ta\tΗ γη\n", lambda path: list(sentences_of(path))),
     "published figures": ("p.csv", f"{','.join(FIELDS)}\n{FIGURE}\n", read_published),
     "manifest": ("m.json", '{"languages": {"ell_Grek": {"read": 3, "kept": 2}}}', read_manifest),
     "results": ("r.jsonl", json.dumps(dataclasses.asdict(result())) + "\n", read_results),

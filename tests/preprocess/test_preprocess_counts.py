@@ -89,7 +89,7 @@ def test_defaults_of_the_group(tmp_path):
         "shards": 8,
         "valid_size": 500,
         "sampling": {"share": 0.10, "min_lines": 10_000},
-        "filters": {"deduplicate": False, "min_chars": 0, "max_chars": None, "script_share": 0.0},
+        "filters": {"deduplicate": False, "min_chars": 0, "max_chars": None, "script_share": 0.0, "exclude": []},
         "max_tokens": 512,
         "languages": {
             "tur_Latn": {"uroman": "tur", "sources": None},

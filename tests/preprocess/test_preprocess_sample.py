@@ -239,7 +239,7 @@ def test_filters_that_leave_nothing(tmp_path, ppa):
     corpus = write_corpus(tmp_path / "in", {LANG: ["abc", "def"]})
     group = write_group(tmp_path / "g.yaml", [LANG], filters="{script_share: 0.5}")
     assert ppa("sample", "--config", group, "--input", corpus, "--output", tmp_path / "out") == 2
-    assert ppa.err == "error: ell_Grek.txt: none of the 2 lines of ell_Grek passes the filters\n"
+    assert ppa.err == "error: ell_Grek.txt: none of the 2 lines of ell_Grek passes the filters (2 in another script)\n"
 
 
 def test_a_dry_run_prints_what_sampling_would_give_and_writes_nothing(tmp_path, ppa):

@@ -1,10 +1,12 @@
 """The analysis file: what explains the figures of a results file, one JSON object a line.
 
-Every record names its `kind`, `model`, `model_sha256`, `data_sha256` and `version`, and has the fields of its kind:
+Every record names its `kind`, `data_sha256` and `version`, that of a model also `model` and `model_sha256`, and has the
+fields of its kind:
 
 `vocabulary`  how a tokenizer covers one side (`orig` or `latn`) of a language's text
 `scripts`     how well a linear probe on the sentence vectors of a layer tells the scripts apart
 `projection`  the sentence vectors of a layer in two dimensions
+`leakage`     how many lines of an evaluation set stand in a corpus; of no model
 """
 
 import json
@@ -44,12 +46,14 @@ def _is_group(value: Any) -> bool:
     return isinstance(value, dict) and all(name in value and is_kind(value[name]) for name, is_kind in known.items())
 
 
-_OF_EVERY_KIND = dict.fromkeys(("model", "model_sha256", "data_sha256", "version"), _is_text)
-_OF_A_LAYER = {"layer": is_count, "pool": _is_text}
+_OF_EVERY_KIND = dict.fromkeys(("data_sha256", "version"), _is_text)
+_OF_A_MODEL = dict.fromkeys(("model", "model_sha256"), _is_text)
+_OF_A_LAYER = {**_OF_A_MODEL, "layer": is_count, "pool": _is_text}
 _SIZES = ("words", "tokens", "distinct_tokens", "unknown_tokens")
 # The fields that a record of a kind has to have, and what tells that they are what they should be; it may have more.
 FIELDS = {
     "vocabulary": {
+        **_OF_A_MODEL,
         "language": _is_text,
         "side": _is_text,
         **dict.fromkeys(_SIZES, is_count),
@@ -58,12 +62,17 @@ FIELDS = {
     },
     "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": is_a(dict)},
     "projection": {**_OF_A_LAYER, "method": _is_text, "points": _is_list, "labels": _is_list},
+    "leakage": {
+        **dict.fromkeys(("corpus", "corpus_sha256", "set", "language"), _is_text),
+        **dict.fromkeys(("lines", "exact", "contained"), is_count),
+        "share": is_share,
+    },
 }
 # Those that it may have; records of early releases have no group.
 _MORE_FIELDS = {"unit": _is_text, "shared": or_none(is_share), "group": or_none(_is_group), "layer": is_count}
 _MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side"), or_none(_is_text))
 # What makes two records the same measurement; None where a kind has no such field.
-_KEY = ("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side")
+_KEY = ("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side", "corpus", "set")
 
 
 def record(kind: str, model: Model, data_sha256: str, **values: Any) -> Record:
@@ -88,7 +97,9 @@ def read_analysis(path: str | Path) -> list[Record]:
     records = []
     for number, entry in numbered_json(path, "records of an analysis"):
         if reason := _fault(entry):
-            raise UserError(f"{path}, line {number}: {reason}; ppa-evaluate vocabulary and scripts write such records")
+            raise UserError(
+                f"{path}, line {number}: {reason}; ppa-evaluate vocabulary, scripts and leakage write such records"
+            )
         records.append(entry)
     return records
 
@@ -96,7 +107,8 @@ def read_analysis(path: str | Path) -> list[Record]:
 def latest(records: Iterable[Record]) -> list[Record]:
     """Of records of the same measurement the last one, in order.
 
-    The same are those of one kind, model (name and weights), data, task, layer, pool, language and side.
+    The same are those of one kind, model (name and weights), data, task, layer, pool, language, side, corpus (by its
+    path, whatever its text) and set.
     """
     return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
 

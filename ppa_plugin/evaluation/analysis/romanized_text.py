@@ -19,7 +19,7 @@ class PairFiles:
 
     def __init__(self, directory: str | Path) -> None:
         """Raises `UserError` where there is no such file."""
-        self._files = _by_language(Path(directory), ".orig", "pairs as ppa-preprocess romanize writes them")
+        self._files = by_language(Path(directory), ".orig", "pairs as ppa-preprocess romanize writes them")
         self.languages = sorted(self._files)
 
     def pairs(self, language: str, lines: int | None = None) -> Iterator[tuple[str, str]]:
@@ -47,7 +47,7 @@ class TextFiles:
 
     def __init__(self, directory: str | Path, workers: int, cache: str | Path | None) -> None:
         """Raises `UserError` where there is no such file."""
-        self._files = _by_language(Path(directory), ".txt", "text of one sentence a line")
+        self._files = by_language(Path(directory), ".txt", "text of one sentence a line")
         self._settings = Romanization(DEFAULT, cache=Path(cache) / FILE_NAME if cache else None)
         self._workers = workers
         self.languages = sorted(self._files)
@@ -66,7 +66,7 @@ class TextFiles:
             sys.stderr.write(f"note: {path}: the romanizer failed on {failed} lines; they are left out on both sides\n")
 
 
-def _by_language(directory: Path, suffix: str, what: str) -> dict[str, Path]:
+def by_language(directory: Path, suffix: str, what: str) -> dict[str, Path]:
     """The files of a directory whose name is a language code and `suffix`, by Glot500's code; a note names others."""
     if not directory.is_dir():
         raise UserError(f"{directory} is not a directory")

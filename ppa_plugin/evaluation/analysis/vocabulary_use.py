@@ -6,18 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ppa_plugin.codes import script_of
+from ppa_plugin.codes import WITHOUT_SPACES, script_of
 from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.evaluation.analysis.records import Record, record
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.tables import percent
 
-# Scripts written without spaces between words: those whose letters are of the line-breaking classes "ideographic" and
-# "complex context" of Unicode (UAX 14, ID and SA), Tibetan, whose marks part syllables, Balinese and Javanese.
-_IDEOGRAPHIC = {"Hani", "Hans", "Hant", "Hanb", "Jpan", "Hira", "Kana", "Hrkt", "Bopo", "Yiii", "Tang", "Nshu"}
-_COMPLEX_CONTEXT = {"Thai", "Laoo", "Mymr", "Khmr", "Tale", "Talu", "Lana", "Tavt", "Ahom"}
-_WITHOUT_SPACES = _IDEOGRAPHIC | _COMPLEX_CONTEXT | {"Tibt", "Bali", "Java"}
 _LINES_A_CHUNK = 1000
 
 
@@ -66,7 +61,7 @@ class Coverage:
 
 def unit_of(language: str) -> str:
     """What the tokens of a language are set against: `character` in scripts without spaces, else `word`."""
-    return "character" if script_of(language) in _WITHOUT_SPACES else "word"
+    return "character" if script_of(language) in WITHOUT_SPACES else "word"
 
 
 def cover(language: str, pairs: Iterable[tuple[str, str]], tokenizer) -> list[Coverage]:

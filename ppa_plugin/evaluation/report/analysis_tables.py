@@ -1,9 +1,10 @@
-"""Tables of what explains the numbers: vocabulary before and after romanization, script probe by layer."""
+"""Tables of what explains the numbers: vocabulary before and after romanization, script probe by layer, leakage."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from ppa_plugin.data.masking import SIDES
+from ppa_plugin.evaluation.analysis.leakage import COUNTS, total
 from ppa_plugin.evaluation.analysis.records import Record, latest, read_analysis
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row
 from ppa_plugin.evaluation.tables import percent
@@ -150,3 +151,29 @@ def probe_curves(records: list[Record]) -> dict[str, dict[int, float]]:
     for name, record in zip(names(records), records, strict=True):
         curves[name][record["layer"]] = record["accuracy"]
     return {name: dict(sorted(curve.items())) for name, curve in curves.items()}
+
+
+def leakage_tables(records: list[Record]) -> list[Grid]:
+    """A table a corpus: the sets and languages of which it has lines, all that were looked for below."""
+    corpora: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        corpora[record["corpus"]].append(record)
+    return [_leakage_table(number, corpus, found) for number, (corpus, found) in enumerate(corpora.items(), 1)]
+
+
+def _leakage_table(number: int, corpus: str, records: list[Record]) -> Grid:
+    found = [record for record in records if record["exact"] or record["contained"]]
+    rows = [Row((record["set"], record["language"]), _leakage_cells(record)) for record in found]
+    rows.append(Row((f"all ({len(records)})", ""), _leakage_cells(total(records)), rule=True, summary=True))
+    notes = (
+        "Exact: lines that are a line of the corpus; contained: long lines that stand inside one. Compared are letters "
+        "and digits, without case.",
+        f"Of {len(records) - len(found)} sets and languages no line is in the corpus.",
+    )
+    title = f"Lines of evaluation data in the corpus {corpus}"
+    columns = (*COUNTS, "in the corpus (%)")
+    return Grid(f"leakage_{number}", title, ("set", "language"), columns, tuple(rows), (), notes)
+
+
+def _leakage_cells(counts: Record) -> tuple[Cell, ...]:
+    return (*(Cell(f"{counts[name]:,}") for name in COUNTS), Cell(percent(counts["share"])))

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="analysis.jsonl",
         nargs="+",
         default=[],
-        help="files that ppa-evaluate vocabulary and scripts wrote",
+        help="files that ppa-evaluate vocabulary, scripts and leakage wrote",
     )
     parser.add_argument("--title", default="Zero-shot transfer", help="heading of the page (%(default)s)")
     return parser

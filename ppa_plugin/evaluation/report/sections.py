@@ -110,4 +110,5 @@ class Report:
         grids = analysis_tables.vocabulary_tables(self.vocabulary)
         probe = analysis_tables.script_table(self.analysis.get("scripts", []))
         pictures = probe_plot(self.analysis.get("scripts", [])) + projection_plot(self.analysis.get("projection", []))
-        return [*grids, *([probe] if probe else []), *pictures]
+        leakage = analysis_tables.leakage_tables(self.analysis.get("leakage", []))
+        return [*grids, *([probe] if probe else []), *pictures, *leakage]

@@ -13,7 +13,12 @@ from running import exit_code
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import report
 from ppa_plugin.evaluation.analysis.records import read_analysis
-from ppa_plugin.evaluation.report.analysis_tables import read_by_kind, script_table, vocabulary_tables
+from ppa_plugin.evaluation.report.analysis_tables import (
+    leakage_tables,
+    read_by_kind,
+    script_table,
+    vocabulary_tables,
+)
 from ppa_plugin.evaluation.report.grid import slug
 from ppa_plugin.evaluation.report.groups import read_groups
 from ppa_plugin.evaluation.report.measured import Measured, for_tables
@@ -29,6 +34,8 @@ GROUP = {"languages": ["ell_Grek"], "distinct_tokens": 3, "covered": 0.5, "share
 VOCABULARY = {"kind": "vocabulary", **EVERY, "language": "ell_Grek", "side": "orig", "words": 3, "tokens": 5}
 VOCABULARY |= {"distinct_tokens": 3, "unknown_tokens": 1, "tokens_per_word": 1.5, "covered": 0.5, "group": GROUP}
 PROBE = {"kind": "scripts", **EVERY, "layer": 1, "pool": "all", "accuracy": 0.5, "chance": 0.5, "scripts": {"Grek": 2}}
+LEAKAGE = {"kind": "leakage", "data_sha256": "cd", "version": "0", "corpus": "text", "corpus_sha256": "ef", "set": "b"}
+LEAKAGE |= {"language": "ell_Grek", "lines": 4, "exact": 1, "contained": 1, "share": 0.5}
 POINTS = {
     "kind": "projection",
     **EVERY,
@@ -228,12 +235,13 @@ def tables_of_analysis(path) -> None:
     kinds = read_by_kind([str(path)])
     vocabulary_tables(kinds.get("vocabulary", []))
     script_table(kinds.get("scripts", []))
+    leakage_tables(kinds.get("leakage", []))
 
 
 READERS = {
     "results": (tables_of_results, records([dataclasses.asdict(result()), dataclasses.asdict(result("b", seed=1))])),
     "results-bytes": (tables_of_results, mutated(f"{RESULT}\n{RESULT}\n".encode())),
-    "analysis": (tables_of_analysis, records([VOCABULARY, PROBE, POINTS])),
+    "analysis": (tables_of_analysis, records([VOCABULARY, PROBE, POINTS, LEAKAGE])),
     "analysis-bytes": (read_analysis, mutated("".join(json.dumps(r) + "\n" for r in (VOCABULARY, POINTS)).encode())),
     "paper": (read_published, mutated(PAPER.encode())),
     "counts": (lambda path: read_paper([path]), mutated(COUNTS.encode())),

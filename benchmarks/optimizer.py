@@ -13,7 +13,7 @@ from fairseq.optim.adam import Adam
 from measure import in_turn, parser
 
 from ppa_plugin import commandline
-from ppa_plugin.training.fused_adam import FusedAdamW
+from ppa_plugin.optim.adamw import FusedAdamW
 
 
 def _main(argv: list[str] | None) -> None:

@@ -32,7 +32,7 @@ def register() -> None:
     from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
     from ppa_plugin.model.architectures import TranslitXLMRConfig
     from ppa_plugin.model.sizes import ARCHITECTURES
-    from ppa_plugin.training import fused_adam
+    from ppa_plugin.optim import fused_adam
 
     del criterion, task
     compat.list_flags_in_help(

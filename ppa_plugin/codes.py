@@ -106,6 +106,12 @@ def canonical(code: str) -> str | None:
     return _RENAMED.get(full, full) if _CODE.fullmatch(full) else None
 
 
+def default_targets(languages: Iterable[str]) -> list[str]:
+    """The languages to test on where none are named: all but English, as in the paper, or English alone."""
+    found = list(languages)
+    return [language for language in found if language != ENGLISH] or found
+
+
 def passed_over(names: Iterable[str]) -> str:
     """What to say of files or directories whose names are no language's; "" for none."""
     listed = ", ".join(sorted(set(names)))

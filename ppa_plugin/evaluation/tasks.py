@@ -4,7 +4,7 @@ A new task of a kind that is there is a new entry and nothing else: flags, suite
 Tasks of one kind share a table, in the order of their entries.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 _SPLIT = r"(?P<split>train|dev|test|valid|validation)"
@@ -15,9 +15,11 @@ KINDS = RETRIEVAL, CLASSIFICATION, TAGGING = "retrieval", "classification", "tag
 class Recipe:
     """How to fine-tune; the tasks' entries state what differs between them.
 
-    `max_length` counts tokens with the special ones, `warmup` updates, `patience` epochs without a better dev score
-    (None: never stop early), `clip_norm` the gradient's norm (None: as it is). The learning rate falls linearly to 0.
-    `precision` is one of `batches.PRECISIONS`; None is fp16 on CUDA and fp32 elsewhere.
+    `max_length` counts tokens with the special ones, `warmup` updates, `clip_norm` is of the gradient (None: as it is).
+    The learning rate falls linearly to 0. `eval_steps` counts updates from one dev score to the next, with one after
+    the last (None: after every epoch). A dev score that is no better than the best one, `patience` epochs before it or
+    more, ends training (None: none does); epochs are counted there as their updates. `optim`, `leftover` and
+    `precision` are one of `recipe_settings.CHOICES`.
     """
 
     learning_rate: float
@@ -30,7 +32,14 @@ class Recipe:
     clip_norm: float | None = None
     warmup: int = 0
     patience: int | None = None
-    precision: str | None = None
+    optim: str = "adamw_hf"
+    leftover: str = "step"
+    eval_steps: int | None = None
+    precision: str = "fp32"
+
+
+# How results were fine-tuned that do not name these settings: before there was another way.
+UNNAMED = {"optim": "adamw_torch", "leftover": "step", "eval_steps": None}
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,11 @@ class TaggingTask(LabelledTask):
         return words if self.labels else ("span_micro_f1", "span_macro_f1")
 
 
-# The recipes are those that the paper's evaluation was run with; the clipping is in its code alone.
+# The recipes are those that the paper's evaluation was run with; clipping, optimizer, leftover batches and how often
+# there is a dev score are in its code alone.
+_TAGGING = Recipe(
+    learning_rate=2e-5, epochs=10, accumulation=2, max_length=256, clip_norm=1.0, leftover="carry", eval_steps=500
+)
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
@@ -140,7 +153,7 @@ TASKS: dict[str, Task] = {
         TaggingTask(
             "ner",
             "named entities",
-            Recipe(learning_rate=2e-5, epochs=5, accumulation=2, max_length=256, clip_norm=1.0),
+            replace(_TAGGING, epochs=5, eval_steps=1000),
             folders=("ner", "panx"),
             hub=HubDataset("wikiann", "unimelb-nlp/wikiann", "tokens", "ner_tags"),
             endings=("tsv", "txt", "conll", "bio", "iob", "iob2", ""),
@@ -149,7 +162,7 @@ TASKS: dict[str, Task] = {
         TaggingTask(
             "pos",
             "parts of speech",
-            Recipe(learning_rate=2e-5, epochs=10, accumulation=2, max_length=256, clip_norm=1.0),
+            _TAGGING,
             labels=(
                 *("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT"),
                 *("SCONJ", "SYM", "VERB", "X"),

@@ -16,12 +16,12 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ppa_plugin.evaluation.results import Result
-from ppa_plugin.evaluation.tasks import TASKS, task_order
+from ppa_plugin.evaluation.tasks import TASKS, UNNAMED, task_order
 
 # Keys of `config`: what it ran on, what came of it, what tells a suite or a series that it is done.
-_NO_DIFFERENCE = {"device", "torch", "transformers", "best_epoch", "epochs_run", "dev_score", "words_taken_for_outside"}
-_NO_DIFFERENCE |= {"cell", "cell_lines", "step", "checkpoint_sha256"}
-# What moves the last bits of a figure; in fine-tuning the precision, which is left to the device, is no difference too.
+_NO_DIFFERENCE = {"device", "torch", "transformers", "best_epoch", "best_step", "epochs_run", "dev_score"}
+_NO_DIFFERENCE |= {"words_taken_for_outside", "cell", "cell_lines", "step", "checkpoint_sha256"}
+# What moves the last bits of a figure; in fine-tuning the precision, which may be left to the device, is no difference.
 _OF_BATCHES = {"batch_size", "max_tokens"}
 # What results from before a key had: there was no other way.
 _BEFORE_PRECISION = {"precision": "fp32"}
@@ -55,7 +55,7 @@ def way_of(result: Result) -> Way:
 def _way(task: str, layer: int | None, pool: str | None, config: str) -> Way:
     retrieval = layer is not None
     prepared = task in TASKS and TASKS[task].treebanks
-    before = _BEFORE_PRECISION if retrieval else _BEFORE_RAW_WORDS if prepared else {}
+    before = _BEFORE_PRECISION if retrieval else UNNAMED | (_BEFORE_RAW_WORDS if prepared else {})
     left_out = _NO_DIFFERENCE | (_OF_BATCHES if retrieval else {"precision"})
     settings = before | json.loads(config)
     texts = sorted((key, _json(value)) for key, value in settings.items() if key not in left_out)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppa_plugin.codes import canonical, is_latin, passed_over, same_language
+from ppa_plugin.codes import canonical, default_targets, is_latin, passed_over, same_language
 
 # WikiANN's configurations; Glot500's list has all but three that stand for no language of ISO 639.
 WIKIANN = """
@@ -146,3 +146,9 @@ def test_which_codes_may_stand_for_one_language(code, other, expected):
 def test_latin_script():
     assert is_latin("tur_Latn")
     assert not is_latin("fas_Arab")
+
+
+def test_english_is_a_target_where_there_is_no_other():
+    assert default_targets(["amh_Ethi", "eng_Latn", "tur_Latn"]) == ["amh_Ethi", "tur_Latn"]
+    assert default_targets(["eng_Latn"]) == ["eng_Latn"]
+    assert default_targets([]) == []

@@ -3,15 +3,14 @@
 import argparse
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.commands import flags
-from ppa_plugin.evaluation.encoder.batches import PRECISIONS
 from ppa_plugin.evaluation.tasks import TASKS, LabelledTask, Recipe, of_kind
 from ppa_plugin.evaluation.transfer.labelled import LabelledSet
-from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, NONE, SETTINGS, seeds
+from ppa_plugin.evaluation.transfer.recipe_settings import CHOICES, DEFAULT_SEEDS, NONE, SETTINGS, seeds, with_values
 
 
 def of_the_hub(kind: str) -> str:
@@ -27,13 +26,13 @@ def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
         parser,
         kind,
         "languages to train on, one after another",
-        "languages to test on (default: every language with a test file, the source included)",
+        "languages to test on (default: every language with a test file but English, the source included)",
     )
     parser.add_argument(
         "--seeds", type=seeds, default=DEFAULT_SEEDS, metavar="N,...", help="one training each (default: %(default)s)"
     )
     for name, (reader, words) in SETTINGS.items():
-        options = {"choices": PRECISIONS} if name == "precision" else {"type": reader, "metavar": "N"}
+        options = {"choices": CHOICES[name]} if name in CHOICES else {"type": reader, "metavar": "N"}
         default = _defaults(name, of_kind(kind).values())
         parser.add_argument(f"--{name.replace('_', '-')}", help=f"{words} (default: {default})", **options)
     parser.add_argument(
@@ -45,9 +44,7 @@ def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
 def recipe(args: argparse.Namespace) -> Recipe:
     """The task's recipe with what the flags change."""
     given = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
-    if given.get("clip_norm") == 0:
-        given["clip_norm"] = None
-    return replace(TASKS[args.task].recipe, **given)
+    return with_values(TASKS[args.task].recipe, given)
 
 
 def run(args: argparse.Namespace, data: LabelledSet) -> None:
@@ -94,8 +91,13 @@ def _places_to_save(args: argparse.Namespace) -> dict[tuple[str, int], Path]:
 
 
 def _defaults(name: str, tasks: Iterable[LabelledTask]) -> str:
-    values = {task.name: getattr(task.recipe, name) for task in tasks}
-    said = {task: NONE[name] if value is None else f"{value:g}" for task, value in values.items()}
+    said = {task.name: _said(name, getattr(task.recipe, name)) for task in tasks}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
     return ", ".join(f"{task} {value}" for task, value in said.items())
+
+
+def _said(name: str, value: float | str | None) -> str:
+    if value is None:
+        return NONE[name]
+    return value if isinstance(value, str) else f"{value:g}"

@@ -19,7 +19,7 @@ example:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate retrieval`."""
     flags.add_model_flags(parser)
-    to_search = "languages to search (default: every language found)"
+    to_search = "languages to search (default: every language found but English)"
     flags.add_data_flags(parser, RETRIEVAL, "languages of the queries", to_search)
     parser.add_argument(
         "--layer",

@@ -38,7 +38,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--sources", default=[ENGLISH], metavar="L,...", type=flags.languages, help=f"of the queries ({ENGLISH})"
     )
     parser.add_argument(
-        "--targets", metavar="L,...", type=flags.languages, help="languages to search (default: every language found)"
+        "--targets",
+        metavar="L,...",
+        type=flags.languages,
+        help="languages to search (default: every language found but English)",
     )
     parser.add_argument("--metric", default=_METRICS[0], choices=_METRICS, help="what ranks them (%(default)s)")
     parser.add_argument("--layer", metavar="K", type=natural, help="layer to pool (default: as of retrieval)")

@@ -2,8 +2,8 @@
 
 Cells whose results are in the output are left out. A cell that fails is said and the others go on; the exit code is 0
 where all are done, 1 where some failed, 2 where the file of the suite is wrong. Two runs of the same cells at once both
-measure them: give each task of an array its part with --array. A precision that is left to the device (fine-tuning:
-fp16 on CUDA, else fp32) is no reason to measure again on another one; name it in the file to hold all cells to it.
+measure them: give each task of an array its part with --array. A precision that is left to the device (fine-tuning with
+precision: auto) is no reason to measure again on another one.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from collections import Counter
 
 import torch
 
+from ppa_plugin.codes import default_targets
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS
 from ppa_plugin.evaluation.encoder.loading import environment
@@ -18,12 +19,12 @@ KS = (1, 5, 10)
 
 
 def plan(data: RetrievalSet, sources: list[str], targets: list[str] | None) -> list[Pair]:
-    """Every pair of a source and another target; by default of all targets that the task has for that source.
+    """Every pair of a source and another target; by default the `default_targets` that the task has for that source.
 
     Raises `UserError` for an unknown language, files that do not fit together, or where no pair is left.
     """
     data.check_languages([*sources, *(targets or [])])
-    chosen = [(s, t) for s in sources for t in (targets if targets is not None else data.targets(s)) if s != t]
+    chosen = [(s, t) for s in sources for t in targets or default_targets(data.targets(s)) if s != t]
     if not chosen:
         raise UserError(f"no pair to rank: the only target is the source itself ({', '.join(sources)})")
     pairs = [data.pair(source, target) for source, target in chosen]

@@ -48,7 +48,7 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class Cell:
-    """What to measure. `model` is a directory or a hub name; `targets` None is every language found.
+    """What to measure. `model` is a directory or a hub name; `targets` None is `codes.default_targets` of those found.
 
     `seed` is None for retrieval; `settings` are those of the task that are not left at their defaults.
     """

@@ -8,7 +8,7 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.suite.cell import Cell, Pair
-from ppa_plugin.evaluation.tasks import TAGGING, TASKS, Recipe
+from ppa_plugin.evaluation.tasks import TAGGING, TASKS, UNNAMED, Recipe
 from ppa_plugin.evaluation.transfer import cross_lingual
 from ppa_plugin.evaluation.transfer.labelled import SETS, UNKNOWN_LABELS, LabelledSet
 from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, changed, seeds
@@ -39,14 +39,17 @@ class FinetunedCells:
     def resolved(self, cell: Cell, directory: Path) -> dict[str, Any]:
         """The whole recipe, and for tagging what becomes of unknown labels, for treebanks how words are read.
 
-        A `precision` that is left to the device stays None: a suite that was begun on GPUs goes on on a CPU, and a
+        The precision `auto` is no other on another device: a suite that was begun on GPUs goes on on a CPU, and a
         --dry-run on a machine without one sees what is done. What each result ran in stands in its `config`.
         """
         reading = _reading(cell.task) | {key: cell.settings[key] for key in _reading(cell.task) if key in cell.settings}
         # results from before words were prepared had them raw: they are those of `raw_words`, under the key they have
         if reading.get(_RAW):
             del reading[_RAW]
-        return dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | reading
+        settings = dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | reading
+        # so have those from before there was another way to fine-tune, when `auto` was None
+        settings["precision"] = None if settings["precision"] == "auto" else settings["precision"]
+        return {key: value for key, value in settings.items() if key not in UNNAMED or value != UNNAMED[key]}
 
     def variants(self, settings: dict[str, Any]) -> set[tuple[int | None, str | None]]:
         return {(None, None)}

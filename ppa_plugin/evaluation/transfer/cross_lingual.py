@@ -28,7 +28,7 @@ def measure(
     device: str,
     save_to: Path | None = None,
 ) -> list[Result]:
-    """Fine-tune on `source`, keep the epoch that is best on its dev set, test on `targets`; a result a metric.
+    """Fine-tune on `source`, keep what is best on its dev set, test on `targets`; a result a metric.
 
     Raises `UserError` for data or a model that does not fit.
     """
@@ -48,8 +48,8 @@ def measure(
         if save_to is not None:
             finetune.save(network, directory, save_to)
         tested = _test(network, head, [data.split(target, "test") for target in targets], precision)
-    facts = asdict(recipe) | {"precision": precision, "best_epoch": best.epoch, "epochs_run": best.epochs_run}
-    facts |= {"dev_score": best.score, **environment(place)}
+    facts = asdict(recipe) | {"precision": precision, "best_epoch": best.epoch, "best_step": best.step}
+    facts |= {"epochs_run": best.epochs_run, "dev_score": best.score, **environment(place)}
     results = []
     for target, (gold, predicted) in zip(targets, tested, strict=True):
         of_target = {"task": task, "source": source, "target": target, "data_sha256": data.data_sha256(source, target)}
@@ -73,12 +73,13 @@ def _train(
         predicted = finetune.predict(network, dev_examples, pad_id, precision)
         return head.scores(dev_gold, head.labels_of(dev_examples, predicted))[head.metric]
 
-    def say_epoch(epoch: int, loss: float, score: float, best: bool) -> None:
+    def say_score(epoch: int, loss: float, score: float, best: bool, step: int) -> None:
+        place = f"epoch {epoch} of {recipe.epochs}" + (f", update {step}" if recipe.eval_steps else "")
         mark = " (best)" if best else ""
-        say(f"{cell}: epoch {epoch} of {recipe.epochs}, loss {loss:.4f}, dev {head.metric} {100 * score:.1f}{mark}")
+        say(f"{cell}: {place}, loss {loss:.4f}, dev {head.metric} {100 * score:.1f}{mark}")
 
     return finetune.fine_tune(
-        network, head.examples(data.split(source, "train")), recipe, seed, pad_id, dev_score, say_epoch
+        network, head.examples(data.split(source, "train")), recipe, seed, pad_id, dev_score, say_score
     )
 
 

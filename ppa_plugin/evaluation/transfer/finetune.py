@@ -4,7 +4,7 @@ import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from ppa_plugin.evaluation.encoder.batches import PRECISIONS
 from ppa_plugin.evaluation.encoder.loading import TOKENIZER_FILES, import_transformers, load, load_network
 from ppa_plugin.evaluation.tasks import Recipe
 from ppa_plugin.files import directory_beside
+from ppa_plugin.optim.adamw import FusedAdamW
 
 IGNORED = -100  # what cross-entropy leaves out, as in Transformers
 _EVALUATION_BATCH = 64
@@ -35,9 +36,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Best:
-    """The epoch (from 1) with the highest dev score, the first of equals."""
+    """The highest dev score, the first of equals: in which epoch (from 1) and after how many updates."""
 
     epoch: int
+    step: int
     score: float
     epochs_run: int
 
@@ -84,32 +86,26 @@ def fine_tune(
     seed: int,
     pad_id: int,
     dev_score: Callable[[], float],
-    say: Callable[[int, float, float, bool], None],
+    say: Callable[[int, float, float, bool, int], None],
 ) -> Best:
-    """Train, and leave in `network` the parameters of the epoch with the best dev score.
+    """Train, and leave in `network` the parameters with the best dev score.
 
-    Batches are drawn at random from a generator of their own. `say` is told epoch, mean loss, dev score and whether
-    that is the best so far. Raises `UserError` where the loss is no longer a number.
+    Batches are drawn at random from a generator of their own. At each dev score `say` is told the epoch, the mean
+    loss since the last one, the score, whether that is the best so far, and the number of updates. Raises `UserError`
+    where the loss is no longer a number.
     """
-    updates = recipe.epochs * math.ceil(math.ceil(len(examples) / recipe.batch_size) / recipe.accumulation)
-    trainer = _Trainer(network, recipe, updates)
-    shuffling = torch.Generator().manual_seed(seed)
-    best, state = Best(0, -1.0, 0), {}
-    for epoch in range(1, recipe.epochs + 1):
-        order = torch.randperm(len(examples), generator=shuffling).tolist()
-        batches = [order[i : i + recipe.batch_size] for i in range(0, len(order), recipe.batch_size)]
-        loss = trainer.epoch(([examples[i] for i in batch] for batch in batches), len(batches), pad_id)
-        if not math.isfinite(loss):
-            raise UserError(f"the loss of epoch {epoch} is {loss}; a lower --learning-rate than {recipe.learning_rate}")
+    trainer = _Trainer(network, recipe, len(examples))
+    best, state = Best(0, 0, -1.0, 0), {}
+    for epoch, loss in trainer.evaluations(examples, seed, pad_id):
         score = dev_score()
         if better := score > best.score:
-            best = Best(epoch, score, epoch)
+            best = Best(epoch, trainer.done, score, epoch)
             state = {name: tensor.to("cpu", copy=True) for name, tensor in network.state_dict().items()}
-        say(epoch, loss, score, better)
-        if recipe.patience is not None and epoch - best.epoch >= recipe.patience:
+        say(epoch, loss, score, better, trainer.done)
+        if recipe.patience is not None and trainer.done - best.step >= recipe.patience * trainer.per_epoch:
             break
     network.load_state_dict(state)
-    return Best(best.epoch, best.score, epoch)
+    return replace(best, epochs_run=epoch)
 
 
 @torch.inference_mode()
@@ -146,7 +142,7 @@ def save(network: torch.nn.Module, encoder: Path, path: Path) -> None:
 
 def precision_on(recipe: Recipe, device: torch.device) -> str:
     """The recipe's precision on that device. Raises `UserError` for fp16 where there is no CUDA."""
-    if recipe.precision is None:
+    if recipe.precision == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     if recipe.precision == "fp16" and device.type != "cuda":
         raise UserError(f"--precision fp16 needs a CUDA device, not {device.type}; use bf16 or fp32")
@@ -163,8 +159,13 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 class _Trainer:
     """AdamW with the learning rate rising over the warm-up and falling linearly to 0 at the last update."""
 
-    def __init__(self, network: torch.nn.Module, recipe: Recipe, updates: int):
-        self.network, self.recipe, self.updates, self.done = network, recipe, updates, 0
+    def __init__(self, network: torch.nn.Module, recipe: Recipe, count: int):
+        """For `count` examples. Of fewer batches than an update is of, an epoch makes one update."""
+        self.network, self.recipe, self.done = network, recipe, 0
+        batches = math.ceil(count / recipe.batch_size)
+        self.accumulation = min(recipe.accumulation, batches)
+        self.per_epoch = (math.ceil if recipe.leftover == "step" else math.floor)(batches / self.accumulation)
+        self.updates = recipe.epochs * self.per_epoch
         self.device = next(network.parameters()).device
         self.precision = precision_on(recipe, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
@@ -174,26 +175,46 @@ class _Trainer:
             {"params": [p for name, p in named if name not in exempt], "weight_decay": recipe.weight_decay},
             {"params": [p for name, p in named if name in exempt], "weight_decay": 0.0},
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, eps=recipe.adam_eps)
+        kind = FusedAdamW if recipe.optim == "adamw_hf" else torch.optim.AdamW
+        self.optimizer = kind(groups, lr=recipe.learning_rate, eps=recipe.adam_eps)
 
-    def epoch(self, batches: Iterator[list[Example]], count: int, pad_id: int) -> float:
-        """Train on every batch once; the mean of their losses.
+    def evaluations(self, examples: Sequence[Example], seed: int, pad_id: int) -> Iterator[tuple[int, float]]:
+        """Train, and stop wherever a dev score is due: in which epoch, and the mean loss since the last stop."""
+        shuffling = torch.Generator().manual_seed(seed)
+        every, last, losses = self.recipe.eval_steps, self.recipe.epochs, []
+        for epoch in range(1, last + 1):
+            order = torch.randperm(len(examples), generator=shuffling).tolist()
+            cuts = range(0, len(order), self.recipe.batch_size)
+            batches = [[examples[i] for i in order[cut : cut + self.recipe.batch_size]] for cut in cuts]
+            for loss, updated in self._epoch(batches, pad_id):
+                losses.append(loss)
+                if every and updated and self.done % every == 0:
+                    yield epoch, _mean(losses, epoch, self.recipe)
+                    losses = []
+            if every is None or (epoch == last and self.done % every):
+                yield epoch, _mean(losses, epoch, self.recipe)
+                losses = []
+            elif losses:
+                _mean(losses, epoch, self.recipe)
 
-        What is left after the last full group of `accumulation` batches makes an update of its own (the released
-        tagging code carries it over into the next epoch, its classification code does as here).
+    def _epoch(self, batches: list[list[Example]], pad_id: int) -> Iterator[tuple[torch.Tensor, bool]]:
+        """Train on every batch once: the loss of each, and whether an update followed.
+
+        What is left after the last full group of `accumulation` batches makes an update of its own, or, as in the
+        released code for tagging, leaves its gradient to the first update of the next epoch; that of the last is lost.
         """
-        self.network.train()
-        total = torch.zeros((), device=self.device)
-        for number, batch in enumerate(progress(batches, "training", total=count, unit="step"), 1):
-            group_start = (number - 1) // self.recipe.accumulation * self.recipe.accumulation
-            group = min(self.recipe.accumulation, count - group_start)
+        size, whole = self.accumulation, len(batches) // self.accumulation * self.accumulation
+        carry = self.recipe.leftover == "carry"
+        for number, batch in enumerate(progress(batches, "training", total=len(batches), unit="step"), 1):
+            self.network.train()  # a dev score may have come between
+            group = size if carry or number <= whole else len(batches) - whole
             with autocast(self.device, self.precision):
                 loss = self.network(**_inputs(batch, pad_id, self.device), labels=_labels(batch, self.device)).loss
             self.scaler.scale(loss / group).backward()
-            total += loss.detach()
-            if number == group_start + group:
+            updated = number % size == 0 or (number == len(batches) and not carry)
+            if updated:
                 self._update()
-        return (total / count).item()
+            yield loss.detach(), updated
 
     def _update(self) -> None:
         for group in self.optimizer.param_groups:
@@ -211,6 +232,13 @@ class _Trainer:
         if self.done < self.recipe.warmup:
             return self.done / self.recipe.warmup
         return max(0.0, (self.updates - self.done) / max(1, self.updates - self.recipe.warmup))
+
+
+def _mean(losses: list[torch.Tensor], epoch: int, recipe: Recipe) -> float:
+    mean = torch.stack(losses).mean().item()
+    if not math.isfinite(mean):
+        raise UserError(f"the loss of epoch {epoch} is {mean}; a lower --learning-rate than {recipe.learning_rate}")
+    return mean
 
 
 def _inputs(examples: list[Example], pad_id: int, device: torch.device) -> dict[str, torch.Tensor]:

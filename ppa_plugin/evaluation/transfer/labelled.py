@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ppa_plugin.codes import canonical, passed_over
+from ppa_plugin.codes import canonical, default_targets, passed_over
 from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, TAGGING, TASKS
 from ppa_plugin.evaluation.transfer import labelled_files
@@ -101,10 +101,13 @@ class LabelledSet:
         return self._hub.languages if self._hub else sorted({language for language, _ in self._paths})
 
     def targets(self, source: str) -> list[str]:
-        """Every language with a test set, `source` included if it has one; of the hub's, none is a default."""
+        """The `default_targets` of those with a test set, of which `source` may be one.
+
+        Raises `UserError` where they are the hub's, of which none is a default.
+        """
         if self._hub:
             raise UserError(f"--targets is needed with --data {self.directory}: it has {len(self.languages)} languages")
-        return self._having("test")
+        return default_targets(self._having("test"))
 
     def _having(self, split: str) -> list[str]:
         return sorted(language for language, name in self._paths if name == split)

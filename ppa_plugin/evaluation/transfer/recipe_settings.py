@@ -22,11 +22,15 @@ def changed(recipe: Recipe, settings: dict[str, Any], where: str) -> Recipe:
             values[name] = None if value is None and name in NONE else SETTINGS[name][0](text)
         except argparse.ArgumentTypeError as error:
             raise UserError(f"{where}: {name}: {error}") from None
-        if name == "precision" and values[name] not in (None, *PRECISIONS):
-            raise UserError(f"{where}: precision is {value!r}, expected one of {', '.join(PRECISIONS)}")
-    if values.get("clip_norm") == 0:
-        values["clip_norm"] = None
-    return replace(recipe, **values)
+        if name in CHOICES and value not in CHOICES[name]:
+            raise UserError(f"{where}: {name} is {value!r}, expected one of {', '.join(CHOICES[name])}")
+    return with_values(recipe, values)
+
+
+def with_values(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe with these values of its fields, of which 0 is None where 0 itself would be nothing."""
+    none = {name: None for name in ("clip_norm", "eval_steps") if values.get(name) == 0}
+    return replace(recipe, **values | none)
 
 
 def seeds(text: str) -> list[int]:
@@ -43,7 +47,9 @@ def seeds(text: str) -> list[int]:
 
 
 # What None means for each field that may be None.
-NONE = {"clip_norm": "none", "patience": "never", "precision": "fp16 on CUDA, else fp32"}
+NONE = {"clip_norm": "none", "patience": "never", "eval_steps": "every epoch"}
+# The texts that a field may have.
+CHOICES = {"optim": ("adamw_hf", "adamw_torch"), "leftover": ("carry", "step"), "precision": (*PRECISIONS, "auto")}
 # What reads each field's text, and its meaning.
 SETTINGS = {
     "learning_rate": (Range(0, 10, above=True), "AdamW's learning rate at its highest; it falls linearly to 0"),
@@ -56,5 +62,8 @@ SETTINGS = {
     "clip_norm": (Range(0), "greatest norm of the gradient; 0 for none"),
     "warmup": (natural, "updates over which the learning rate rises"),
     "patience": (positive, "epochs without a better dev score after which training stops"),
-    "precision": (str, "mixed precision, or fp32"),
+    "optim": (str, "AdamW with epsilon added before the bias is corrected (Transformers' own) or after it (torch's)"),
+    "leftover": (str, "what an epoch's last batches do that make no whole update: carry into the next epoch, or step"),
+    "eval_steps": (natural, "updates from one dev score to the next, with one after the last; 0: after every epoch"),
+    "precision": (str, "mixed precision, or fp32; auto is fp16 on CUDA, else fp32"),
 }

@@ -16,6 +16,7 @@ from ppa_plugin.evaluation.report.pages.long_csv import to_csv
 from ppa_plugin.evaluation.report.paper_tables import average_table, main_blocks, main_table
 from ppa_plugin.evaluation.results import append_results
 from ppa_plugin.evaluation.tables import pivot, to_text
+from ppa_plugin.evaluation.tasks import TASKS, UNNAMED
 from ppa_plugin.evaluation.variants import distinct, natural, remarks, row_names, variant_of, way_of
 
 TARGETS = ("ell_Grek", "heb_Hebr")
@@ -112,6 +113,22 @@ def test_what_is_none_depends_on_the_task():
     pos = {"task": "pos", "layer": None, "pool": None}
     assert way_of(result(config={}, **pos)) == way_of(result(config={"raw_words": True}, **pos))
     assert way_of(result(config={}, **pos)) != way_of(result(config={"raw_words": False}, **pos))
+
+
+@pytest.mark.parametrize("task", ["sib200", "ner", "pos"])
+def test_fine_tuning_from_before_there_was_the_papers_is_another_measurement(task):
+    """Unless it is asked for: results of then do not name what there was no other way for."""
+    recipe = TASKS[task].recipe
+    now = dataclasses.asdict(recipe) | {"best_step": 7}
+    before = {key: value for key, value in now.items() if key not in (*UNNAMED, "best_step")}
+    kind = {"layer": None, "pool": None, "metric": TASKS[task].metrics[0]}
+    old, new, again = (result(task=task, config=config, **kind) for config in (before, now, now | UNNAMED))
+    assert way_of(old) == way_of(again) != way_of(new)
+    assert len(Measured([old, new]).models) == 2
+    assert Measured([old, again]).models == ["base"]
+    (said,) = remarks([old, new])
+    assert "optim adamw_torch (base)" in said
+    assert "optim adamw_hf (base)" in said
 
 
 def test_two_sets_of_weights_under_one_name_are_two_rows():

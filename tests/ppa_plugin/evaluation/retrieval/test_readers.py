@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation.retrieval import retrieve
 from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 
 
@@ -82,6 +83,19 @@ def test_tatoebas_languages_join_english_only(bible):
     assert data.targets("fas_Arab") == ["eng_Latn"]
     with pytest.raises(UserError, match="parallel to English only"):
         data.pair("fas_Arab", "zho_Hani")
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "named", "targets"),
+    [
+        ("bible", "eng_Latn", None, ["ell_Grek", "fas_Arab"]),
+        ("bible", "fas_Arab", None, ["ell_Grek"]),
+        ("bible", "fas_Arab", ["eng_Latn", "ell_Grek"], ["eng_Latn", "ell_Grek"]),
+        ("tatoeba", "zho_Hani", None, ["eng_Latn"]),
+    ],
+)
+def test_english_is_ranked_where_it_is_named_or_alone(bible, task, source, named, targets):
+    assert [pair.target for pair in retrieve.plan(RetrievalSet(bible, task), [source], named)] == targets
 
 
 def test_an_unknown_language_lists_those_found(bible):

@@ -95,6 +95,10 @@ def test_jobs_that_cannot_be(place, capsys):
         ({"epochs": True}, "tasks.ner: epochs: True is not a positive whole number"),
         ({"epochs": None}, "tasks.ner: epochs: None is not a positive whole number"),
         ({"precision": "fp7"}, "tasks.ner: precision is 'fp7', expected one of"),
+        ({"precision": None}, "tasks.ner: precision is None, expected one of fp32, fp16, bf16, auto"),
+        ({"optim": "adam"}, "tasks.ner: optim is 'adam', expected one of adamw_hf, adamw_torch"),
+        ({"leftover": True}, "tasks.ner: leftover is True, expected one of carry, step"),
+        ({"eval_steps": -1}, "tasks.ner: eval_steps: -1 is not a whole number of at least 0"),
         ({"unknown_labels": "drop"}, "tasks.ner: unknown_labels is 'drop', expected error or outside"),
         ({"epoch": 3}, "tasks.ner has an unknown key 'epoch'; the nearest known key is 'epochs'"),
     ],
@@ -120,6 +124,19 @@ def test_words_of_pos_that_were_measured_raw_are_those_of_raw_words(place):
     assert kind.resolved(replace(cell, settings={"raw_words": True}), place) == before
     assert kind.resolved(cell, place) == kind.resolved(replace(cell, settings={"raw_words": False}), place) != before
     assert "raw_words" not in kind.resolved(replace(cell, task="ner"), place)
+
+
+def test_suites_from_before_the_papers_fine_tuning_go_on_where_they_ask_for_theirs(place):
+    """What they were measured with is under the key that it had, each setting that differs under another."""
+    kind, cell = FinetunedCells(), Cell(FinetunedCells(), "ner", "base", "base", "x", ("eng_Latn",))
+    before = {"learning_rate": 2e-5, "epochs": 5, "max_length": 256, "batch_size": 32, "accumulation": 2}
+    before |= {"weight_decay": 0.0, "adam_eps": 1e-8, "clip_norm": 1.0, "warmup": 0, "patience": None}
+    before |= {"precision": None, "unknown_labels": "error"}
+    asked = {"optim": "adamw_torch", "leftover": "step", "eval_steps": None, "precision": "auto"}
+    assert kind.resolved(replace(cell, settings=asked), place) == before
+    for key in asked:
+        others = {name: value for name, value in asked.items() if name != key}
+        assert kind.resolved(replace(cell, settings=others), place) != before
 
 
 def test_the_recipe_of_a_file_is_that_of_the_flags(place):

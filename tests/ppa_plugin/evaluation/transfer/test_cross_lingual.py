@@ -71,12 +71,7 @@ def test_classify(model, data, tmp_path, capsys):
     more = {"epochs": 18, "learning_rate": 1e-2, "batch_size": 4, "seeds": "42,43", "sources": "eng_Latn,ell_Grek"}
     assert run("classify", *flags(model, data, output, "sib200", **more)) == 0
     results = read_results(output)
-    cells = [
-        (s, seed, t)
-        for s in ("eng_Latn", "ell_Grek")
-        for seed in (42, 43)
-        for t in ("ell_Grek", "eng_Latn", "fas_Arab")
-    ]
+    cells = [(s, seed, t) for s in ("eng_Latn", "ell_Grek") for seed in (42, 43) for t in ("ell_Grek", "fas_Arab")]
     assert [(r.source, r.seed, r.target) for r in results] == [cell for cell in cells for _ in range(2)]
     assert [r.metric for r in results[:2]] == ["macro_f1", "accuracy"]
     assert {(r.model, r.task, r.n, r.layer, r.pool) for r in results} == {("small", "sib200", 14, None, None)}
@@ -187,22 +182,36 @@ def test_the_papers_recipes_are_the_defaults(capsys):
             recipe.max_length,
         ) == expected
         assert (recipe.weight_decay, recipe.adam_eps, recipe.warmup, recipe.patience) == (0.0, 1e-8, 0, None)
+        assert (recipe.optim, recipe.precision) == ("adamw_hf", "fp32")
+        tagging = {"ner": ("carry", 1000), "pos": ("carry", 500)}
+        assert (recipe.leftover, recipe.eval_steps) == tagging.get(task, ("step", None))
     assert run("tag", "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "ner 5, pos 10" in text
+    assert "ner 1000, pos 500" in text
+    assert "(default: adamw_hf)" in text
+    assert run("classify", "--help") == 0
+    assert "0: after every epoch (default: every epoch)" in " ".join(capsys.readouterr().out.split())
     assert "42,43,44,45,46" in text
 
 
-def test_every_field_of_a_recipe_is_a_flag_that_reaches_the_results(model, data, tmp_path):
+def test_every_field_of_a_recipe_is_a_flag_that_reaches_the_results(model, data, tmp_path, capsys):
     given = {"learning_rate": 3e-3, "epochs": 1, "max_length": 40, "batch_size": 8, "accumulation": 2}
     given |= {"weight_decay": 0.1, "adam_eps": 1e-6, "clip_norm": 0.5, "warmup": 2, "patience": 1, "precision": "bf16"}
+    given |= {"optim": "adamw_torch", "leftover": "carry", "eval_steps": 2}
     assert set(given) == {field.name for field in dataclasses.fields(Recipe)}
     output = tmp_path / "results.jsonl"
     assert run("classify", *flags(model, data, output, "sib200", targets="ell_Grek", device="cpu", **given)) == 0
-    assert run("tag", *flags(model, data, output, "ner", targets="ell_Grek", epochs=1, clip_norm=0)) == 0
+    assert "small sib200 eng_Latn seed 42: epoch 1 of 1, update 1, loss " in capsys.readouterr().out
+    more = {"clip_norm": 0, "eval_steps": 0, "precision": "auto"}
+    assert run("tag", *flags(model, data, output, "ner", targets="ell_Grek", epochs=1, device="cpu", **more)) == 0
     results = read_results(output)
     assert {name: results[0].config[name] for name in given} == given
-    assert results[-1].config["clip_norm"] is None
+    assert {name: results[-1].config[name] for name in more} == {
+        "clip_norm": None,
+        "eval_steps": None,
+        "precision": "fp32",
+    }
 
 
 def test_entities_that_english_lacks(model, data, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Fine-tuning against a plain loop written here, and what must not depend on anything but the seed."""
 
 import dataclasses
+import math
 import shutil
 from copy import deepcopy
 from pathlib import Path
@@ -15,6 +16,7 @@ from ppa_plugin.evaluation.encoder.loading import import_transformers, load_toke
 from ppa_plugin.evaluation.tasks import Recipe
 from ppa_plugin.evaluation.transfer.finetune import (
     IGNORED,
+    Best,
     Example,
     drawn_from,
     fine_tune,
@@ -70,7 +72,7 @@ def run(directory, examples, dev, recipe=RECIPE, seed=7):
 
 
 def plain(directory, examples, dev, recipe, seed):
-    """The same recipe by Transformers' own schedule: the scores and losses of all epochs, and the parameters."""
+    """The recipe by torch's AdamW and Transformers' schedule: scores and losses of all epochs, and the parameters."""
     transformers = import_transformers()
     torch.manual_seed(seed)
     network = transformers.XLMRobertaForSequenceClassification.from_pretrained(directory, num_labels=3)
@@ -112,11 +114,11 @@ def plain(directory, examples, dev, recipe, seed):
     "changes", [{}, {"accumulation": 2, "clip_norm": 1.0}, {"warmup": 3, "accumulation": 3, "batch_size": 2}]
 )
 def test_agrees_with_a_plain_loop_and_keeps_the_best_epoch(learner, examples, dev, changes):
-    recipe = dataclasses.replace(RECIPE, **changes)
+    recipe = dataclasses.replace(RECIPE, optim="adamw_torch", **changes)
     network, best, told = run(learner, examples, dev, recipe)
     history = plain(learner, examples, dev, recipe, seed=7)
-    assert [loss for _, loss, _, _ in told] == pytest.approx([loss for loss, _, _ in history], rel=1e-4)
-    assert [score for _, _, score, _ in told] == pytest.approx([score for _, score, _ in history])
+    assert [loss for _, loss, *_ in told] == pytest.approx([loss for loss, _, _ in history], rel=1e-4)
+    assert [score for _, _, score, *_ in told] == pytest.approx([score for _, score, _ in history])
     scores = [score for _, score, _ in history]
     assert best.epoch == scores.index(max(scores)) + 1
     assert best.score == pytest.approx(max(scores))
@@ -162,6 +164,134 @@ def test_patience(tiny_hf_directory, examples):
         recipe = Recipe(learning_rate=1e-3, epochs=6, max_length=100, batch_size=9, patience=2)
         best = fine_tune(network, examples, recipe, 1, 1, lambda: next(scores), lambda *line: None)
     assert (best.epoch, best.score, best.epochs_run) == (2, 0.5, 4)
+
+
+def test_patience_within_epochs_is_counted_in_their_updates(tiny_hf_directory, examples):
+    """Five updates an epoch, a score every two: the best one after four, the first an epoch later after ten."""
+    scores, told = iter([0.2, 0.5, 0.5, 0.4, 0.3, 0.9]), []
+    with drawn_from(1, CPU):
+        network = load_with_head(tiny_hf_directory, CLASSIFY, LABELS)
+        recipe = dataclasses.replace(RECIPE, patience=1, eval_steps=2)
+        best = fine_tune(network, examples, recipe, 1, 1, lambda: next(scores), lambda *line: told.append(line))
+    assert [(epoch, step) for epoch, *_, step in told] == [(1, 2), (1, 4), (2, 6), (2, 8), (2, 10)]
+    assert best == Best(epoch=1, step=4, score=0.5, epochs_run=2)
+
+
+def test_the_best_within_an_epoch_is_kept(learner, examples):
+    scores, states, told = iter([0.2, 0.9, 0.9, 0.4, 0.3]), [], []
+
+    def dev_score():
+        states.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return next(scores)
+
+    with drawn_from(1, CPU):
+        network = load_with_head(learner, CLASSIFY, LABELS)
+        recipe = dataclasses.replace(RECIPE, epochs=3, eval_steps=4)
+        best = fine_tune(network, examples, recipe, 1, 1, dev_score, lambda *line: told.append(line))
+    assert [(epoch, step) for epoch, *_, step in told] == [(1, 4), (2, 8), (3, 12), (3, 15)]
+    assert best == Best(epoch=2, step=8, score=0.9, epochs_run=3)
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in network.state_dict().items())
+    assert not torch.equal(network.classifier.out_proj.weight, states[2]["classifier.out_proj.weight"])
+
+
+def test_dev_scores_within_epochs_change_nothing_in_training(learner, examples, dev):
+    """The network that they find in training mode, with dropout, is in it again afterwards."""
+    ends, recipe = [], dataclasses.replace(RECIPE, epochs=2, accumulation=2, leftover="carry")
+    for eval_steps in (None, 1, 3):
+        with drawn_from(7, CPU):
+            network = load_with_head(learner, CLASSIFY, LABELS)
+            states = []
+
+            def dev_score(network=network, states=states):
+                states.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+                return macro_f1(network, dev)
+
+            changed = dataclasses.replace(recipe, eval_steps=eval_steps)
+            fine_tune(network, examples, changed, 7, 1, dev_score, lambda *line: None)
+        ends.append(states[-1])
+    assert all(torch.equal(ends[0][name], end[name]) for end in ends[1:] for name in end)
+
+
+@pytest.mark.parametrize(
+    ("leftover", "accumulation", "updates"),
+    [("carry", 2, 24), ("step", 2, 27), ("carry", 17, 3), ("carry", 18, 3), ("step", 18, 3), ("carry", 1, 51)],
+)
+def test_updates_of_seventeen_batches_in_three_epochs(tiny_hf_directory, examples, leftover, accumulation, updates):
+    """The rate falls to 0 over these: what `leftover` carries counts in none of them."""
+    told = []
+    with drawn_from(1, CPU):
+        network = load_with_head(tiny_hf_directory, CLASSIFY, LABELS)
+        recipe = Recipe(1e-3, 3, 100, batch_size=1, accumulation=accumulation, leftover=leftover)
+        fine_tune(network, examples[:17], recipe, 1, 1, lambda: 0.5, lambda *line: told.append(line))
+    assert [step for *_, step in told] == [updates // 3, updates // 3 * 2, updates]
+
+
+RELEASED = Recipe(2e-5, 15, 100, batch_size=4, accumulation=2, clip_norm=0.5, leftover="carry", eval_steps=7)
+
+
+def released(network, examples, recipe, seed):
+    """Train as the paper's tagging code does, by its formulas, in float64; how many updates.
+
+    AdamW adds epsilon before the bias is corrected. The fifth batch of an epoch leaves its gradient to the next epoch's
+    first update. The rate falls from its highest, at the first update, by the same step to 0 after the last.
+    """
+    network.double()
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    total = math.ceil(len(examples) / recipe.batch_size) // recipe.accumulation * recipe.epochs
+    generator, done = torch.Generator().manual_seed(seed), 0
+    for _ in range(recipe.epochs):
+        order = torch.randperm(len(examples), generator=generator)
+        for number, batch in enumerate(order.split(recipe.batch_size), 1):
+            losses = []
+            for example in (examples[i] for i in batch):
+                scores = network(torch.tensor([example.token_ids])).logits[0].log_softmax(-1)
+                losses += [-scores[at, label] for at, label in enumerate(example.labels) if label != IGNORED]
+            (torch.stack(losses).mean() / recipe.accumulation).backward()
+            if number % recipe.accumulation:
+                continue
+            rate = recipe.learning_rate * (total - done) / total
+            done += 1
+            correction = math.sqrt(1 - 0.999**done) / (1 - 0.9**done)
+            norm = torch.cat([weight.grad.flatten() for weight in weights]).norm()
+            with torch.no_grad():
+                for weight, m, v in zip(weights, first, second, strict=True):
+                    gradient = weight.grad * min(1.0, recipe.clip_norm / (norm + 1e-6))
+                    m.mul_(0.9).add_(0.1 * gradient)
+                    v.mul_(0.999).add_(0.001 * gradient**2)
+                    weight -= rate * correction * m / (v.sqrt() + 1e-8)
+                    weight.grad = None
+    return done
+
+
+def test_thirty_updates_are_those_of_the_paper(learner, examples):
+    """Without dropout, in which the two would draw differently."""
+    tagged = [
+        Example(e.token_ids, [IGNORED, *(token % 3 for token in e.token_ids[1:-1]), IGNORED], i)
+        for i, e in enumerate(examples)
+    ]
+
+    def network():
+        with drawn_from(3, CPU):
+            loaded = load_with_head(learner, TAG, LABELS)
+        for module in loaded.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        return loaded
+
+    expected = network()
+    assert released(expected, tagged, RELEASED, seed=5) == 30
+    ends = {}
+    for changes in ({}, {"optim": "adamw_torch"}, {"leftover": "step"}):
+        found, scores, told = network(), iter(range(9)), []
+        recipe = dataclasses.replace(RELEASED, **changes)
+        fine_tune(found, tagged, recipe, 5, 1, lambda scores=scores: next(scores), lambda *x, told=told: told.append(x))
+        pairs = zip(found.parameters(), expected.parameters(), strict=True)
+        ends[tuple(changes)] = max((one.double() - other).abs().max().item() for one, other in pairs)
+        if not changes:
+            assert [step for *_, step in told] == [7, 14, 21, 28, 30]
+    assert ends.pop(()) < 1e-6
+    assert min(ends.values()) > 1e-5  # what another optimizer and other updates would give
 
 
 def test_a_loss_that_is_no_number_ends_training(tiny_hf_directory, examples):
@@ -215,8 +345,9 @@ def test_bf16_is_near_fp32_on_the_cpu(tiny_hf_directory, examples, dev):
 
 def test_the_default_precision(tiny_hf_directory):
     assert precision_on(RECIPE, CPU) == "fp32"
-    assert precision_on(RECIPE, torch.device("cuda")) == "fp16"
-    assert precision_on(dataclasses.replace(RECIPE, precision="fp32"), torch.device("cuda")) == "fp32"
+    assert precision_on(RECIPE, torch.device("cuda")) == "fp32"
+    auto = dataclasses.replace(RECIPE, precision="auto")
+    assert (precision_on(auto, CPU), precision_on(auto, torch.device("cuda"))) == ("fp32", "fp16")
     with pytest.raises(UserError, match="--precision fp16 needs a CUDA device, not cpu"):
         precision_on(dataclasses.replace(RECIPE, precision="fp16"), CPU)
 
@@ -262,7 +393,7 @@ def test_the_encoder_is_the_directorys_and_in_fp32(tiny_hf_directory, tiny_hf_mo
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("precision", [None, "bf16", "fp32"])
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "fp32"])
 def test_on_a_gpu_training_goes_as_on_the_cpu(learner, examples, precision):
     """Without dropout, whose draws are the device's own."""
     told = {}

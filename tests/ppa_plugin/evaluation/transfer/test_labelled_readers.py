@@ -90,7 +90,8 @@ def test_ner_layouts(tmp_path, name, codes):
         for code in codes:
             write(tmp_path / name.format(lang=code, split=split.replace("dev", "valid")), BIO)
     data = TaggingSet(tmp_path, "ner")
-    assert data.targets("eng_Latn") == ["eng_Latn", "zho_Hani"]
+    assert data.languages == ["eng_Latn", "zho_Hani"]
+    assert data.targets("eng_Latn") == ["zho_Hani"]
     data.check(["eng_Latn"], ["zho_Hani"])
     assert data.labels("eng_Latn") == ["O", "B-LOC", "B-PER", "I-PER"]
     assert data.split("zho_Hani", "dev").sentences == TAGGED

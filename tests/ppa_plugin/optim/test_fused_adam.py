@@ -11,7 +11,8 @@ from fairseq.optim.adam import Adam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppa_plugin.training.fused_adam import FusedAdamW, FusedAdamWConfig
+from ppa_plugin.optim.adamw import FusedAdamW
+from ppa_plugin.optim.fused_adam import FusedAdamWConfig
 
 SHAPES = ((7, 5), (11,), ())
 
@@ -67,6 +68,25 @@ def test_it_is_fairseqs_formula_whatever_the_gradients_scale(steps, betas, eps, 
     (group,) = optimizer.param_groups
     assert group["eps"] == eps
     for found, expected in zip(group["params"], formula(steps, **options), strict=True):
+        torch.testing.assert_close(found.double(), expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_under_a_gradient_scaler_it_divides_once_and_counts_no_step_that_is_left_out(clipped):
+    """`clipped`: the gradients are divided before the step, as where they are clipped."""
+    options = {"lr": 1e-2, "betas": (0.9, 0.999), "eps": 1e-6, "weight_decay": 0.1}
+    optimizer = FusedAdamW(parameters(), **options)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**7)
+    (group,) = optimizer.param_groups
+    for step in (0, None, 1, 2, None, 3):
+        group["lr"] = options["lr"] / (1 + (step or 0))
+        for parameter, gradient in zip(group["params"], gradients(step or 0), strict=True):
+            parameter.grad = scaler.scale(gradient if step is not None else gradient * math.inf)
+        if clipped:
+            scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        scaler.update()
+    for found, expected in zip(group["params"], formula(4, **options), strict=True):
         torch.testing.assert_close(found.double(), expected, rtol=2e-6, atol=2e-6)
 
 

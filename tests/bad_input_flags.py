@@ -140,7 +140,6 @@ ROWS = [
     *refused(f"{_VERIFY} --plan", "passes", "0", "-2", "nan", _POSITIVE),
     *refused(f"{_VERIFY} --plan", "batch", "0", "1e3", _POSITIVE),
     *refused(f"{_VERIFY} --plan", "pairs", "-1", "many", _POSITIVE),
-    Row(f"{_VERIFY} --plan --batch 100 --pairs 16", "--batch 100 is not a multiple of --pairs 16"),
     Row(f"{_VERIFY} --plan --arch bert", "--arch bert is none of glot500_base"),
     Row(f"{_VERIFY} --passes 2", "--passes says how to train and is for --plan; add --plan"),
     *refused(_ALL, "workers", "0", "-1", "two", "1000000", "is not a whole number from 1 to 1024"),

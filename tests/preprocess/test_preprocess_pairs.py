@@ -138,12 +138,15 @@ def test_uroman_in_its_cached_mode(tmp_path, ppa):
     """As its command line runs it: without the cache there are two spaces between the Chinese sentences."""
     expected = {
         "Ο λόγος, και ο νόμος.": "O logos, kai o nomos.",
-        "龍珠𠻺十分之戇居啊我覺得。吓？": "",  # uroman 1.3.1.1 raises on it
+        "龍珠𠻺十分之戇居啊我覺得。吓？": "longzhu𠻺10fenzhizhuangjuawojuede. xia? ",  # uroman raises on 十分之
         "سلام، دنیا": "slam, dnia",
         "献上，不可迟延。「你要归给我。": 'xianshang, bukechiyan. "niyaoguigeiwo. ',
     }
     source = write_corpus(tmp_path, {"some": list(expected)}) / "some.txt"
     assert ppa("romanize", "--input", source, "--output", tmp_path / "latn", "--workers", 2) == 0
     assert (tmp_path / "latn").read_text(encoding="utf-8").split("\n") == [*expected.values(), ""]
-    record = {"lang": "some", "line": 2, "reason": "romanizer raised AttributeError", "text": list(expected)[1]}
-    assert json.loads((tmp_path / "latn.dropped.jsonl").read_text(encoding="utf-8")) == record
+    (line,) = (line for line in expected if "分之" in line)
+    reason = "rescued: romanizer raised AttributeError"
+    record = {"lang": "some", "line": 2, "reason": reason, "text": line, "latn": expected[line]}
+    assert json.loads((tmp_path / "latn.in_doubt.jsonl").read_text(encoding="utf-8")) == record
+    assert not (tmp_path / "latn.dropped.jsonl").exists()

@@ -231,7 +231,8 @@ def test_lines_that_the_romanizer_fails_on_are_left_out_and_said(
     from ppa_plugin.evaluation.analysis import romanized_text
 
     def failing(lines, settings, workers):
-        return [(line, "city", "romanizer raised OSError" if i == 1 else None) for i, line in enumerate(lines)]
+        failed = ("", "romanizer raised OSError")
+        return [(line, *(failed if i == 1 else ("city", None))) for i, line in enumerate(lines)]
 
     monkeypatch.setattr(romanized_text, "romanize_lines", failing)
     flags = ("--data", text, "--languages", "ell_Grek")

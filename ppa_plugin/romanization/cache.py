@@ -12,6 +12,7 @@ SQLite notices of it, comes out as another romanization: it is found, said, and 
 import hashlib
 import sqlite3
 import sys
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -163,7 +164,7 @@ def prepare(path: Path) -> None:
     for replaced in (False, True):
         try:
             with _trouble():
-                _make_tables(path)
+                _make_tables_once_free(path)
             return
         except CacheTrouble as trouble:
             if replaced or not trouble.damaged:
@@ -178,6 +179,18 @@ def remove(path: Path, reason: str) -> None:
     sys.stderr.write(f"note: the romanizer cache {path} is damaged ({reason}); it is removed and fills again\n")
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _make_tables_once_free(path: Path) -> None:
+    """Make the tables, after other processes that do so too: to make a write-ahead log SQLite waits for nobody."""
+    last = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            return _make_tables(path)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                raise
+            time.sleep(0.01)
 
 
 def _make_tables(path: Path) -> None:

@@ -112,6 +112,24 @@ def _fill_own(path, start, number):
         fill(path, {f"α{number}.{i}.{j}": f"a{number}.{i}.{j}" for j in range(30)} | {f"β{i}": f"b{i}"})
 
 
+def _prepare_own(path, start):
+    start.wait()
+    prepare(path)
+
+
+def test_processes_that_begin_together_make_the_file_together(tmp_path):
+    context = multiprocessing.get_context("fork")
+    for number in range(25):  # one in six met another's lock
+        start = context.Barrier(5)
+        path = tmp_path / f"{number}" / romanization_cache.FILE_NAME
+        processes = [context.Process(target=_prepare_own, args=(path, start)) for _ in range(5)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0] * 5
+
+
 def test_several_processes_at_once(path):
     """They make the file together, write at once, and lose nothing of each other."""
     context = multiprocessing.get_context("fork")

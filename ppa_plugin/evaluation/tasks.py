@@ -7,6 +7,8 @@ Tasks of one kind share a table, in the order of their entries.
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+# the sides of a pair that a model may read in evaluation; said here too, as those of training take numpy to import
+INPUTS = ("orig", "latn")
 _SPLIT = r"(?P<split>train|dev|test|valid|validation)"
 KINDS = RETRIEVAL, CLASSIFICATION, TAGGING = "retrieval", "classification", "tagging"  # in the order of their tables
 

@@ -23,4 +23,4 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
-    finetuning.run(args, ClassificationSet(args.data, args.task))
+    finetuning.run(args, ClassificationSet(args.data, args.task, args.input))

@@ -6,7 +6,7 @@ import os
 from ppa_plugin.codes import canonical
 from ppa_plugin.commandline import UserError, natural, positive, shown
 from ppa_plugin.evaluation.encoder.batches import POOLS
-from ppa_plugin.evaluation.tasks import of_kind
+from ppa_plugin.evaluation.tasks import INPUTS, of_kind
 from ppa_plugin.files import check_output
 
 
@@ -24,6 +24,8 @@ def add_data_flags(parser: argparse.ArgumentParser, kind: str, source_help: str,
     parser.add_argument("--task", required=True, choices=of_kind(kind), help="which files in it")
     parser.add_argument("--sources", required=True, metavar="L,...", type=languages, help=source_help)
     parser.add_argument("--targets", metavar="L,...", type=languages, help=target_help)
+    words = "text as it is (%(default)s), or all of it romanized, as people type it without a keyboard of its script"
+    parser.add_argument("--input", choices=INPUTS, default=INPUTS[0], help=words)
 
 
 def add_languages_flag(parser: argparse.ArgumentParser) -> None:

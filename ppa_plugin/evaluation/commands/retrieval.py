@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
     from ppa_plugin.evaluation.tables import pivot, to_text
 
-    data = RetrievalSet(args.data, args.task)
+    data = RetrievalSet(args.data, args.task, args.input)
     pairs = retrieve.plan(data, args.sources, args.targets)
     directory, model = Model.located(args.model, args.name)
     device = flags.device_or_default(args.device)
@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> None:
     several = "s" if len(encoder.layers) > 1 else ""
     layers = ", ".join(map(str, encoder.layers))
     sys.stdout.write(f"{model.name}: layer{several} {layers} of {encoder.depth}, pool {encoder.pool}, on {device}\n")
-    results = retrieve.measure(encoder, model, args.task, pairs, args.batch_size, args.max_tokens, args.step)
+    batches = args.batch_size, args.max_tokens
+    results = retrieve.measure(encoder, model, args.task, pairs, *batches, args.step, args.input)
     append_results(args.output, results)
     for layer in encoder.layers:
         sys.stdout.write(f"\nlayer {layer}\n\n" if several else "")

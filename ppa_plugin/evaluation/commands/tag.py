@@ -35,7 +35,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
-    data = TaggingSet(args.data, args.task, args.unknown_labels, args.raw_words)
+    data = TaggingSet(args.data, args.task, args.unknown_labels, args.raw_words, args.input)
     if not TASKS[args.task].labels and args.unknown_labels == "outside":
         _count_outside(args, data)
     finetuning.run(args, data)

@@ -3,13 +3,14 @@
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
 from ppa_plugin.codes import ENGLISH, canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.evaluation.tasks import TASKS
+from ppa_plugin.evaluation.typed_text import ORIG, romanized
 from ppa_plugin.files import decode_lines, read_bytes
 
 
@@ -53,16 +54,16 @@ class RetrievalSet:
 
     Glot500: `bible.fas_Arab-eng_Latn.fas_Arab` and `bible.fas_Arab-eng_Latn.eng_Latn`; LASER: `tatoeba.cmn-eng.cmn` and
     `tatoeba.cmn-eng.eng`. Languages go by Glot500's codes (`codes.canonical`); files of names that are none are passed
-    over, which a note on standard error says.
+    over, which a note on standard error says. On the side `latn` every sentence is romanized.
     """
 
-    def __init__(self, directory: str | Path, task: str):
+    def __init__(self, directory: str | Path, task: str, side: str = ORIG):
         """Find the files. Raises `UserError` where there are none or two stand for one language."""
         self.directory, self.task = Path(directory), task
         if not self.directory.is_dir():
             raise UserError(f"{directory} is not a directory")
         self._paths: dict[str, tuple[Path, Path]] = {}
-        self._read = cache(Side.read)
+        self._read = cache(Side.read if side == ORIG else _read_romanized)
         unknown: list[str] = []
         for path in sorted(self.directory.glob(f"{task}.*-eng*.*")):
             self._add(path, unknown)
@@ -133,6 +134,11 @@ class RetrievalSet:
 
     def _listed(self) -> str:
         return ", ".join(self.languages) + (f"; {self._passed_over}" if self._passed_over else "")
+
+
+def _read_romanized(path: Path) -> Side:
+    side = Side.read(path)
+    return replace(side, sentences=tuple(romanized(side.sentences, str(path))))
 
 
 def _check_lines(one: Side, other: Side) -> None:

@@ -14,6 +14,7 @@ from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.retrieval.readers import Pair, RetrievalSet
 from ppa_plugin.evaluation.retrieval.top_k import top_k_accuracy
+from ppa_plugin.evaluation.typed_text import ORIG, remark
 
 KS = (1, 5, 10)
 
@@ -41,10 +42,12 @@ def measure(
     batch_size: int = BATCH_SENTENCES,
     max_tokens: int = BATCH_TOKENS,
     step: int | None = None,
+    side: str = ORIG,
 ) -> list[Result]:
     """Top-1, top-5 and top-10 accuracy of every pair at every layer of the encoder, in the pairs' order.
 
-    `step`, the update that a checkpoint was made at, stands in the results' `config`.
+    `step`, the update that a checkpoint was made at, and `side`, on which the pairs were read, stand in the results'
+    `config`.
     """
     config = {
         "batch_size": batch_size,
@@ -52,6 +55,7 @@ def measure(
         "max_length": encoder.max_length,
         "precision": encoder.precision,
         **environment(encoder.device),
+        **remark(side),
     }
     if step is not None:
         config["step"] = step

@@ -14,6 +14,7 @@ from ppa_plugin.evaluation.tasks import CLASSIFICATION, TAGGING, TASKS
 from ppa_plugin.evaluation.transfer import labelled_files
 from ppa_plugin.evaluation.transfer.labelled_files import OUTSIDE, Labelled
 from ppa_plugin.evaluation.transfer.labelled_hub import PREFIX, HubFiles
+from ppa_plugin.evaluation.typed_text import LATN, ORIG, remark
 from ppa_plugin.files import read_bytes
 
 SPLITS = ("train", "dev", "test")
@@ -48,9 +49,12 @@ class LabelledSet:
 
     raw_words = False  # see TaggingSet
 
-    def __init__(self, directory: str | Path, task: str):
-        """Find the files. Raises `UserError` where there are none or two stand for one set."""
-        self.directory, self.task, self.entry = str(directory), task, TASKS[task]
+    def __init__(self, directory: str | Path, task: str, input: str = ORIG):
+        """Find the files. Raises `UserError` where there are none or two stand for one set.
+
+        With the `input` `latn` every text is romanized, in tagging every word.
+        """
+        self.directory, self.task, self.entry, self.side = str(directory), task, TASKS[task], input
         self._splits: dict[tuple[str, str], Split] = {}
         self._paths: dict[tuple[str, str], list[Path]] = {}
         self._passed_over: list[str] = []
@@ -119,7 +123,9 @@ class LabelledSet:
             where, sentences, places, content = split or self._read(language, name)
             if self.entry.treebanks and not self.raw_words:
                 sentences = labelled_files.as_published(sentences)
-            reading = {"raw_words": self.raw_words} if self.entry.treebanks else {}
+            reading = ({"raw_words": self.raw_words} if self.entry.treebanks else {}) | remark(self.side)
+            if self.side == LATN:
+                sentences = labelled_files.romanized(sentences, where)
             self._splits[language, name] = Split(language, name, where, sentences, places, content, reading)
         return self._splits[language, name]
 
@@ -203,9 +209,16 @@ class TaggingSet(LabelledSet):
     words as they are in the files, in place of what Glot500's preparation makes of them (`as_published`).
     """
 
-    def __init__(self, directory: str | Path, task: str, unknown_labels: str = "error", raw_words: bool = False):
+    def __init__(
+        self,
+        directory: str | Path,
+        task: str,
+        unknown_labels: str = "error",
+        raw_words: bool = False,
+        input: str = ORIG,
+    ):
         """Find the files. Raises `UserError` where there are none or two stand for one set."""
-        super().__init__(directory, task)
+        super().__init__(directory, task, input)
         self.unknown_labels, self.raw_words = unknown_labels, raw_words
 
     def _read_file(self, path: Path) -> Labelled:

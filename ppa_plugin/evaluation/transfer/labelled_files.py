@@ -3,10 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from ppa_plugin.commandline import UserError, note_once
+from ppa_plugin.evaluation import typed_text
 from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.files import read_lines
 
@@ -66,6 +68,18 @@ class Labelled:
         for tag, where in zip(tags, places, strict=True):
             self.places.setdefault(tag, where)
         self.sentences.append(TaggedSentence(words, tags))
+
+
+def romanized(
+    sentences: Sequence[Sentence] | Sequence[TaggedSentence], where: str
+) -> list[Sentence] | list[TaggedSentence]:
+    """The sentences with their texts, or each of their words, romanized; a word stays one."""
+    if all(isinstance(sentence, Sentence) for sentence in sentences):
+        texts = typed_text.romanized([sentence.text for sentence in sentences], where)
+        return [replace(sentence, text=text) for sentence, text in zip(sentences, texts, strict=True)]
+    words = [word for sentence in sentences for word in sentence.words]
+    latn = (word.replace(" ", "") or "_" for word in typed_text.romanized(words, f"{where}, words"))
+    return [replace(sentence, words=tuple(islice(latn, len(sentence.words)))) for sentence in sentences]
 
 
 def read_classes(path: Path) -> Labelled:

@@ -55,4 +55,4 @@ class TaskHead:
 
     def remarks(self, split: Split) -> dict[str, Any]:
         """What the results on a split should say of it beside the recipe."""
-        return {}
+        return split.reading

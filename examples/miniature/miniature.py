@@ -145,7 +145,8 @@ def main() -> None:
     text = tables.markdown(out / "results.jsonl", settings.groups, [*settings.variants], settings.layer)
     (out / "tables.md").write_text(text, encoding="utf-8")
     print(text)
-    run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", "--output", out / "report")
+    layer = ("--layer", str(settings.layer)) if settings.base else ()
+    run(out / "logs" / "report.log", "ppa-report", out / "results.jsonl", *layer, "--output", out / "report")
 
 
 def pretrained_base(out: Path, data: Path, settings: Settings, machine: tuple) -> tuple[str, ...]:

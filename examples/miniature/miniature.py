@@ -123,7 +123,7 @@ FULL = Settings(
 )
 
 
-_GIVEN = {"variants": (*VARIANTS, "SEQ"), "lr": 1e-4, "batch": 128, "layer": 8}
+_GIVEN = {"variants": (*VARIANTS, "SEQ"), "lr": 2e-5, "batch": 128, "layer": 8}
 GIVEN = Settings(**_GIVEN, pretraining_batch=128, base_updates=150, updates=40, blocks=8, tasks=("bible", "tatoeba"))
 GIVEN_ON_A_GPU = Settings(**_GIVEN, pretraining_batch=256, base_updates=2000, updates=400, tasks=tuple(RETRIEVAL))
 

@@ -95,6 +95,8 @@ _INTERCHANGEABLE = frozenset({"ara_Arab", "arb_Arab"})
 _IDEOGRAPHIC = {"Hani", "Hans", "Hant", "Hanb", "Jpan", "Hira", "Kana", "Hrkt", "Bopo", "Yiii", "Tang", "Nshu"}
 _COMPLEX_CONTEXT = {"Thai", "Laoo", "Mymr", "Khmr", "Tale", "Talu", "Lana", "Tavt", "Ahom"}
 WITHOUT_SPACES = frozenset(_IDEOGRAPHIC | _COMPLEX_CONTEXT | {"Tibt", "Bali", "Java"})
+# What WikiANN has before each word: the code of a Wikipedia, as `en:`, `zh-min-nan:`, `simple:`
+WIKIPEDIA_PREFIX = re.compile(r"(?:[a-z]{2,3}(?:-[a-z]+)*|simple):")
 _BY_ISO = {iso: f"{iso}_{script}" for script, isos in _SCRIPTS.items() for iso in isos.split()}
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 

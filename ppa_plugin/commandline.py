@@ -201,9 +201,13 @@ seed = Range(0, 2**32 - 1, whole=True)  # what numpy takes
 workers = Range(1, 1024, whole=True)  # processes of one machine
 
 
-def setting(default: Any, meaning: str, allowed: Range | None = None) -> Any:
-    """The field of a dataclass of settings that fairseq makes a flag of: its default, its help, its numbers."""
-    return field(default=default, metadata={"help": meaning} | ({"range": allowed} if allowed else {}))
+def setting(default: Any, meaning: str, allowed: Range | None = None, *, recipe: bool = False) -> Any:
+    """The field of a dataclass of settings that fairseq makes a flag of: its default, its help, its numbers.
+
+    `recipe`: model cards show it whatever its value.
+    """
+    said = {"range": allowed, "recipe": recipe}
+    return field(default=default, metadata={"help": meaning} | {key: value for key, value in said.items() if value})
 
 
 def shown(value: object) -> str:

@@ -139,9 +139,9 @@ def encode_pairs(
     """Encode a language's pairs into `directory`.
 
     Pairs with an empty side are dropped, and those with a romanization in `encoding.exclude`; sides are cut to
-    `encoding.max_tokens` tokens with <s> and </s>. Returns what was
-    counted (tokens as in the .idx: one </s> a line included; unknown ones of training and validation alone) and what
-    became of each pair, uint8 (lines,). Memory is some 60 bytes a pair, however long.
+    `encoding.max_tokens` tokens with <s> and </s>. Returns what was counted (tokens as in the .idx: one </s> a line
+    included; unknown ones of training and validation alone) and what became of each pair, uint8 (lines,). Memory is
+    some 60 bytes a pair, however long.
     """
     lines = [count_lines(side) for side in pair]
     if lines[0] != lines[1]:
@@ -238,10 +238,10 @@ def _write_dropped(
 
     def records(lines: Records, romanized: Records) -> Iterator[dict[str, Any]]:
         dropped = np.flatnonzero(outcomes)
+        excluded = load_matcher(exclude)
         in_evaluation = romanized.take(dropped[outcomes[dropped] == IN_EVALUATION])
         for number, outcome, text in zip(dropped + 1, outcomes[dropped], lines.take(dropped), strict=True):
             if outcome == IN_EVALUATION:
-                excluded = load_matcher(exclude)
                 owner = excluded.owners[excluded.whole(next(in_evaluation).decode())]
                 reason = f"romanization is in {exclude[owner].name}"
             else:

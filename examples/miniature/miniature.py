@@ -155,9 +155,7 @@ def pretrained_base(out: Path, data: Path, settings: Settings, machine: tuple) -
     corpus, size = pretraining_corpus(data, tuple(GROUPS)), SIZES[settings.size]
     vocabulary(out, corpus, settings)
     preprocess(out, "pretraining", corpus, out / "sentencepiece.bpe.model", settings)
-    train(out, "base", "pretraining", 1, settings, (*size, "--mlm-sides", "orig", *VARIANTS["MLM"], *machine))
-    if not (out / "base-fairseq" / "model.pt").is_file():
-        run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
+    train_base(out, settings, (*size, *machine))
     return size
 
 
@@ -175,11 +173,15 @@ def given_base(out: Path, data: Path, settings: Settings, machine: tuple) -> tup
     if not settings.base_updates:
         raise SystemExit("error: --base-updates 0: the post-trainings need a base with a trained head; give it updates")
     preprocess(out, "pretraining", corpus, start / "sentencepiece.bpe.model", settings)
-    flags = ("--finetune-from-model", start / "model.pt", "--mlm-sides", "orig", *VARIANTS["MLM"])
-    train(out, "base", "pretraining", 1, settings, (*size, *flags, *machine))
+    train_base(out, settings, (*size, *machine, "--finetune-from-model", start / "model.pt"))
+    return size
+
+
+def train_base(out: Path, settings: Settings, flags: tuple) -> None:
+    """Masked LM on the original sides, from scratch or from what `flags` name: the base of the post-trainings."""
+    train(out, "base", "pretraining", 1, settings, (*flags, "--mlm-sides", "orig", *VARIANTS["MLM"]))
     if not (out / "base-fairseq" / "model.pt").is_file():
         run(out / "logs" / "to_fairseq.log", "ppa-convert", "to-fairseq", out / "models" / "base", out / "base-fairseq")
-    return size
 
 
 def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tuple, jobs: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from ppa_plugin.codes import WIKIPEDIA_PREFIX
 from ppa_plugin.commandline import UserError
 from ppa_plugin.files import read_lines
 
@@ -14,7 +15,6 @@ _TAGGED = (".tsv", ".conll", ".bio", ".iob", ".iob2", ".txt", "")  # endings of 
 _COLUMNS_OF_A_TABLE = 3  # id, label, text
 _LINES_LOOKED_AT = 200
 _WORD_ID, _RANGE = re.compile(r"\d{1,9}"), re.compile(r"(\d{1,9})-(\d{1,9})")
-_WIKIPEDIA = re.compile(r"(?:[a-z]{2,3}(?:-[a-z]+)*|simple):")
 
 
 def sentences_of(path: Path) -> Iterator[str]:
@@ -72,10 +72,10 @@ def _tagged_sentences(lines: list[str], numbered: bool) -> Iterator[str]:
         if rows:
             sentences.append([row[numbered] if len(row) > numbered else "" for row in rows])
     words = [word for sentence in sentences for word in sentence]
-    prefixed = sum(_WIKIPEDIA.match(word) is not None for word in words)
+    prefixed = sum(WIKIPEDIA_PREFIX.match(word) is not None for word in words)
     cut = prefixed * 2 > len(words)
     for sentence in sentences:
-        yield " ".join(_WIKIPEDIA.sub("", word, count=1) if cut else word for word in sentence)
+        yield " ".join(WIKIPEDIA_PREFIX.sub("", word, count=1) if cut else word for word in sentence)
 
 
 def _column(lines: list[str], path: Path) -> Iterator[str]:

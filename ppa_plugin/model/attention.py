@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ppa_plugin.files import reason
+
 logger = logging.getLogger(__name__)
 
 _flash_attention = torch.ops.aten._flash_attention_forward
@@ -97,10 +99,10 @@ def choose_kernel(wanted: str, device: torch.device, dtype: torch.dtype, head_wi
 def _fastest(device: torch.device, dtype: torch.dtype, head_width: int) -> str:
     half = dtype in (torch.float16, torch.bfloat16)
     for kernel in ("flash", "efficient") if half else ("efficient",):
-        reason = _failure(kernel, device, dtype, head_width)
-        if reason is None:
+        failure = _failure(kernel, device, dtype, head_width)
+        if failure is None:
             return kernel
-        logger.warning("attention: the kernel %s cannot run here (%s); one that takes longer does", kernel, reason)
+        logger.warning("attention: the kernel %s cannot run here (%s); one that takes longer does", kernel, failure)
     return "nested"
 
 
@@ -116,7 +118,7 @@ def _failure(kernel: str, device: torch.device, dtype: torch.dtype, head_width: 
         with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             KERNELS[kernel](projected, Packing(lengths, None, kernel, device), 0.1).sum().backward()
     except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+        return reason(error)
     return None
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Optional
 
 import torch
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
-from ppa_plugin.commandline import Range, UserError
+from ppa_plugin.commandline import Range, UserError, setting
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.model.sizes import default_layer
 from ppa_plugin.objectives.gather import gather_rows, rank_and_world
@@ -23,44 +23,30 @@ logger = logging.getLogger(__name__)
 class ContrastiveFlags:
     """The flags of SEQ; the defaults are the paper's."""
 
-    seq_weight: float = field(
-        default=1.0,
-        metadata={"help": "weight of the contrastive term; 0 leaves it out", "range": WEIGHT, "recipe": True},
+    seq_weight: float = setting(1.0, "weight of the contrastive term; 0 leaves it out", WEIGHT, recipe=True)
+    seq_layer: Optional[int] = setting(
+        None,
+        "block whose output is pooled for SEQ (default: 8 of 12, else two thirds of the depth)",
+        Range(0, 1000, whole=True),
+        recipe=True,
     )
-    seq_layer: Optional[int] = field(
-        default=None,
-        metadata={
-            "help": "block whose output is pooled for SEQ (default: 8 of 12, else two thirds of the depth)",
-            "range": Range(0, 1000, whole=True),
-            "recipe": True,
-        },
+    seq_temperature: float = setting(1.0, "divides the similarities of SEQ", Range(0.0001, 10_000))
+    seq_negatives: Optional[int] = setting(
+        None,
+        "contrast the pairs of all ranks, in rank order, in consecutive groups of this many (default: all)",
+        Range(2, whole=True),
     )
-    seq_temperature: float = field(
-        default=1.0, metadata={"help": "divides the similarities of SEQ", "range": Range(0.0001, 10_000)}
+    seq_ignore_duplicates: bool = setting(
+        False, "do not contrast pairs that have a text in common: equal tokens on either side"
     )
-    seq_negatives: Optional[int] = field(
-        default=None,
-        metadata={
-            "help": "contrast the pairs of all ranks, in rank order, in consecutive groups of this many (default: all)",
-            "range": Range(2, whole=True),
-        },
+    seq_pooling: ChoiceEnum(["mean", "cls"]) = setting(
+        "mean", "sentence vector: mean over tokens that are not special, or that of <s>"
     )
-    seq_ignore_duplicates: bool = field(
-        default=False,
-        metadata={"help": "do not contrast pairs that have a text in common: equal tokens on either side"},
-    )
-    seq_pooling: ChoiceEnum(["mean", "cls"]) = field(
-        default="mean", metadata={"help": "sentence vector: mean over tokens that are not special, or that of <s>"}
-    )
-    seq_similarity: ChoiceEnum(["dot", "cosine"]) = field(
-        default="dot", metadata={"help": "similarity of sentence vectors"}
-    )
-    seq_gather: ChoiceEnum(["exact", "detached"]) = field(
-        default="exact",
-        metadata={
-            "help": "candidates come from all ranks; exact: with their gradients, so that W ranks train as one; "
-            "detached: without, as in the released code, whose gradient is 1/W of the true one"
-        },
+    seq_similarity: ChoiceEnum(["dot", "cosine"]) = setting("dot", "similarity of sentence vectors")
+    seq_gather: ChoiceEnum(["exact", "detached"]) = setting(
+        "exact",
+        "candidates come from all ranks; exact: with their gradients, so that W ranks train as one; "
+        "detached: without, as in the released code, whose gradient is 1/W of the true one",
     )
 
 

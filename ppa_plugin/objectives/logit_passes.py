@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ppa_plugin.files import reason
+
 logger = logging.getLogger(__name__)
 
 # rows and entries that the passes are first compiled for and tried on: kernels are laid out for such sizes
@@ -81,10 +83,10 @@ def compiled_passes() -> Passes:
 
 @functools.cache
 def _fastest(device: torch.device, dtype: torch.dtype) -> Passes:
-    reason = _failure(compiled_passes(), device, dtype, _TRIAL)
-    if reason is None:
+    failure = _failure(compiled_passes(), device, dtype, _TRIAL)
+    if failure is None:
         return compiled_passes()
-    logger.warning("head: torch.compile cannot make its kernels here (%s); what takes longer runs", reason)
+    logger.warning("head: torch.compile cannot make its kernels here (%s); what takes longer runs", failure)
     return WRITTEN_OUT
 
 
@@ -102,7 +104,7 @@ def _failure(passes: Passes, device: torch.device, dtype: torch.dtype, sizes: tu
             )
             torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
     except Exception as error:  # the compiler has errors of its own, and those of whatever it calls
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__
+        return reason(error)
     return None
 
 

@@ -7,14 +7,14 @@ fit the budget, made again. The plain form holds them three times over in FP32.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ppa_plugin.commandline import Range, UserError
+from ppa_plugin.commandline import Range, UserError, setting
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.model.tied_embedding import TiedGradient
 from ppa_plugin.objectives.logit_passes import choose_passes, wide
@@ -33,28 +33,16 @@ KEPT_SHARE = 1 / 8
 class MaskedLMFlags:
     """The flags of the masked LM terms; the defaults are the paper's."""
 
-    mlm_weight: float = field(
-        default=1.0,
-        metadata={"help": "weight of masked LM on each side; 0 leaves it out", "range": WEIGHT, "recipe": True},
+    mlm_weight: float = setting(1.0, "weight of masked LM on each side; 0 leaves it out", WEIGHT, recipe=True)
+    mlm_sides: str = setting("orig,latn", "sides with a masked LM term: orig,latn or one of them")
+    mlm_group: Optional[int] = setting(
+        None,
+        "masked LM and TLM are the mean over consecutive groups of this many pairs of each group's mean, "
+        "as if each group were a micro-batch (default: all pairs of the micro-batch)",
+        Range(1, whole=True),
     )
-    mlm_sides: str = field(
-        default="orig,latn", metadata={"help": "sides with a masked LM term: orig,latn or one of them"}
-    )
-    mlm_group: Optional[int] = field(
-        default=None,
-        metadata={
-            "help": "masked LM and TLM are the mean over consecutive groups of this many pairs of each group's mean, "
-            "as if each group were a micro-batch (default: all pairs of the micro-batch)",
-            "range": Range(1, whole=True),
-        },
-    )
-    tlm_weight: float = field(
-        default=1.0,
-        metadata={
-            "help": "weight of masked LM on the concatenated pair; 0 leaves it out",
-            "range": WEIGHT,
-            "recipe": True,
-        },
+    tlm_weight: float = setting(
+        1.0, "weight of masked LM on the concatenated pair; 0 leaves it out", WEIGHT, recipe=True
     )
 
 
@@ -182,7 +170,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.counts, ctx.tied, ctx.entries = counts, tied, entries
         keep = len(hidden) * entries * hidden.element_size() <= _budget(hidden.device)
         ctx.kept = [] if keep and any(ctx.needs_input_grad) else None
-        passes = choose_passes(hidden.device, hidden.dtype, len(hidden))
+        passes = ctx.passes = choose_passes(hidden.device, hidden.dtype, len(hidden))
         parts, picked = [], hidden.new_zeros(len(hidden), 1, dtype=wide(hidden.dtype))
         for chunk in _chunks(targets, entries):
             logits = _logits(hidden, weight, bias, chunk)
@@ -202,7 +190,6 @@ class _LinearCrossEntropy(torch.autograd.Function):
         # d loss / d logits = (softmax - one-hot) x the segment's gradient / its rows
         scales = [(g / max(n, 1)).expand(n) for g, n in zip(gradient.unbind(), ctx.counts, strict=True)]
         scale = torch.cat(scales).unsqueeze(1)
-        passes = choose_passes(hidden.device, hidden.dtype, len(hidden))
         of_hidden = torch.zeros_like(hidden, dtype=normaliser.dtype)
         of_weight = torch.empty_like(weight) if ctx.needs_input_grad[2] else None
         of_bias = torch.empty_like(bias)
@@ -215,7 +202,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if kept is not None:
                 kept[number] = None
             rows = slice(chunk.start, chunk.stop)
-            of_logits, of_bias[rows] = passes.differentiate(logits, chunk.local, chunk.inside, normaliser, scale)
+            of_logits, of_bias[rows] = ctx.passes.differentiate(logits, chunk.local, chunk.inside, normaliser, scale)
             of_hidden += of_logits @ weight[rows].to(hidden.dtype)
             if of_weight is not None:
                 _set_product(of_weight[rows], of_logits.T, hidden)

@@ -4,7 +4,7 @@ fairseq's own takes eight passes and a tensor of the parameters' size for the de
 instead, has to be compiled. With P parameters in one flat FP32 copy that is 20 P values to move against 8 P here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import adam, register_optimizer
 from omegaconf import II
 
+from ppa_plugin.commandline import setting
 from ppa_plugin.optim.adamw import FusedAdamW
 
 
@@ -19,9 +20,9 @@ from ppa_plugin.optim.adamw import FusedAdamW
 class FusedAdamWConfig(FairseqDataclass):
     """The flags of fairseq's Adam, with its defaults."""
 
-    adam_betas: Any = field(default=(0.9, 0.999), metadata={"help": "betas of both moments"})
-    adam_eps: float = field(default=1e-8, metadata={"help": "epsilon, added before the bias is corrected"})
-    weight_decay: float = field(default=0.0, metadata={"help": "weight decay, decoupled from the gradient"})
+    adam_betas: Any = setting((0.9, 0.999), "betas of both moments")
+    adam_eps: float = setting(1e-8, "epsilon, added before the bias is corrected")
+    weight_decay: float = setting(0.0, "weight decay, decoupled from the gradient")
     lr: list[float] = II("optimization.lr")  # noqa: RUF009 -- a text, as in fairseq's own
 
 

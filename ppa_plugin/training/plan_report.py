@@ -100,7 +100,7 @@ def _command_lines(paths: list[Path], shards: list[_Shard], total: _Shard, train
         update_freq = training.batch // (pairs * gpus)
         in_full = training.passes * sum(plan.updates(s.pairs, pairs, update_freq, gpus) for s in shards)
         contrast = min(plan.CONTRAST, pairs * gpus)
-        yield (f"# {_gpus(gpus)}: {contrast} pairs per contrastive batch; {in_full:,} updates would end the last epoch")
+        yield f"# {_gpus(gpus)}: {contrast} pairs per contrastive batch; {in_full:,} updates would end the last epoch"
         yield (
             f"{':'.join(map(str, paths))} --arch {training.arch} --batch-size {pairs} --seq-negatives {plan.CONTRAST} "
             f"--mlm-group {plan.MLM_GROUP} --update-freq {update_freq} --max-update {updates} "

@@ -13,6 +13,7 @@ from first_release import first_release
 from made_up_shards import VOCABULARY, write_shards
 from running import exit_code
 from safetensors.torch import load_file
+from tiny_xlmr import tiny_config
 from training import BIN, ROOT, load, losses, parameters, train
 
 from ppa_plugin.convert import cli
@@ -32,16 +33,7 @@ def convert(*arguments) -> None:
 def encoder(tmp_path_factory):
     """A directory that `AutoModel` saved: no head, a pooler, 60 ids in 64 rows; every parameter random."""
     directory = tmp_path_factory.mktemp("encoder") / "hf"
-    config = transformers.XLMRobertaConfig(
-        vocab_size=PADDED,
-        hidden_size=16,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=514,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-    )
+    config = tiny_config(PADDED)
     torch.manual_seed(0)
     model = transformers.XLMRobertaModel(config)
     with torch.no_grad():

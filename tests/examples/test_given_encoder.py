@@ -8,6 +8,7 @@ import pytest
 import sentencepiece
 import torch
 from running import exit_code
+from tiny_xlmr import tiny_config, train_pieces
 
 from ppa_plugin.convert import cli
 from ppa_plugin.convert.to_fairseq import read_fairseq
@@ -37,27 +38,9 @@ def given_encoder():
 def encoder(tmp_path_factory):
     """A random XLM-R of three blocks without a head, as `AutoModel` saves it, and its SentencePiece model."""
     directory = tmp_path_factory.mktemp("encoder")
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(SENTENCES * 3),
-        model_prefix=str(directory / "sentencepiece.bpe"),
-        vocab_size=85,
-        character_coverage=1.0,
-        num_threads=1,
-        minloglevel=2,
-    )
-    transformers = import_transformers()
+    train_pieces(SENTENCES, 85, directory / "sentencepiece.bpe.model")
     torch.manual_seed(0)
-    config = transformers.XLMRobertaConfig(
-        vocab_size=87,
-        hidden_size=16,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=66,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-    )
-    model = transformers.XLMRobertaModel(config, add_pooling_layer=False).eval()
+    model = import_transformers().XLMRobertaModel(tiny_config(87, positions=66), add_pooling_layer=False).eval()
     model.save_pretrained(directory)
     return directory, model
 

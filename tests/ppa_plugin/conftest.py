@@ -5,6 +5,7 @@ import shutil
 import pytest
 import sentencepiece
 import torch
+from tiny_xlmr import tiny_config, train_pieces
 
 from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
@@ -42,17 +43,7 @@ def sentences() -> list[str]:
 @pytest.fixture(scope="session")
 def sentencepiece_path(tmp_path_factory):
     """A SentencePiece model laid out as XLM-R's, trained on `sentences`."""
-    directory = tmp_path_factory.mktemp("sentencepiece")
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(SENTENCES * 3),
-        model_prefix=str(directory / "tiny"),
-        vocab_size=310,
-        model_type="unigram",
-        character_coverage=1.0,
-        num_threads=1,
-        minloglevel=2,
-    )
-    return directory / "tiny.model"
+    return train_pieces(SENTENCES, 310, tmp_path_factory.mktemp("sentencepiece") / "tiny.model")
 
 
 @pytest.fixture(scope="session")
@@ -60,16 +51,7 @@ def tiny_hf_model(sentencepiece_path):
     """XLMRobertaForMaskedLM, 3 x 16, every parameter random: biases, LayerNorms and the token-type row too."""
     transformers = import_transformers()
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(sentencepiece_path)).get_piece_size()
-    config = transformers.XLMRobertaConfig(
-        vocab_size=pieces + 2,
-        hidden_size=16,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=514,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-    )
+    config = tiny_config(pieces + 2)
     torch.manual_seed(0)
     model = transformers.XLMRobertaForMaskedLM(config).eval()
     with torch.no_grad():

@@ -205,6 +205,7 @@ def test_a_step_on_a_gpu_waits_for_nothing():
             (loss * (128 / pairs)).backward()
         finally:
             torch.cuda.set_sync_debug_mode("default")
+        assert torch.isfinite(loss)
 
 
 def to_fake(value, fake):

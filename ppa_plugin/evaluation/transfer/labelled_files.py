@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from ppa_plugin.codes import WIKIPEDIA_PREFIX
 from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.evaluation import typed_text
 from ppa_plugin.evaluation.tasks import TASKS
@@ -17,8 +18,6 @@ _BIO = re.compile(r"O|[BIES]-\S+")
 # What the columns of a classification table are called; without a heading they are id, label, text.
 _LABEL_HEADINGS, _TEXT_HEADINGS = ("label", "category"), ("verse", "text")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-# a Wikipedia's code, as `en`, `zh-min-nan`, `simple`
-_PREFIX = re.compile(r"(?:[a-z]{2,3}(?:-[a-z]+)*|simple):")
 _CUT_FROM, _DOUBTFUL_FROM, _CERTAIN_FROM = 0.5, 0.1, 0.9  # share of a file's words that have the prefix
 _NO_WORD = "_"  # what stands for a word where a treebank may not be published with its text
 _WORD_ID, _NO_WORD_ID = re.compile(r"\d+"), re.compile(r"\d+[-.]\d+")
@@ -169,7 +168,7 @@ def without_prefix(sentences: list[TaggedSentence], path: Path) -> list[TaggedSe
     the share is between a tenth and nine tenths.
     """
     words = [word for sentence in sentences for word in sentence.words]
-    prefixes = Counter(match[0] for match in map(_PREFIX.match, words) if match)
+    prefixes = Counter(match[0] for match in map(WIKIPEDIA_PREFIX.match, words) if match)
     prefix, count = prefixes.most_common(1)[0] if prefixes else ("", 0)
     cut = count > _CUT_FROM * len(words)
     if _DOUBTFUL_FROM * len(words) <= count < _CERTAIN_FROM * len(words) and count > 1:

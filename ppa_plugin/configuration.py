@@ -52,6 +52,9 @@ class TranslitAlignmentConfig(_Interpolated, FairseqDataclass):
     tlm_truncation: ChoiceEnum(["both", "right"]) = setting(
         "both", "a TLM sequence that is too long loses tokens of both sides, or its end as in the released code"
     )
+    freeze_encoder: bool = setting(
+        False, "train the masked-LM head alone, as a new one needs before the encoder is trained through it"
+    )
     retrieval_data: Optional[str] = setting(
         None, "directory in Tatoeba's layout: every validation adds retrieval_top10, from English"
     )

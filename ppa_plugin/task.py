@@ -107,7 +107,10 @@ class TranslitAlignmentTask(FairseqTask):
     def build_criterion(self, cfg, from_checkpoint: bool = False):
         """Build the criterion, freeze what it gives no gradient, and say how many pairs contrast with one another."""
         criterion = super().build_criterion(cfg, from_checkpoint)
-        if not criterion.masked_streams and self.model is not None:
+        if self.cfg.freeze_encoder and self.model is not None:
+            self.model.freeze_encoder()
+            logger.info("the masked-LM head alone is trained: the embeddings and blocks are frozen")
+        elif not criterion.masked_streams and self.model is not None:
             top = max(criterion.layers)
             self.model.freeze_above(top)
             head = "" if self.model.encoder.lm_head is None else " and the head"
@@ -250,6 +253,10 @@ def _check_flags(cfg: TranslitAlignmentConfig) -> None:
     values = {name: getattr(cfg, name) for name in TranslitAlignmentConfig.__dataclass_fields__ if hasattr(cfg, name)}
     flag_ranges.check(values, flag_ranges.as_flag)
     needed_streams(cfg)
+    if cfg.freeze_encoder and (cfg.seq_weight or not (cfg.mlm_weight or cfg.tlm_weight)):
+        raise UserError(
+            "--freeze-encoder trains the masked-LM head alone: give it --mlm-weight or --tlm-weight, and --seq-weight 0"
+        )
     if cfg.mask_keep + cfg.mask_random > 1:
         raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")
 

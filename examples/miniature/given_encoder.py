@@ -18,15 +18,19 @@ _BLOCK = re.compile(r"encoder\.sentence_encoder\.layers\.(\d+)\.")
 _LINES_AT_ONCE = 10_000
 
 
-def prepare(model: str, target: Path, text: Iterable[Path], blocks: int | None) -> tuple[str, ...]:
-    """Write a model as the fairseq directory `target`, unless it is there; its sizes as flags of `fairseq-train`.
+def prepare(model: str, target: Path, text: Iterable[Path], blocks: int | None) -> tuple[tuple[str, ...], bool]:
+    """Write a model as the fairseq directory `target`, unless it is there.
 
     A model without a masked-LM head gets a new one. With `blocks` it is cut to its first blocks and to the pieces that
     occur in `text`.
+
+    Returns:
+        Its sizes as flags of `fairseq-train`, and whether the head has yet to learn from what is below it.
     """
     encoder = read_hugging_face(model)
     if blocks is not None:
         encoder = without_blocks(encoder, blocks)
+    new_head = not encoder.has_head or blocks is not None  # which the head that it had has not seen
     if not encoder.has_head:
         encoder = with_new_head(encoder, seed=1)
     if not (target / "model.pt").is_file():
@@ -35,7 +39,7 @@ def prepare(model: str, target: Path, text: Iterable[Path], blocks: int | None) 
                 encoder = without_pieces(encoder, pieces_in(encoder.sentencepiece, text), fresh / "cut.model")
             write_fairseq(encoder, fresh)
             (fresh / "cut.model").unlink(missing_ok=True)
-    return ("--arch", "glot500_base", *encoder.flags.split())
+    return ("--arch", "glot500_base", *encoder.flags.split()), new_head
 
 
 def without_blocks(encoder: Encoder, blocks: int) -> Encoder:

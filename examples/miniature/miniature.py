@@ -13,9 +13,10 @@ file says where each is published. What is made, in the order of `main`:
 3. `ppa-evaluate suite` over the base and the four, and the tables of means over targets, source by source.
 
 With --base the encoder is a Hugging Face directory. `encoder` is as it came, on two cores cut to its first blocks and
-to the pieces that occur; `base` is that after --base-updates of masked LM alone, without which what a new head does to
-it would be taken for the objective's doing. SEQ alone starts from `encoder`, the other post-trainings from `base`. All
-are measured at every layer; the tables are those of --layer.
+to the pieces that occur; `base` is that after --base-updates of masked LM alone, without which what masked LM does to
+it would be taken for alignment's doing. Where the encoder has no head for masked LM, a new one is trained alone before,
+for --head-updates. SEQ alone starts from `encoder`, the other post-trainings from `base`. All are measured at every
+layer; the tables are those of --layer.
 
 The same command goes on where it was killed: each step keeps what it has made. More seeds, variants, groups and tasks
 join what an --output has; a setting that would change numbers needs another --output.
@@ -100,12 +101,15 @@ class Settings:
     epochs: int | None = None
     # of a given encoder
     base: str | None = None
+    head_updates: int | None = None
     base_updates: int | None = None
     blocks: int | None = None
     layer: int | None = None
 
 
-OF_A_GIVEN_BASE = {"base", "base_updates", "blocks", "layer"}
+OF_A_GIVEN_BASE = {"base", "head_updates", "base_updates", "blocks", "layer"}
+# of a new head, which the encoder below it does not see
+HEAD_LR = 1e-3
 # of these an output may hold several, made one after the other
 GROWING = {"groups", "seeds", "variants", "tasks", "evaluation_seeds"}
 
@@ -124,8 +128,18 @@ FULL = Settings(
 
 
 _GIVEN = {"variants": (*VARIANTS, "SEQ"), "lr": 2e-5, "batch": 128, "layer": 8}
-GIVEN = Settings(**_GIVEN, pretraining_batch=128, base_updates=150, updates=40, blocks=8, tasks=("bible", "tatoeba"))
-GIVEN_ON_A_GPU = Settings(**_GIVEN, pretraining_batch=256, base_updates=2000, updates=400, tasks=tuple(RETRIEVAL))
+GIVEN = Settings(
+    **_GIVEN,
+    pretraining_batch=128,
+    head_updates=300,
+    base_updates=150,
+    updates=40,
+    blocks=8,
+    tasks=("bible", "tatoeba"),
+)
+GIVEN_ON_A_GPU = Settings(
+    **_GIVEN, pretraining_batch=256, head_updates=700, base_updates=2000, updates=400, tasks=tuple(RETRIEVAL)
+)
 
 
 def main() -> None:
@@ -167,13 +181,20 @@ def given_base(out: Path, data: Path, settings: Settings, machine: tuple) -> tup
     pairs = sorted((out / "work" / "pretraining" / "pairs").iterdir())
     evaluated = sorted(path for task in settings.tasks for path in (data / "eval" / DATA[task]).rglob("*.*"))
     text = [path for path in (*pairs, *evaluated) if path.is_file()]
-    size = given_encoder.prepare(settings.base, start, text, settings.blocks)
+    size, new_head = given_encoder.prepare(settings.base, start, text, settings.blocks)
     if not (out / "models" / "encoder" / "model.safetensors").is_file():
         run(out / "logs" / "to_hf_encoder.log", "ppa-convert", "to-hf", start / "model.pt", out / "models" / "encoder")
     if not settings.base_updates:
         raise SystemExit("error: --base-updates 0: the post-trainings need a base with a trained head; give it updates")
     preprocess(out, "pretraining", corpus, start / "sentencepiece.bpe.model", settings)
-    train_base(out, settings, (*size, *machine, "--finetune-from-model", start / "model.pt"))
+    first = start / "model.pt"
+    if new_head:
+        say("A new masked-LM head, the encoder frozen")
+        flags = (*size, *machine, "--finetune-from-model", first, "--freeze-encoder", *VARIANTS["MLM"])
+        train(out, "head", "pretraining", 1, replace(settings, lr=HEAD_LR), (*flags, "--mlm-sides", "orig"))
+        first = out / "checkpoints" / "head" / "checkpoint_last.pt"
+    say("The base: masked LM on the original sides")
+    train_base(out, settings, (*size, *machine, "--finetune-from-model", first))
     return size
 
 
@@ -302,8 +323,10 @@ def train(
     if (out / "models" / name / "model.safetensors").is_file():
         return
     updates, batch = settings.updates, settings.batch
-    if name == "base":
+    if name in ("head", "base"):
         updates, batch = settings.base_updates or settings.pretraining_updates, settings.pretraining_batch
+    if name == "head":
+        updates = settings.head_updates
     checkpoints, log = out / "checkpoints" / name, name.replace("/", "_")
     run(
         out / "logs" / f"train_{log}.log",
@@ -390,6 +413,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--gpu", action="store_true", help="train on a GPU in FP16 (default: on the CPU)")
     add("--base", metavar="DIR", help="a Hugging Face directory to post-train, in place of one from scratch")
     add("--blocks", type=int, metavar="N", help="cut --base to N blocks and to the pieces that occur (CPU: 8)")
+    add("--head-updates", type=int, metavar="N", help="of a new head alone, if --base has none (CPU: 300, GPU: 700)")
     add("--base-updates", type=int, metavar="N", help="masked LM on --base before the four (CPU: 150, GPU: 2000)")
     add("--layer", type=int, metavar="N", help="of --base, whose output SEQ pools and the tables show (default: 8)")
     add("--groups", type=several, metavar="G;...", help="of " + ", ".join(GROUPS))

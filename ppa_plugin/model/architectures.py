@@ -142,7 +142,8 @@ class TranslitXLMR(BaseFairseqModel):
         layers = self.depth if masked else max(wanted, default=0)
         narrow = bool(masked) and self.depth not in wanted
         embed_dim, ffn_dim = first.fc1.in_features, first.fc1.out_features
-        return estimate_flops(layers, embed_dim, ffn_dim, self.entries, lengths, masked, narrow)
+        frozen = not any(parameter.requires_grad for parameter in self.encoder.sentence_encoder.parameters())
+        return estimate_flops(layers, embed_dim, ffn_dim, self.entries, lengths, masked, narrow, frozen)
 
     def freeze_above(self, layer: int) -> None:
         """Take the blocks above `layer` and the head, but for the tied embedding, out of training.
@@ -155,6 +156,10 @@ class TranslitXLMR(BaseFairseqModel):
             module.requires_grad_(False)
         if head is not None:
             head.bias.requires_grad_(False)
+
+    def freeze_encoder(self) -> None:
+        """Take everything but the head's dense layer, LayerNorm and bias out of training, its tied weight too."""
+        self.encoder.sentence_encoder.requires_grad_(False)
 
     def max_positions(self) -> int:
         """Tokens of the longest sequence, specials included."""

@@ -23,7 +23,14 @@ def default_layer(depth: int) -> int:
 
 
 def estimate_flops(
-    layers: int, embed_dim: int, ffn_dim: int, vocabulary: int, lengths: "np.ndarray", masked: int, narrow_top: bool
+    layers: int,
+    embed_dim: int,
+    ffn_dim: int,
+    vocabulary: int,
+    lengths: "np.ndarray",
+    masked: int,
+    narrow_top: bool,
+    frozen: bool = False,
 ) -> int:
     """Floating-point operations of one forward and backward over packed sequences; a multiply-add is two.
 
@@ -33,7 +40,8 @@ def estimate_flops(
 
     three because the backward has two products for each one of the forward, T real tokens in sequences of t, M masked
     ones. With `narrow_top`, the output projection and the feed-forward layers of the last block see M rows, not T.
-    Work done twice, or done on padding, is not counted: it is not what the objective asks for.
+    Work done twice, or done on padding, is not counted: it is not what the objective asks for. A `frozen` encoder has
+    no backward, and each product of the head one: of its weight below, of its input at the tied weight.
 
     Args:
         layers: blocks that run.
@@ -41,10 +49,11 @@ def estimate_flops(
         lengths: (S,) real tokens of each sequence.
         masked: M, the rows that the head sees.
         narrow_top: whether the last block's result is needed at the masked positions alone.
+        frozen: whether the head alone is trained.
     """
     tokens, squares = int(lengths.sum()), int((lengths.astype("int64") ** 2).sum())
     after_attention = 2 * (embed_dim * embed_dim + 2 * embed_dim * ffn_dim)
     block = (6 * embed_dim * embed_dim + after_attention) * tokens + 4 * embed_dim * squares
     spared = after_attention * (tokens - masked) if narrow_top and layers else 0
-    head = 2 * (embed_dim * embed_dim + embed_dim * vocabulary) * masked
-    return 3 * (layers * block - spared + head)
+    blocks, head = layers * block - spared, 2 * (embed_dim * embed_dim + embed_dim * vocabulary) * masked
+    return blocks + 2 * head if frozen else 3 * (blocks + head)

@@ -121,6 +121,15 @@ def test_without_the_file_that_training_started_from_the_pooler_is_left_out_and_
     assert before.keys() - after.keys() == {"pooler.dense.weight", "pooler.dense.bias"}
 
 
+def test_a_new_head_is_trained_alone(start, data, tmp_path):
+    flags = ("--finetune-from-model", start[1] / "model.pt", "--seq-weight", 0, "--freeze-encoder", "--max-update", 2)
+    assert "the masked-LM head alone is trained" in train(data, tmp_path, *flags)
+    before, after = load(start[1] / "model.pt")["model"], parameters(tmp_path)
+    changed = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    head = ("dense.weight", "dense.bias", "layer_norm.weight", "layer_norm.bias", "bias")
+    assert changed == {f"encoder.lm_head.{name}" for name in head}
+
+
 @pytest.mark.slow
 def test_ranks_and_validation_build_it_too(start, data, trained, tmp_path):
     flags = ("--finetune-from-model", start[0] / "model.pt", *SEQ_ALONE, "--max-update", 1)

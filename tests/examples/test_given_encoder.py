@@ -49,7 +49,8 @@ def test_what_occurs_falls_into_the_same_pieces_with_the_same_vectors(given_enco
     directory, whole = encoder
     text = tmp_path / "text.tsv"
     text.write_text("\n".join([f"7\t{SENTENCES[1]}", SENTENCES[0]]) + "\n", encoding="utf-8")
-    flags = given_encoder.prepare(str(directory), tmp_path / "start", [text], blocks=2)
+    flags, new_head = given_encoder.prepare(str(directory), tmp_path / "start", [text], blocks=2)
+    assert new_head
     assert flags[:4] == ("--arch", "glot500_base", "--encoder-layers", "2")
     cut = read_fairseq(tmp_path / "start")
     assert cut.has_head
@@ -78,9 +79,10 @@ def as_hugging_face(folder):
 
 def test_uncut_it_keeps_all_and_is_not_made_twice(given_encoder, encoder, tmp_path):
     directory, _ = encoder
-    flags = given_encoder.prepare(str(directory), tmp_path / "start", [], blocks=None)
+    flags, new_head = given_encoder.prepare(str(directory), tmp_path / "start", [], blocks=None)
+    assert new_head
     made = (tmp_path / "start/model.pt").stat().st_mtime_ns
-    assert given_encoder.prepare(str(directory), tmp_path / "start", [], blocks=None) == flags
+    assert given_encoder.prepare(str(directory), tmp_path / "start", [], blocks=None)[0] == flags
     assert (tmp_path / "start/model.pt").stat().st_mtime_ns == made
     whole = read_fairseq(tmp_path / "start")
     assert (whole.vocabulary_size, whole.config["num_hidden_layers"], whole.has_head) == (87, 3, True)

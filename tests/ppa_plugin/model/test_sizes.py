@@ -13,8 +13,8 @@ from ppa_plugin.training.peak import measure_peak
 LAYERS, WIDTH, FFN, VOCABULARY = 3, 16, 40, 90
 
 
-@pytest.mark.parametrize("seq_layer", [None, 2, LAYERS])
-def test_estimate_equals_what_runs_on_sequences_of_one_length(seq_layer):
+@pytest.mark.parametrize(("seq_layer", "frozen"), [(None, False), (2, False), (LAYERS, False), (None, True)])
+def test_estimate_equals_what_runs_on_sequences_of_one_length(seq_layer, frozen):
     """Without padding and without logits made twice, nothing runs but what the objective asks for."""
     config = TranslitXLMRConfig(
         encoder_layers=LAYERS,
@@ -24,6 +24,8 @@ def test_estimate_equals_what_runs_on_sequences_of_one_length(seq_layer):
         max_positions=64,
     )
     model = TranslitXLMR(config, VOCABULARY).train()
+    if frozen:
+        model.freeze_encoder()
     lengths, rows = np.array([11] * 4), torch.tensor([0, 3, 12, 40, 41])
     tokens = torch.randint(4, VOCABULARY, (44,))
     positions = torch.arange(11).repeat(4)
@@ -35,7 +37,7 @@ def test_estimate_equals_what_runs_on_sequences_of_one_length(seq_layer):
         loss.backward()
     assert output.flops == counter.get_total_flops()
     narrow = seq_layer != LAYERS
-    assert output.flops == estimate_flops(LAYERS, WIDTH, FFN, VOCABULARY, lengths, len(rows), narrow)
+    assert output.flops == estimate_flops(LAYERS, WIDTH, FFN, VOCABULARY, lengths, len(rows), narrow, frozen)
 
 
 def test_estimate_of_a_token_is_the_one_of_the_papers_model():

@@ -41,7 +41,7 @@ def run(log: Path, *arguments: str | Path, environment: dict[str, str] | None = 
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path} | (environment or {})
     with (
-        open(log, "w", encoding="utf-8") as kept,
+        open(log, "w", encoding="utf-8", buffering=1) as kept,
         subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
         ) as process,

@@ -73,6 +73,36 @@ def test_tables_are_means_over_targets_and_deviations_over_seeds(miniature, tmp_
     assert "| MLM+SEQ | – |" in text
 
 
+def test_a_given_encoder_has_its_gains_and_layers_too(miniature, tmp_path):
+    pairs = [("fas_Arab", "arb_Arab"), *(("fas_Arab", f"{name}_Grek") for name in "abcdefgh")]
+    values = {
+        "encoder": 0.5,
+        "base": 0.3,
+        "g/MLM/seed1": 0.2,
+        "g/MLM/seed2": 0.3,
+        "g/SEQ/seed1": 0.4,
+        "g/SEQ/seed2": 0.6,
+    }
+    made = [
+        result(
+            **{"model": model, "task": "bible", "source": source, "target": target, "metric": "top10"},
+            **{"layer": layer, "value": value / 2 if layer == 0 else value + 0.1 * (target == "arb_Arab")},
+        )
+        for model, value in values.items()
+        for source, target in pairs
+        for layer in (0, 8)
+    ]
+    append_results(tmp_path / "results.jsonl", made)
+    text = miniature.tables.markdown(tmp_path / "results.jsonl", ["g"], ["MLM", "SEQ"], layer=8)
+    assert "| encoder | 51.1 |" in text  # eight of 50, one of 60
+    assert "| SEQ | +20.0‡ | +25.0‡ |" in text
+    assert "| MLM | -5.0 | – |" in text  # one of two seeds is as the base is
+    two, one = text.split("source and target in one script")
+    assert "| base | 15.0 | 30.0 |" in two
+    assert "| SEQ | 25.0 ± 7.1 | 50.0 ± 14.1 |" in two
+    assert "| SEQ | 25.0 ± 7.1 | 60.0 ± 14.1 |" in one
+
+
 def test_committed_tables_are_those_of_the_committed_figures(miniature, tmp_path):
     measured = FOLDER / "measured"
     stated = (measured / "tables.md").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ppa_preprocess.manifest import FURTHER_PAIRS
 from ppa_preprocess.round_trip import Speller, check_pairs
 from ppa_preprocess.workspace import Workspace
 
@@ -82,9 +83,11 @@ def _check_files(manifest: dict[str, Any], data_bin: Path) -> None:
 def _check_sum(lang: str, language: dict[str, Any]) -> None:
     filtered, dropped = (sum(language[key].values()) for key in ("filtered", "dropped"))
     parts = filtered + language["not_sampled"] + language["kept"] + dropped
-    if language["read"] != parts or language["kept"] != language["train"] + language["valid"]:
+    further = language.get(FURTHER_PAIRS, 0)
+    if language["read"] + further != parts or language["kept"] != language["train"] + language["valid"]:
+        more = f" and {further:,} pairs of them by further romanizers" * bool(further)
         raise UserError(
-            f"manifest: {lang} has {language['read']:,} lines read, but {filtered:,} filtered out, "
+            f"manifest: {lang} has {language['read']:,} lines read{more}, but {filtered:,} filtered out, "
             f"{language['not_sampled']:,} not sampled, {language['kept']:,} kept (train {language['train']:,}, valid "
             f"{language['valid']:,}) and {dropped:,} dropped"
         )

@@ -191,7 +191,7 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
     if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.input)):
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
     settings = Romanization(args.romanizer or DEFAULT, args.lang, args.normalize_punctuation, _cache_file(args))
-    find_romanizer(settings.name)
+    find_romanizer(settings.name, "--romanizer")
     with _workers(args) as workers:
         records = romanize_file(args.input, args.output, [settings], workers, args.lang or args.input.stem)
     outcome = romanize.Outcome.of(records)

@@ -2,8 +2,7 @@
 
 import functools
 import itertools
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,12 +11,9 @@ import numpy as np
 import sentencepiece
 from ppa_preprocess.group import Group
 from ppa_preprocess.romanize import made_with
-from ppa_preprocess.text.exclusion import Excluded, excluded_settings, load_matcher
+from ppa_preprocess.text.exclusion import excluded_settings, load_matcher
+from ppa_preprocess.tokens.dropped import Reasons, adding_nothing, write_dropped
 from ppa_preprocess.tokens.line_encoder import (
-    ALIKE,
-    EMPTY_LATN,
-    EMPTY_ORIG,
-    IN_EVALUATION,
     IN_VALID,
     KEPT,
     EncodingSettings,
@@ -25,7 +21,6 @@ from ppa_preprocess.tokens.line_encoder import (
     encode_chunk,
     load_encoder,
 )
-from ppa_preprocess.tokens.records import Records, open_lines
 from ppa_preprocess.tokens.split import RULE, draw, split_pairs
 from ppa_preprocess.tokens.storage import (
     Tokens,
@@ -40,7 +35,7 @@ from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.data.masking import SIDES, UNK
-from ppa_plugin.files import count_lines, read_json_lines, read_lines, write_json_lines
+from ppa_plugin.files import count_lines, read_lines
 from ppa_plugin.parallel import Workers, map_ordered
 
 # some 50 ms of work
@@ -67,7 +62,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
                 counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers, len(romanizers))
             record, failures = workspace.dropped_by("encode", lang), workspace.dropped_by("romanize", lang)
             reasons = Reasons(failures, group.filters.exclude, romanizers, len(outcomes) // len(romanizers))
-            counts["dropped"] = _write_dropped(record, lang, outcomes, pair, reasons)
+            counts["dropped"] = write_dropped(record, lang, outcomes, pair, reasons)
             workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
             workspace.say(
                 f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and "
@@ -168,10 +163,10 @@ def encode_pairs(
             f"{pair[0]} has {lines[0]:,} lines and {pair[1]} has {lines[1]:,}: line i of one has to belong "
             "to line i of the other; romanize again"
         )
-    alike = _alike(pair[1], lines[1], romanizers)
+    idle = adding_nothing(pair, lines[0], romanizers)
     encoder = load_encoder(encoding.spm, encoding.sha256)  # before the processes are forked
     load_matcher(encoding.exclude)
-    counts, outcomes = _write_tokens(encoding, pair, directory, lang, alike, workers)
+    counts, outcomes = _write_tokens(encoding, pair, directory, lang, idle, workers)
     kept = np.flatnonzero(outcomes == KEPT)
     if not len(kept):
         why = "an empty side" + " or is in the evaluation data" * bool(encoding.exclude)
@@ -196,33 +191,19 @@ def encode_pairs(
     return counts, outcomes
 
 
-def _alike(latn: Path, lines: int, romanizers: int) -> np.ndarray:
-    """Of each romanization, uint8 (lines,): ALIKE + r where the r-th romanizer gave the same words, else 0."""
-    alike = np.zeros(lines, dtype=np.uint8)
-    texts = lines // romanizers
-    if romanizers > 1:
-        parts = [itertools.islice(read_lines(latn), r * texts, (r + 1) * texts) for r in range(romanizers)]
-        for row, each in enumerate(zip(*parts, strict=True)):
-            first: dict[tuple[str, ...], int] = {}
-            for r, words in enumerate(tuple(text.split()) for text in each):
-                if words and first.setdefault(words, r) < r:
-                    alike[r * texts + row] = ALIKE + first[words]
-    return alike
-
-
 def _write_tokens(
     encoding: EncodingSettings,
     pair: tuple[Path, Path],
     directory: Path,
     lang: str,
-    alike: np.ndarray,
+    idle: np.ndarray,
     workers: Workers,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Write the tokens of every line, in the order of `pairs/`; returns counts and what became of each pair.
 
-    Those that `alike` (lines,) names get none.
+    Those that have one in `idle`, uint8 (lines,), get no tokens.
     """
-    lines = len(alike)
+    lines = len(idle)
     sizes = {side: np.zeros(lines, dtype=np.int32) for side in SIDES}
     counts = {"lines": lines, "cut": dict.fromkeys(SIDES, 0), "unknown": dict.fromkeys(SIDES, 0), "tokens": {}}
 
@@ -240,20 +221,20 @@ def _write_tokens(
 
     function = functools.partial(encode_chunk, encoding)
     with (
-        closing(map_ordered(function, _chunks(pair, alike), workers)) as chunks,
+        closing(map_ordered(function, _chunks(pair, idle), workers)) as chunks,
         open(tokens_path(directory, "orig"), "wb") as orig,
         open(tokens_path(directory, "latn"), "wb") as latn,
     ):
         outcomes = np.fromiter(progress(written((orig, latn)), f"encode {lang}", lines), dtype=np.uint8, count=lines)
     for side in SIDES:
         save_array(sizes_path(directory, side), sizes[side])
-    return counts, np.where(alike, alike, outcomes)
+    return counts, np.where(idle, idle, outcomes)
 
 
-def _chunks(pair: tuple[Path, Path], alike: np.ndarray) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield originals and their romanizations, some thousand at a time; empty ones where `alike`."""
+def _chunks(pair: tuple[Path, Path], idle: np.ndarray) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield originals and their romanizations, some thousand at a time; empty ones where `idle`."""
     orig, latn = map(read_lines, pair)
-    sides = orig, latn if not alike.any() else ("" if out else text for text, out in zip(latn, alike, strict=True))
+    sides = orig, (("" if out else text for text, out in zip(latn, idle, strict=True)) if idle.any() else latn)
     while (chunk := tuple(list(itertools.islice(side, _CHUNK_PAIRS)) for side in sides))[0]:
         yield chunk
 
@@ -262,54 +243,3 @@ def _write_text(path: Path, encoder: LineEncoder, tokens: Tokens, lines: np.ndar
     with open(path, "w", encoding="utf-8", newline="\n") as handle:
         for row in progress(tokens.take(lines), f"write {path.name}", len(lines)):
             handle.write(f"{encoder.text(row)}\n")
-
-
-class Reasons:
-    """Why pairs were left out, and of which line and romanizer they are."""
-
-    def __init__(
-        self, failures: Path, exclude: tuple[Excluded, ...], romanizers: Sequence[str | None], lines: int
-    ) -> None:
-        """`failures`, where it is there, says by line why a romanizer gave nothing; each was given `lines`."""
-        records = read_json_lines(failures) if failures.is_file() else ()
-        self._failed = {(record.get("romanizer"), record["line"]): record["reason"] for record in records}
-        self._exclude = exclude
-        self._romanizers = romanizers
-        self._lines = lines
-
-    def place(self, number: int) -> dict[str, Any]:
-        """The line of the text and, of several, the romanizer of a pair, by its number from 0."""
-        r, line = divmod(number, self._lines)
-        by = {"romanizer": self._romanizers[r]} if len(self._romanizers) > 1 else {}
-        return {"line": line + 1, **by}
-
-    def reason(self, place: dict[str, Any], outcome: int, latn: str) -> str:
-        """Why the pair of that place and outcome was left out; `latn` is its romanization."""
-        if outcome == IN_EVALUATION:
-            excluded = load_matcher(self._exclude)
-            return f"romanization is in {self._exclude[excluded.owners[excluded.whole(latn)]].name}"
-        if outcome >= ALIKE:
-            return f"romanization is that of {self._romanizers[outcome - ALIKE]}"
-        if outcome == EMPTY_LATN:
-            return self._failed.get((place.get("romanizer"), place["line"]), "empty romanization")
-        return {EMPTY_ORIG: "empty original", IN_VALID: "text is in valid"}[outcome]
-
-
-def _write_dropped(
-    path: Path, lang: str, outcomes: np.ndarray, pair: tuple[Path, Path], reasons: Reasons
-) -> dict[str, int]:
-    """Record each pair that was left out, by line, and return how many were for which reason."""
-    counts: Counter[str] = Counter()
-
-    def records(orig: Records, latn: Records) -> Iterator[dict[str, Any]]:
-        dropped = np.flatnonzero(outcomes)
-        texts = zip(orig.take(dropped), latn.take(dropped), strict=True)
-        for number, outcome, (text, romanized) in zip(dropped.tolist(), outcomes[dropped].tolist(), texts, strict=True):
-            place = reasons.place(number)
-            reason = reasons.reason(place, outcome, romanized.decode())
-            counts[reason] += 1
-            yield {"lang": lang, **place, "reason": reason, "text": text.decode()}
-
-    with open_lines(pair[0]) as orig, open_lines(pair[1]) as latn:
-        write_json_lines(path, records(orig, latn))
-    return dict(sorted(counts.items()))

@@ -16,6 +16,7 @@ from ppa_plugin.romanization.romanizers import DEFAULT, find_romanizer
 from ppa_plugin.yaml_file import check_number, known_fields, load_yaml
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_MOST_ROMANIZERS = 100  # each makes a pair of every line
 _ISO_639_3 = re.compile(r"[a-z]{3}")
 # the numbers of a group, of its file and of the flags in place of it
 NUMBERS = {
@@ -185,11 +186,13 @@ def _romanizers(content: Any, where: str) -> tuple[RomanizerChoice, ...]:
     entries = content if isinstance(content, list) else [content]
     if not entries:
         raise UserError(f"{where} is an empty list, expected one romanizer or several, such as [uroman, pypinyin]")
+    if len(entries) > _MOST_ROMANIZERS:
+        raise UserError(f"{where} names {len(entries):,}, expected at most {_MOST_ROMANIZERS}")
     mappings = [{"name": entry} if isinstance(entry, str) else entry for entry in entries]
     choices = [RomanizerChoice(**known_fields(RomanizerChoice, mapping, where)) for mapping in mappings]
     names = [choice.name for choice in choices]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"{where} names {twice} twice: two equal pairs of each line; name it once")
+        raise UserError(f"{where} names {twice} twice, which would make two equal pairs of each line; name it once")
     return tuple(choices)
 
 

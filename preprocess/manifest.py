@@ -7,7 +7,7 @@ from typing import Any
 
 from ppa_preprocess.encode import unknown_shares, unknown_warnings
 from ppa_preprocess.group import Group
-from ppa_preprocess.romanize import made_with
+from ppa_preprocess.romanize import made_with, script_warnings
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.files import write_beside
@@ -86,7 +86,11 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         "cut": counts["cut"],
         "unknown": counts["unknown"],
         "unknown_share": {side: round(share, 4) for side, share in unknown_shares(counts).items()},
-        "warnings": [*before.get("doubts", ()), *unknown_warnings(lang, counts)],
+        "warnings": [
+            *before.get("doubts", ()),
+            *(script_warnings(lang, romanize) if romanized_here else ()),
+            *unknown_warnings(lang, counts),
+        ],
     }
 
 

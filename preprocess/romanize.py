@@ -1,6 +1,8 @@
 """Step 2: the Latin side, one line for one line and romanizer, in parallel processes."""
 
+import itertools
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,10 @@ from ppa_plugin.files import count_lines, read_lines, write_beside, write_json_l
 from ppa_plugin.parallel import Workers
 from ppa_plugin.romanization.by_part import RESCUED, Romanization
 from ppa_plugin.romanization.text_file import romanize_file
+
+# above this share of letters that are not Latin, among those of so many lines, a romanizer is named
+_MANY_LETTERS = 0.2
+_SOME_LINES = 1000
 
 
 def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None = None) -> None:
@@ -34,26 +40,62 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
         inputs = {"text": workspace.digest(text), **_as_inputs(settings)}
         if workspace.is_done(f"romanize {lang}", inputs):
             workspace.say(f"romanize  {lang}  unchanged")
-            continue
-        orig, latn = workspace.pair(lang)
-        # Without its Latin side a pair is not encoded: a run killed between the two files leaves nothing shifted.
-        latn.unlink(missing_ok=True)
-        workspace.forget([f"romanize {lang}", f"encode {lang}"])
-        _copy(text, orig, len(settings))
-        outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang))
-        records = [workspace.dropped_by("romanize", lang), workspace.in_doubt(lang)]
-        for path, lines in zip(records, (outcome.failed, outcome.in_doubt), strict=True):
-            write_json_lines(path, lines)
-        names = [each.name for each in settings]
-        counts = outcome.counts()
-        if len(names) > 1:
-            counts["romanizers"] = [outcome.by(name).counts() for name in names]
-        workspace.record(f"romanize {lang}", inputs, [orig, latn, *records], counts)
-        by = f" by {' and '.join(names)}" * (len(names) > 1)
-        workspace.say(f"romanize  {lang}  {count_lines(latn):,} lines{by} -> {latn}, {outcome}")
+        else:
+            _romanize(lang, settings, inputs, workspace, workers)
+        for warning in script_warnings(lang, workspace.recorded(f"romanize {lang}")):
+            workspace.say(f"warning   {warning}")
     workspace.remove_others("romanize", group.languages)
     workspace.gather_dropped(group.languages)
     workspace.gather_in_doubt(group.languages)
+
+
+def _romanize(
+    lang: str, settings: list[Romanization], inputs: dict[str, Any], workspace: Workspace, workers: Workers
+) -> None:
+    text, (orig, latn) = workspace.text(lang), workspace.pair(lang)
+    # Without its Latin side a pair is not encoded: a run killed between the two files leaves nothing shifted.
+    latn.unlink(missing_ok=True)
+    workspace.forget([f"romanize {lang}", f"encode {lang}"])
+    _copy(text, orig, len(settings))
+    outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang))
+    records = [workspace.dropped_by("romanize", lang), workspace.in_doubt(lang)]
+    for path, lines in zip(records, (outcome.failed, outcome.in_doubt), strict=True):
+        write_json_lines(path, lines)
+    names = [each.name for each in settings]
+    counts = outcome.counts()
+    if len(names) > 1:
+        counts["romanizers"] = [outcome.by(name).counts() for name in names]
+    if left := _left_in_their_script(latn, names):
+        counts["left"] = left
+    workspace.record(f"romanize {lang}", inputs, [orig, latn, *records], counts)
+    by = f" by {' and '.join(names)}" * (len(names) > 1)
+    workspace.say(f"romanize  {lang}  {count_lines(latn):,} lines{by} -> {latn}, {outcome}")
+
+
+def script_warnings(lang: str, record: dict[str, Any]) -> list[str]:
+    """A sentence for each romanizer that hardly knows the script of a language, from the record of the step."""
+    return [
+        f"{share:.0%} of the letters that {name} wrote for {lang} are not Latin: it does not know this script, name "
+        "another romanizer for the language"
+        for name, share in record["counts"].get("left", {}).items()
+    ]
+
+
+def _left_in_their_script(latn: Path, names: list[str]) -> dict[str, float]:
+    """The romanizers of whose first lines many letters are not Latin, and the share of these."""
+    lines = count_lines(latn) // len(names)
+    left = {}
+    for number, name in enumerate(names):
+        some = itertools.islice(read_lines(latn), number * lines, number * lines + min(lines, _SOME_LINES))
+        letters = Counter(_is_latin(letter) for line in some for letter in line if letter.isalpha())
+        share = letters[False] / max(1, letters.total())
+        if share > _MANY_LETTERS:
+            left[name] = round(share, 2)
+    return left
+
+
+def _is_latin(letter: str) -> bool:
+    return letter < "\u0300" or "\u1e00" <= letter <= "\u1eff"
 
 
 def made_with(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from ppa_plugin.commandline import UserError
 from ppa_plugin.romanization.cache import CacheTrouble, RomanizationCache
 from ppa_plugin.romanization.romanizers import Romanizer, find_romanizer
 
@@ -54,10 +53,7 @@ class Chunk(NamedTuple):
 @functools.cache
 def load_romanizer(name: str) -> Romanizer:
     """The romanizer of that name, loaded once: uroman takes seconds, and forked processes inherit it."""
-    try:
-        return find_romanizer(name)()
-    except ImportError as error:  # a package of its that is installed and broken
-        raise UserError(f"the romanizer {name} cannot be loaded: {error}") from None
+    return find_romanizer(name)()
 
 
 class RecentParts(dict):

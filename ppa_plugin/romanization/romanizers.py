@@ -48,33 +48,35 @@ PACKAGED = {
 }
 
 
-def find_romanizer(name: str) -> type[Romanizer]:
-    """The romanizer's class, by its name or as `module:Class`; raises `UserError` where there is none."""
+def find_romanizer(name: str, where: str = "romanizer.name") -> type[Romanizer]:
+    """The romanizer's class, by its name or as `module:Class`.
+
+    Raises `UserError`, which says that `where` names it, where there is none.
+    """
     if name in ROMANIZERS:
         return ROMANIZERS[name]
     if name in PACKAGED:
-        _check_installed(name)
+        _check_installed(name, where)
     place = PACKAGED[name].place if name in PACKAGED else name
     module, colon, attribute = place.partition(":")
     if not colon:
         known = ", ".join((*ROMANIZERS, *PACKAGED))
-        raise UserError(f"romanizer.name is {name!r}, known are: {known}; name your own as package.module:Class")
+        raise UserError(f"{where} is {name!r}, known are: {known}; name your own as package.module:Class")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"romanizer.name is {name!r}, which cannot be imported: {error}") from None
+        raise UserError(f"{where} is {name!r}, which cannot be imported: {error}") from None
     if not isinstance(getattr(found, "version", None), str) or not callable(getattr(found, "romanize", None)):
-        raise UserError(f"romanizer.name is {name!r}, which lacks `version`, a text, or `romanize(line, lang)`")
+        raise UserError(f"{where} is {name!r}, which lacks `version`, a text, or `romanize(line, lang)`")
     return found
 
 
-def _check_installed(name: str) -> None:
+def _check_installed(name: str, where: str) -> None:
     """Raise `UserError` where a distribution of a packaged romanizer is not there."""
     for distribution in PACKAGED[name].distributions:
         try:
             metadata.version(distribution)
         except metadata.PackageNotFoundError:
             raise UserError(
-                f"romanizer.name is {name!r}, which needs the package {distribution}: "
-                f"pip install 'translit-ppa[{name}]'"
+                f"{where} is {name!r}, which needs the package {distribution}: pip install 'translit-ppa[{name}]'"
             ) from None

@@ -1,1 +1,1 @@
-"""Romanizers of other packages, one file each: known by name, imported where one is named, optional extras all."""
+"""Romanizers of other packages, a file each: optional, and imported where a group file names one (`PACKAGED`)."""

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+WORDS_IN_MEMORY = 1 << 16  # of each process, 10 MB
+
 _OPENING, _CLOSING = "「『“〝《〈【〔〖（", "。、｡､」』”〞〟》〉】〕〗）．，：；！？"
 _PUNCTUATION = {0xFEE0 + code: chr(code) for code in range(0x21, 0x7F)}  # full-width forms are ASCII, moved
 _PUNCTUATION |= dict(zip(map(ord, "。｡、､・\u3000"), "..,,  ", strict=True))

@@ -136,7 +136,7 @@ def _romanizers(counts: dict[str, Any]) -> list[Any]:
 def _named(romanizer: dict[str, Any]) -> str:
     """Name and version of a romanizer; those of other packages have the name in their version."""
     name, version = str(romanizer["name"]), str(romanizer["version"])
-    return version if name in version.lower() else f"{name} {version}"
+    return version if name.lower() in version.lower() else f"{name} {version}"
 
 
 def _language_codes(manifest: dict[str, Any]) -> str:

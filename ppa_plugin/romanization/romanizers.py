@@ -64,7 +64,7 @@ def find_romanizer(name: str, where: str = "romanizer.name") -> type[Romanizer]:
         raise UserError(f"{where} is {name!r}, known are: {known}; name your own as package.module:Class")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the third of `..x:Y`
         raise UserError(f"{where} is {name!r}, which cannot be imported: {error}") from None
     if not isinstance(getattr(found, "version", None), str) or not callable(getattr(found, "romanize", None)):
         raise UserError(f"{where} is {name!r}, which lacks `version`, a text, or `romanize(line, lang)`")

@@ -23,11 +23,14 @@ _SCHEMES = {
     0x0D80: "sinhala",
 }
 _RUN = re.compile("|".join(f"[{chr(start)}-{chr(start + _BLOCK - 1)}]+" for start in _SCHEMES))
-_SIGNS = str.maketrans({"।": ".", "॥": ".", "ஃ": "h", "\u200c": None, "\u200d": None})
+_SIGNS = str.maketrans({"।": ".", "॥": ".", "॰": ".", "ஃ": "h", "\u200c": None, "\u200d": None})
 # As the schemes have them: a letter with a dot is one character but in Devanagari, a final one of Malayalam is two.
 _DOTTED = "\u09dc\u09dd\u09df\u0a33\u0a36\u0a59\u0a5a\u0a5b\u0a5e\u0b5c\u0b5d"
 _LETTERS = {unicodedata.normalize("NFD", letter): letter for letter in _DOTTED}
 _LETTERS |= {final: f"{letter}\u0d4d" for final, letter in zip("ൺൻർൽൾൿ", "ണനരലളക", strict=True)}
+# what the schemes lack, by the nearest that they have
+_LETTERS |= dict(zip("ॲৱઍઑૅૉୱඇඈෑෆ", "ऍবએઓેોଵඅආාඵ", strict=True))
+_LETTERS |= {"ැ": "", "ඟ": "ංග", "ඳ": "න්ද", "ඹ": "ම්බ"}
 _LETTER = re.compile("|".join(_LETTERS))
 
 
@@ -53,5 +56,8 @@ class IndicTransliteration:
 def _word(run: str) -> str:
     """Characters of one script, romanized."""
     spelled = _LETTER.sub(lambda letter: _LETTERS[letter[0]], unicodedata.normalize("NFC", run))
-    iso = transliterate(spelled, _SCHEMES[ord(run[0]) // _BLOCK * _BLOCK], ISO)
+    scheme = _SCHEMES[ord(run[0]) // _BLOCK * _BLOCK]
+    iso = transliterate(spelled, scheme, ISO)
+    if scheme == "bengali":
+        iso = iso.replace("v", "b")  # it takes ব for the v of Sanskrit
     return "".join(c for c in unicodedata.normalize("NFD", iso) if not unicodedata.category(c).startswith("M"))

@@ -44,8 +44,11 @@ SAMPLES = {
     },
     "indic-transliteration": {
         "नमस्ते भारत, राम घर में है। बढ़ १२": "namaste bharata, rama ghara mem hai. barha 12",
-        "বাংলায় পড়া": "bamlaya para".replace("b", "v", 1),
-        "ଓଡ଼ିଆ": "oria",
+        "বাংলায় পড়া": "bamlaya para",
+        "অসমীয়া ৰৱ": "asamiya raba",
+        "ଓଡ଼ିଆ ବିଶ୍ୱ": "oria bisva",
+        "ઑસ્ટ્રિયા ઍંડોરા": "ostriya emdora",
+        "ඇමෙරිකාව ඳෆ": "amerikava ndapha",
         "தமிழ் வணக்கம்": "tamil vanakkam",
         "അവൻ മലയാളം": "avan malayalam",
         "ਪੰਜਾਬੀ ਲ਼": "pamjabi la",

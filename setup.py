@@ -6,6 +6,14 @@ from setuptools import find_packages, setup
 
 SOURCES = ["pyarrow", "datasets>=4"]
 CLUSTER = ["dask[distributed]"]
+# by the names that group files have for them; PACKAGED in ppa_plugin/romanization/romanizers.py names the same
+ROMANIZERS = {
+    "pypinyin": ["pypinyin"],
+    "pythainlp": ["pythainlp"],
+    "cutlet": ["cutlet", "fugashi", "unidic-lite"],
+    "indic-transliteration": ["indic-transliteration"],
+    "icu": ["PyICU"],  # is compiled against the system's ICU (libicu-dev)
+}
 
 setup(
     name="translit-ppa",
@@ -52,6 +60,9 @@ setup(
         "sources": SOURCES,
         # ppa-preprocess --scheduler
         "cluster": CLUSTER,
+        # ppa-preprocess: romanizers beside uroman, for the languages that name one
+        **ROMANIZERS,
+        "romanizers": sorted({package for packages in ROMANIZERS.values() for package in packages}),
         # make docs
         "docs": ["mkdocs-material", "mkdocstrings[python]", "mdx-truly-sane-lists", "latex2mathml"],
         "dev": [
@@ -59,6 +70,9 @@ setup(
             "sentence-transformers",  # what ppa-convert writes for it is loaded
             *SOURCES,
             *CLUSTER,
+            # those of the romanizers that take neither a compiler nor hundreds of MB
+            *ROMANIZERS["pypinyin"],
+            *ROMANIZERS["pythainlp"],
         ],
     },
     entry_points={

@@ -22,6 +22,7 @@ from ppa_plugin.files import check_output, write_json_lines
 from ppa_plugin.parallel import Workers, default_workers
 from ppa_plugin.romanization.by_part import Romanization
 from ppa_plugin.romanization.cache import FILE_NAME
+from ppa_plugin.romanization.romanizers import DEFAULT, PACKAGED, ROMANIZERS, find_romanizer
 from ppa_plugin.romanization.text_file import romanize_file
 from ppa_plugin.training import Training
 
@@ -115,9 +116,10 @@ def _run(args: argparse.Namespace) -> None:
     group = dataclasses.replace(load_group(args.config), **given)
     if getattr(args, "lang", None):
         raise UserError("--lang is for a single file; with --config the group file names the codes")
+    if getattr(args, "romanizer", None):
+        raise UserError("--romanizer is for a single file; with --config the group file names the romanizers")
     if getattr(args, "normalize_punctuation", False):
-        choice = dataclasses.replace(group.romanizer, normalize_punctuation=True)
-        group = dataclasses.replace(group, romanizer=choice)
+        group = group.with_normalized_punctuation()
     sources = _check_before_writing(group, args)
     with _workers(args) as workers, workspace.locked():
         _run_steps(group, sources, args, workspace, workers)
@@ -188,9 +190,10 @@ def _romanize_one_file(args: argparse.Namespace) -> None:
     check_output(args.output)
     if args.output.is_dir() or (args.output.exists() and args.output.samefile(args.input)):
         raise UserError(f"--output {args.output} is a directory or the input itself; expected another file")
-    settings = Romanization("uroman", args.lang, args.normalize_punctuation, _cache_file(args))
+    settings = Romanization(args.romanizer or DEFAULT, args.lang, args.normalize_punctuation, _cache_file(args))
+    find_romanizer(settings.name, "--romanizer")
     with _workers(args) as workers:
-        records = romanize_file(args.input, args.output, settings, workers, args.lang or args.input.stem)
+        records = romanize_file(args.input, args.output, [settings], workers, args.lang or args.input.stem)
     outcome = romanize.Outcome.of(records)
     for ending, lines in {"dropped": outcome.failed, "in_doubt": outcome.in_doubt}.items():
         record = args.output.with_name(f"{args.output.name}.{ending}.jsonl")
@@ -233,6 +236,12 @@ def _parser() -> argparse.ArgumentParser:
             _add_romanizer_flags(sub)
         if step == "romanize":
             sub.add_argument("--lang", metavar="ISO639-3", help="language code for uroman (a single file only)")
+            sub.add_argument(
+                "--romanizer",
+                metavar="NAME",
+                help=f"{', '.join((*ROMANIZERS, *PACKAGED))}, or package.module:Class of your own (a single file only; "
+                f"default: {DEFAULT})",
+            )
         if step == "verify":
             sub.add_argument(
                 "--sample",

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import sentencepiece
 from ppa_preprocess.group import Group
-from ppa_preprocess.text.exclusion import Excluded, excluded_settings, load_matcher
+from ppa_preprocess.romanize import made_with
+from ppa_preprocess.text.exclusion import excluded_settings, load_matcher
+from ppa_preprocess.tokens.dropped import Reasons, adding_nothing, write_dropped
 from ppa_preprocess.tokens.line_encoder import (
-    EMPTY_LATN,
-    EMPTY_ORIG,
-    IN_EVALUATION,
     IN_VALID,
     KEPT,
     EncodingSettings,
@@ -23,8 +21,7 @@ from ppa_preprocess.tokens.line_encoder import (
     encode_chunk,
     load_encoder,
 )
-from ppa_preprocess.tokens.records import Records, open_lines
-from ppa_preprocess.tokens.split import RULE, split_pairs
+from ppa_preprocess.tokens.split import RULE, draw, split_pairs
 from ppa_preprocess.tokens.storage import (
     Tokens,
     lines_path,
@@ -38,8 +35,7 @@ from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.data.masking import SIDES, UNK
-from ppa_plugin.data.sampling import random_order
-from ppa_plugin.files import count_lines, read_json_lines, read_lines, write_json_lines
+from ppa_plugin.files import count_lines, read_lines
 from ppa_plugin.parallel import Workers, map_ordered
 
 # some 50 ms of work
@@ -62,11 +58,11 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
         else:
             target, pair = workspace.encoded(lang), workspace.pair(lang)
             with fresh_directory(target) as directory:
-                counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers)
-            record = workspace.dropped_by("encode", lang)
-            counts["dropped"] = _write_dropped(
-                record, lang, outcomes, pair, workspace.dropped_by("romanize", lang), group.filters.exclude
-            )
+                romanizers = inputs.get("romanizers", [None])
+                counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers, len(romanizers))
+            record, failures = workspace.dropped_by("encode", lang), workspace.dropped_by("romanize", lang)
+            reasons = Reasons(failures, group.filters.exclude, romanizers, len(outcomes) // len(romanizers))
+            counts["dropped"] = write_dropped(record, lang, outcomes, pair, reasons)
             workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
             workspace.say(
                 f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and "
@@ -80,18 +76,27 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
 
 def _check_romanized(lang: str, group: Group, inputs: dict[str, Any], workspace: Workspace) -> None:
     """Raise `UserError` where a language's pairs were made here, of another text or with another romanizer."""
-    romanize, text = workspace.recorded(f"romanize {lang}"), workspace.text(lang)
-    if romanize is None or not {inputs["orig"], inputs["latn"]} <= set(romanize["files"].values()):
+    romanize, text = _made_here(lang, inputs, workspace), workspace.text(lang)
+    if romanize is None:
         return
     again = "run `ppa-preprocess romanize` first, or `all`"
     if text.is_file() and workspace.digest(text) != romanize["inputs"]["text"]:
         raise UserError(f"{workspace.pair(lang)[1]} was romanized from what {text} was before: {again}")
     # not the punctuation, which a flag of `romanize` alone may decide
-    wanted = {"romanizer": group.romanizer.name, "code": group.languages[lang].uroman}
-    for key, value in wanted.items():
-        if romanize["inputs"][key] != value:
-            made = romanize["inputs"][key]
-            raise UserError(f"{workspace.pair(lang)[1]} was made with another {key} ({made}, now {value}): {again}")
+    made, names = made_with(romanize), [choice.name for choice in group.romanizers_of(lang)]
+    compared = {
+        "romanizer": (", ".join(each["romanizer"] for each in made), ", ".join(names)),
+        "code": (made[0]["code"], group.languages[lang].uroman),
+    }
+    for key, (before, now) in compared.items():
+        if before != now:
+            raise UserError(f"{workspace.pair(lang)[1]} was made with another {key} ({before}, now {now}): {again}")
+
+
+def _made_here(lang: str, inputs: dict[str, Any], workspace: Workspace) -> dict[str, Any] | None:
+    """The record of a language that was romanized; None where its pairs were brought along."""
+    romanize = workspace.recorded(f"romanize {lang}")
+    return romanize if romanize and {inputs["orig"], inputs["latn"]} <= set(romanize["files"].values()) else None
 
 
 def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
             raise UserError(f"{side} is missing: run `ppa-preprocess romanize` first, or `all`")
     orig, latn = workspace.pair(lang)
     failures = workspace.dropped_by("romanize", lang)
-    return {
+    inputs = {
         "orig": workspace.digest(orig),
         "latn": workspace.digest(latn),
         "failures": workspace.digest(failures) if failures.is_file() else None,
@@ -114,6 +119,9 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         "text_in_valid": RULE,
         **excluded_settings(group.filters.exclude),
     }
+    romanize = _made_here(lang, inputs, workspace)
+    romanizers = [each["romanizer"] for each in made_with(romanize)] if romanize else []
+    return inputs | {"romanizers": romanizers} if len(romanizers) > 1 else inputs
 
 
 def unknown_shares(counts: dict[str, Any]) -> dict[str, float]:
@@ -134,14 +142,20 @@ def unknown_warnings(lang: str, counts: dict[str, Any]) -> list[str]:
 
 
 def encode_pairs(
-    encoding: EncodingSettings, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, workers: Workers
+    encoding: EncodingSettings,
+    pair: tuple[Path, Path],
+    directory: Path,
+    group: Group,
+    lang: str,
+    workers: Workers,
+    romanizers: int = 1,
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Encode a language's pairs into `directory`.
+    """Encode a language's pairs into `directory`; those of `romanizers` one after the other, with the same originals.
 
-    Pairs with an empty side are dropped, and those with a romanization in `encoding.exclude`; sides are cut to
-    `encoding.max_tokens` tokens with <s> and </s>. Returns what was counted (tokens as in the .idx: one </s> a line
-    included; unknown ones of training and validation alone) and what became of each pair, uint8 (lines,). Memory is
-    some 60 bytes a pair, however long.
+    Pairs with an empty side are dropped, those with a romanization in `encoding.exclude`, and those with one that an
+    earlier romanizer gave for the line; sides are cut to `encoding.max_tokens` tokens with <s> and </s>. Returns what
+    was counted (tokens as in the .idx: one </s> a line included; unknown ones of training and validation alone) and
+    what became of each pair, uint8 (lines,). Memory is some 60 bytes a pair, however long.
     """
     lines = [count_lines(side) for side in pair]
     if lines[0] != lines[1]:
@@ -149,16 +163,17 @@ def encode_pairs(
             f"{pair[0]} has {lines[0]:,} lines and {pair[1]} has {lines[1]:,}: line i of one has to belong "
             "to line i of the other; romanize again"
         )
+    idle = adding_nothing(pair, lines[0], romanizers)
     encoder = load_encoder(encoding.spm, encoding.sha256)  # before the processes are forked
     load_matcher(encoding.exclude)
-    counts, outcomes = _write_tokens(encoding, pair, directory, lang, lines[0], workers)
+    counts, outcomes = _write_tokens(encoding, pair, directory, lang, idle, workers)
     kept = np.flatnonzero(outcomes == KEPT)
     if not len(kept):
         why = "an empty side" + " or is in the evaluation data" * bool(encoding.exclude)
         raise UserError(f"{pair[0]}: none of the {lines[0]:,} pairs of {lang} is left, each has {why}")
     with open_tokens(directory, "orig", encoder.dtype) as orig, open_tokens(directory, "latn", encoder.dtype) as latn:
-        shuffled = kept[random_order(len(kept), group.seed, "shuffle", lang)]
-        split = split_pairs((orig, latn), pair, encoder, shuffled, group.valid_size)
+        valid, rest = draw(kept, lines[0] // romanizers, group.valid_size, group.seed, lang)
+        split = split_pairs((orig, latn), pair, encoder, valid, rest)
         outcomes[split.in_valid] = IN_VALID
         for side, tokens in zip(SIDES, (orig, latn), strict=True):
             counts["unknown"][side] -= sum(tokens.count(UNK, row) for row in tokens.take(split.in_valid))
@@ -177,9 +192,18 @@ def encode_pairs(
 
 
 def _write_tokens(
-    encoding: EncodingSettings, pair: tuple[Path, Path], directory: Path, lang: str, lines: int, workers: Workers
+    encoding: EncodingSettings,
+    pair: tuple[Path, Path],
+    directory: Path,
+    lang: str,
+    idle: np.ndarray,
+    workers: Workers,
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Write the tokens of every line, in the order of `pairs/`; returns counts and what became of each pair."""
+    """Write the tokens of every line, in the order of `pairs/`; returns counts and what became of each pair.
+
+    Those that have one in `idle`, uint8 (lines,), get no tokens.
+    """
+    lines = len(idle)
     sizes = {side: np.zeros(lines, dtype=np.int32) for side in SIDES}
     counts = {"lines": lines, "cut": dict.fromkeys(SIDES, 0), "unknown": dict.fromkeys(SIDES, 0), "tokens": {}}
 
@@ -197,19 +221,20 @@ def _write_tokens(
 
     function = functools.partial(encode_chunk, encoding)
     with (
-        closing(map_ordered(function, _chunks(pair), workers)) as chunks,
+        closing(map_ordered(function, _chunks(pair, idle), workers)) as chunks,
         open(tokens_path(directory, "orig"), "wb") as orig,
         open(tokens_path(directory, "latn"), "wb") as latn,
     ):
         outcomes = np.fromiter(progress(written((orig, latn)), f"encode {lang}", lines), dtype=np.uint8, count=lines)
     for side in SIDES:
         save_array(sizes_path(directory, side), sizes[side])
-    return counts, outcomes
+    return counts, np.where(idle, idle, outcomes)
 
 
-def _chunks(pair: tuple[Path, Path]) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield originals and their romanizations, some thousand at a time."""
-    sides = [read_lines(side) for side in pair]
+def _chunks(pair: tuple[Path, Path], idle: np.ndarray) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield originals and their romanizations, some thousand at a time; empty ones where `idle`."""
+    orig, latn = map(read_lines, pair)
+    sides = orig, (("" if out else text for text, out in zip(latn, idle, strict=True)) if idle.any() else latn)
     while (chunk := tuple(list(itertools.islice(side, _CHUNK_PAIRS)) for side in sides))[0]:
         yield chunk
 
@@ -218,39 +243,3 @@ def _write_text(path: Path, encoder: LineEncoder, tokens: Tokens, lines: np.ndar
     with open(path, "w", encoding="utf-8", newline="\n") as handle:
         for row in progress(tokens.take(lines), f"write {path.name}", len(lines)):
             handle.write(f"{encoder.text(row)}\n")
-
-
-def _write_dropped(
-    path: Path,
-    lang: str,
-    outcomes: np.ndarray,
-    pair: tuple[Path, Path],
-    failures: Path,
-    exclude: tuple[Excluded, ...],
-) -> dict[str, int]:
-    """Record each pair that was left out, by line, and return how many were for which reason.
-
-    `failures`, where it is there, says by line why the romanizer gave nothing.
-    """
-    failed = {record["line"]: record["reason"] for record in read_json_lines(failures)} if failures.is_file() else {}
-    reasons = {EMPTY_ORIG: "empty original", EMPTY_LATN: "empty romanization", IN_VALID: "text is in valid"}
-    counts: Counter[str] = Counter()
-
-    def records(lines: Records, romanized: Records) -> Iterator[dict[str, Any]]:
-        dropped = np.flatnonzero(outcomes)
-        excluded = load_matcher(exclude)
-        in_evaluation = romanized.take(dropped[outcomes[dropped] == IN_EVALUATION])
-        for number, outcome, text in zip(dropped + 1, outcomes[dropped], lines.take(dropped), strict=True):
-            if outcome == IN_EVALUATION:
-                owner = excluded.owners[excluded.whole(next(in_evaluation).decode())]
-                reason = f"romanization is in {exclude[owner].name}"
-            else:
-                reason = reasons[outcome]
-            if outcome == EMPTY_LATN:
-                reason = failed.get(number, reason)
-            counts[reason] += 1
-            yield {"lang": lang, "line": int(number), "reason": reason, "text": text.decode()}
-
-    with open_lines(pair[0]) as lines, open_lines(pair[1]) as romanized:
-        write_json_lines(path, records(lines, romanized))
-    return dict(sorted(counts.items()))

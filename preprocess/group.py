@@ -16,6 +16,7 @@ from ppa_plugin.romanization.romanizers import DEFAULT, find_romanizer
 from ppa_plugin.yaml_file import check_number, known_fields, load_yaml
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_MOST_ROMANIZERS = 100  # each makes a pair of every line
 _ISO_639_3 = re.compile(r"[a-z]{3}")
 # the numbers of a group, of its file and of the flags in place of it
 NUMBERS = {
@@ -40,7 +41,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class RomanizerChoice:
-    """Which romanizer writes the Latin side: `uroman`, or `package.module:Class` of one's own (see `romanizers.py`)."""
+    """What writes the Latin side: a romanizer by its name, or `package.module:Class` of one's own (`romanizers.py`)."""
 
     name: str = DEFAULT
     normalize_punctuation: bool = False  # Moses' normalizer before romanizing; the original side stays as it is
@@ -60,10 +61,12 @@ class Language:
     """What is particular to a language; `uroman` is the ISO 639-3 code for the romanizer, None for none.
 
     `sources` are the codes under which `--input` has its text, one after the other; None for the language's own.
+    `romanizer` are romanizers in place of the group's; None for these.
     """
 
     uroman: str | None = None
     sources: list[str] | None = None
+    romanizer: tuple[RomanizerChoice, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.uroman is not None:
@@ -90,7 +93,7 @@ class Group:
     sampling: Sampling = field(default_factory=Sampling)
     filters: Filters = field(default_factory=Filters)  # before the sample is drawn
     max_tokens: int = 512  # a side, with <s> and </s>
-    romanizer: RomanizerChoice = field(default_factory=RomanizerChoice)
+    romanizer: tuple[RomanizerChoice, ...] = (RomanizerChoice(),)  # each writes a pair of every line
     binarizer: str = "fairseq-preprocess"  # or direct: the same bytes, without the detour through text
 
     def __post_init__(self) -> None:
@@ -109,10 +112,32 @@ class Group:
         """The codes under which `--input` has each language's text."""
         return {lang: options.sources or [lang] for lang, options in self.languages.items()}
 
+    def romanizers_of(self, lang: str) -> tuple[RomanizerChoice, ...]:
+        """The romanizers of a language, in the order of its pairs: its own, or the group's."""
+        return self.languages[lang].romanizer or self.romanizer
+
+    def with_normalized_punctuation(self) -> "Group":
+        """The group with `normalize_punctuation` for every romanizer."""
+
+        def normalizing(choices: tuple[RomanizerChoice, ...]) -> tuple[RomanizerChoice, ...]:
+            return tuple(dataclasses.replace(choice, normalize_punctuation=True) for choice in choices)
+
+        languages = {
+            lang: dataclasses.replace(options, romanizer=options.romanizer and normalizing(options.romanizer))
+            for lang, options in self.languages.items()
+        }
+        return dataclasses.replace(self, romanizer=normalizing(self.romanizer), languages=languages)
+
     def as_dict(self) -> dict[str, Any]:
-        """The group with every default filled in, as plain JSON types."""
-        exclude = [data.name for data in self.filters.exclude]
-        return dataclasses.asdict(self) | {"filters": dataclasses.asdict(self.filters) | {"exclude": exclude}}
+        """The group with every default filled in, as plain JSON types: the form of a group file."""
+        content = dataclasses.asdict(self)
+        content["filters"]["exclude"] = [data.name for data in self.filters.exclude]
+        for section in (content, *content["languages"].values()):
+            if section["romanizer"] is None:
+                del section["romanizer"]
+            elif len(section["romanizer"]) == 1:
+                (section["romanizer"],) = section["romanizer"]
+        return content
 
 
 def check_language_code(code: Any) -> None:
@@ -137,13 +162,38 @@ def _group(content: Any, folder: Path) -> Group:
         raise UserError("languages is empty or no mapping; write one line such as 'tur_Latn: {uroman: null}' for each")
     for lang in languages:
         _check_file_code("languages", lang)
-    values["languages"] = {
-        lang: _section(Language, options or {}, f"languages.{lang}", folder) for lang, options in languages.items()
-    }
-    for key, section in (("sampling", Sampling), ("filters", Filters), ("romanizer", RomanizerChoice)):
+    values["languages"] = {lang: _language(options or {}, f"languages.{lang}") for lang, options in languages.items()}
+    for key, section in (("sampling", Sampling), ("filters", Filters)):
         if key in values:
             values[key] = _section(section, values[key], key, folder)
+    if "romanizer" in values:
+        values["romanizer"] = _romanizers(values["romanizer"], "romanizer")
     return Group(**values)
+
+
+def _language(content: Any, where: str) -> Language:
+    values = known_fields(Language, content, where)
+    if values.get("romanizer") is not None:
+        try:
+            values["romanizer"] = _romanizers(values["romanizer"], "romanizer")
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+    return Language(**values)
+
+
+def _romanizers(content: Any, where: str) -> tuple[RomanizerChoice, ...]:
+    """One romanizer or a list of them, each a name alone or a mapping."""
+    entries = content if isinstance(content, list) else [content]
+    if not entries:
+        raise UserError(f"{where} is an empty list, expected one romanizer or several, such as [uroman, pypinyin]")
+    if len(entries) > _MOST_ROMANIZERS:
+        raise UserError(f"{where} names {len(entries):,}, expected at most {_MOST_ROMANIZERS}")
+    mappings = [{"name": entry} if isinstance(entry, str) else entry for entry in entries]
+    choices = [RomanizerChoice(**known_fields(RomanizerChoice, mapping, where)) for mapping in mappings]
+    names = [choice.name for choice in choices]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"{where} names {twice} twice, which would make two equal pairs of each line; name it once")
+    return tuple(choices)
 
 
 def _check_file_code(where: str, code: Any) -> None:

@@ -7,17 +7,21 @@ from typing import Any
 
 from ppa_preprocess.encode import unknown_shares, unknown_warnings
 from ppa_preprocess.group import Group
+from ppa_preprocess.romanize import made_with, script_warnings
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.files import write_beside
 from ppa_plugin.romanization.romanizers import find_romanizer
 
+# of a language with several romanizers: its pairs beyond one a line
+FURTHER_PAIRS = "further_pairs"
 _TOOLS = ("translit-ppa", "fairseq-fixed", "sentencepiece", "numpy", "torch")
 
 
 def write_manifest(group: Group, workspace: Workspace) -> None:
     """Write the manifest of the finished shards, unless it is so already. It holds no time, host or absolute path."""
     languages = {lang: _language(group, lang, workspace) for lang in group.languages}
+    romanizers = [choice.name for lang in languages for choice in group.romanizers_of(lang)]
     files = dict(workspace.recorded("vocabulary")["files"])
     for task in workspace.tasks("binarize"):
         files |= workspace.recorded(task)["files"]
@@ -27,11 +31,12 @@ def write_manifest(group: Group, workspace: Workspace) -> None:
         "group": group.as_dict(),
         "tools": {"python": platform.python_version()}
         | {name: _version(name) for name in _TOOLS}
-        | {group.romanizer.name: find_romanizer(group.romanizer.name).version},
+        | {name: find_romanizer(name).version for name in romanizers},
         "languages": languages,
         "total": {
-            key: sum(language[key] for language in languages.values())
-            for key in ("read", "not_sampled", "kept", "train", "valid")
+            key: sum(language.get(key, 0) for language in languages.values())
+            for key in ("read", FURTHER_PAIRS, "not_sampled", "kept", "train", "valid")
+            if any(key in language for language in languages.values())
         }
         | {key: sum(sum(language[key].values()) for language in languages.values()) for key in ("filtered", "dropped")},
         "files": {path.removeprefix(prefix): digest for path, digest in sorted(files.items())},
@@ -43,7 +48,10 @@ def write_manifest(group: Group, workspace: Workspace) -> None:
 
 
 def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
-    """A language's counts: read = all filtered + not_sampled + kept + all dropped; kept = train + valid."""
+    """A language's counts: read = all filtered + not_sampled + kept + all dropped; kept = train + valid.
+
+    With several romanizers `further_pairs` are added to what was read.
+    """
     encode = workspace.recorded(f"encode {lang}")
     counts, inputs = encode["counts"], encode["inputs"]
     # Pairs may have been brought along instead of made here: then nothing is known of what they were made from.
@@ -51,7 +59,9 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
     romanized_here = {inputs["orig"], inputs["latn"]} <= set(romanize["files"].values())
     sample = workspace.recorded(f"sample {lang}") or {"files": {}}
     sampled_here = romanized_here and romanize["inputs"]["text"] in sample["files"].values()
-    before = sample["counts"] if sampled_here else {"read": counts["lines"], "filtered": {}, "not_sampled": 0}
+    romanizers = made_with(romanize) if romanized_here else []
+    lines = counts["lines"] // max(1, len(romanizers))
+    before = sample["counts"] if sampled_here else {"read": lines, "filtered": {}, "not_sampled": 0}
     return {
         "source": {
             "names": before["sources"],
@@ -62,13 +72,10 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         }
         if sampled_here
         else None,
-        "romanizer": {"name": romanize["inputs"]["romanizer"]}
-        | {key: romanize["inputs"][key] for key in ("version", "code", "punctuation")}
-        | {key: romanize["counts"].get(key, 0) for key in ("rescued", "lossy")}  # earlier versions dropped the first
-        if romanized_here
-        else None,
+        "romanizer": _romanizer(*romanizers),
         "pairs_sha256": {"orig": inputs["orig"], "latn": inputs["latn"]},
         "read": before["read"],
+        **({FURTHER_PAIRS: counts["lines"] - lines} if len(romanizers) > 1 else {}),
         "filtered": before["filtered"],
         "not_sampled": before["not_sampled"],
         "dropped": counts["dropped"],
@@ -79,8 +86,23 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         "cut": counts["cut"],
         "unknown": counts["unknown"],
         "unknown_share": {side: round(share, 4) for side, share in unknown_shares(counts).items()},
-        "warnings": [*before.get("doubts", ()), *unknown_warnings(lang, counts)],
+        "warnings": [
+            *before.get("doubts", ()),
+            *(script_warnings(lang, romanize) if romanized_here else ()),
+            *unknown_warnings(lang, counts),
+        ],
     }
+
+
+def _romanizer(*romanizers: dict[str, Any]) -> list[dict[str, Any]] | dict[str, Any] | None:
+    """What wrote a language's romanizations: one, several in their order, or nothing that is known."""
+    entries = [
+        {"name": each["romanizer"]}
+        | {key: each[key] for key in ("version", "code", "punctuation")}
+        | {key: each.get(key, 0) for key in ("rescued", "lossy")}  # earlier versions dropped the first
+        for each in romanizers
+    ]
+    return entries if len(entries) > 1 else next(iter(entries), None)
 
 
 def _version(distribution: str) -> str:

@@ -1,6 +1,8 @@
-"""Step 2: the Latin side, one line for one line, in parallel processes."""
+"""Step 2: the Latin side, one line for one line and romanizer, in parallel processes."""
 
+import itertools
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,44 +11,115 @@ from ppa_preprocess.sample import settings_of
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.files import count_lines, write_beside, write_json_lines
+from ppa_plugin.files import count_lines, read_lines, write_beside, write_json_lines
 from ppa_plugin.parallel import Workers
 from ppa_plugin.romanization.by_part import RESCUED, Romanization
 from ppa_plugin.romanization.text_file import romanize_file
+
+# above this share of letters that are not Latin, among those of so many lines, a romanizer is named
+_MANY_LETTERS = 0.2
+_SOME_LINES = 1000
 
 
 def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None = None) -> None:
     """Write `pairs/<lang>.{orig,latn}` for every language; raises `UserError` where `text/<lang>.txt` is missing.
 
-    `cache` is the file of a romanizer cache to share with other outputs; None for the workspace's own.
+    With several romanizers the lines of the text, n in number, stand there once for each: line i of the r-th (from 0)
+    is line r n + i. `cache` is the file of a romanizer cache to share with other outputs; None for the workspace's own.
     """
-    choice = group.romanizer
     for lang, options in group.languages.items():
         text = workspace.text(lang)
         if not text.is_file():
             raise UserError(f"{text} is missing: run `ppa-preprocess sample` first, or `all`")
         _check_sample(lang, group, workspace)
         place = cache or workspace.romanizer_cache
-        settings = Romanization(choice.name, options.uroman, choice.normalize_punctuation, place, choice.rescue)
-        inputs = {"text": workspace.digest(text), **settings.made_with()}
+        settings = [
+            Romanization(choice.name, options.uroman, choice.normalize_punctuation, place, choice.rescue)
+            for choice in group.romanizers_of(lang)
+        ]
+        inputs = {"text": workspace.digest(text), **_as_inputs(settings)}
         if workspace.is_done(f"romanize {lang}", inputs):
             workspace.say(f"romanize  {lang}  unchanged")
-            continue
-        orig, latn = workspace.pair(lang)
-        # Without its Latin side a pair is not encoded: a run killed between the two files leaves nothing shifted.
-        latn.unlink(missing_ok=True)
-        workspace.forget([f"romanize {lang}", f"encode {lang}"])
-        with open(text, "rb") as source, write_beside(orig, "wb") as copy:
-            shutil.copyfileobj(source, copy)
-        outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang))
-        records = [workspace.dropped_by("romanize", lang), workspace.in_doubt(lang)]
-        for path, lines in zip(records, (outcome.failed, outcome.in_doubt), strict=True):
-            write_json_lines(path, lines)
-        workspace.record(f"romanize {lang}", inputs, [orig, latn, *records], outcome.counts())
-        workspace.say(f"romanize  {lang}  {count_lines(latn):,} lines -> {latn}, {outcome}")
+        else:
+            _romanize(lang, settings, inputs, workspace, workers)
+        for warning in script_warnings(lang, workspace.recorded(f"romanize {lang}")):
+            workspace.say(f"warning   {warning}")
     workspace.remove_others("romanize", group.languages)
     workspace.gather_dropped(group.languages)
     workspace.gather_in_doubt(group.languages)
+
+
+def _romanize(
+    lang: str, settings: list[Romanization], inputs: dict[str, Any], workspace: Workspace, workers: Workers
+) -> None:
+    text, (orig, latn) = workspace.text(lang), workspace.pair(lang)
+    # Without its Latin side a pair is not encoded: a run killed between the two files leaves nothing shifted.
+    latn.unlink(missing_ok=True)
+    workspace.forget([f"romanize {lang}", f"encode {lang}"])
+    _copy(text, orig, len(settings))
+    outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang))
+    records = [workspace.dropped_by("romanize", lang), workspace.in_doubt(lang)]
+    for path, lines in zip(records, (outcome.failed, outcome.in_doubt), strict=True):
+        write_json_lines(path, lines)
+    names = [each.name for each in settings]
+    counts = outcome.counts()
+    if len(names) > 1:
+        counts["romanizers"] = [outcome.by(name).counts() for name in names]
+    if left := _left_in_their_script(latn, names):
+        counts["left"] = left
+    workspace.record(f"romanize {lang}", inputs, [orig, latn, *records], counts)
+    by = f" by {' and '.join(names)}" * (len(names) > 1)
+    workspace.say(f"romanize  {lang}  {count_lines(latn):,} lines{by} -> {latn}, {outcome}")
+
+
+def script_warnings(lang: str, record: dict[str, Any]) -> list[str]:
+    """A sentence for each romanizer that hardly knows the script of a language, from the record of the step."""
+    return [
+        f"{share:.0%} of the letters that {name} wrote for {lang} are not Latin: it does not know this script, name "
+        "another romanizer for the language"
+        for name, share in record["counts"].get("left", {}).items()
+    ]
+
+
+def _left_in_their_script(latn: Path, names: list[str]) -> dict[str, float]:
+    """The romanizers of whose first lines many letters are not Latin, and the share of these."""
+    lines = count_lines(latn) // len(names)
+    left = {}
+    for number, name in enumerate(names):
+        some = itertools.islice(read_lines(latn), number * lines, number * lines + min(lines, _SOME_LINES))
+        letters = Counter(_is_latin(letter) for line in some for letter in line if letter.isalpha())
+        share = letters[False] / max(1, letters.total())
+        if share > _MANY_LETTERS:
+            left[name] = round(share, 2)
+    return left
+
+
+def _is_latin(letter: str) -> bool:
+    return letter < "\u0300" or "\u1e00" <= letter <= "\u1eff"
+
+
+def made_with(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of the record of a language that was romanized: `Romanization.made_with` and counts, for each romanizer."""
+    if several := record["inputs"].get("romanizers"):
+        return [inputs | counts for inputs, counts in zip(several, record["counts"]["romanizers"], strict=True)]
+    return [record["inputs"] | record["counts"]]
+
+
+def _as_inputs(settings: list[Romanization]) -> dict[str, Any]:
+    """All that the romanizations depend on, beside the text; of one romanizer in the form that it always had."""
+    each = [romanization.made_with() for romanization in settings]
+    return {"romanizers": each} if len(each) > 1 else each[0]
+
+
+def _copy(text: Path, orig: Path, times: int) -> None:
+    """Write a text so many times, one after the other; once, byte for byte."""
+    if times == 1:
+        with open(text, "rb") as source, write_beside(orig, "wb") as copy:
+            shutil.copyfileobj(source, copy)
+        return
+    with write_beside(orig) as copy:
+        for _ in range(times):
+            copy.writelines(f"{line}\n" for line in read_lines(text))
 
 
 class Outcome(NamedTuple):
@@ -59,6 +132,10 @@ class Outcome(NamedTuple):
     def of(cls, records: list[dict[str, Any]]) -> "Outcome":
         """The records of `romanize_file`, told apart."""
         return cls(*([r for r in records if ("latn" in r) is there] for there in (False, True)))
+
+    def by(self, romanizer: str) -> "Outcome":
+        """Those of one romanizer of several."""
+        return Outcome(*([record for record in records if record["romanizer"] == romanizer] for records in self))
 
     def counts(self) -> dict[str, int]:
         """How many lines of each kind."""

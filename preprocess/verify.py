@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ppa_preprocess.manifest import FURTHER_PAIRS
 from ppa_preprocess.round_trip import Speller, check_pairs
 from ppa_preprocess.workspace import Workspace
 
@@ -15,6 +16,7 @@ from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_s
 from ppa_plugin.files import decode_text, read_json_lines, sha256
 
 _HEADER = ("language", "read", "filtered", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
+_FURTHER = "further pairs"  # beside what was read, where there are any
 # pairs a language that are read back as text; all of them where it has fewer
 SAMPLE = 100
 
@@ -82,9 +84,11 @@ def _check_files(manifest: dict[str, Any], data_bin: Path) -> None:
 def _check_sum(lang: str, language: dict[str, Any]) -> None:
     filtered, dropped = (sum(language[key].values()) for key in ("filtered", "dropped"))
     parts = filtered + language["not_sampled"] + language["kept"] + dropped
-    if language["read"] != parts or language["kept"] != language["train"] + language["valid"]:
+    further = language.get(FURTHER_PAIRS, 0)
+    if language["read"] + further != parts or language["kept"] != language["train"] + language["valid"]:
+        more = f" and {further:,} pairs of them by further romanizers" * bool(further)
         raise UserError(
-            f"manifest: {lang} has {language['read']:,} lines read, but {filtered:,} filtered out, "
+            f"manifest: {lang} has {language['read']:,} lines read{more}, but {filtered:,} filtered out, "
             f"{language['not_sampled']:,} not sampled, {language['kept']:,} kept (train {language['train']:,}, valid "
             f"{language['valid']:,}) and {dropped:,} dropped"
         )
@@ -130,11 +134,15 @@ def _check_dropped(manifest: dict[str, Any], path: Path) -> None:
 
 def _table(manifest: dict[str, Any]) -> list[str]:
     """The rows of a table of all languages and their sum, columns aligned."""
-    rows = []
+    rows, header = [], list(_HEADER)
+    several = any(FURTHER_PAIRS in language for language in manifest["languages"].values())
+    if several:
+        header.insert(2, _FURTHER)
     for lang, language in manifest["languages"].items():
         tokens = [sum(language["tokens"][split][side] for split in ("train", "valid")) for side in SIDES]
         filtered = sum(language["filtered"].values())
-        counts = [language["read"], filtered, language["not_sampled"], sum(language["dropped"].values())]
+        further = [language.get(FURTHER_PAIRS, 0)] if several else []
+        counts = [language["read"], *further, filtered, language["not_sampled"], sum(language["dropped"].values())]
         rows.append((lang, *counts, language["train"], language["valid"], *tokens))
     rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
-    return align([_HEADER, *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)])
+    return align([tuple(header), *((row[0], *(f"{count:,}" for count in row[1:])) for row in rows)])

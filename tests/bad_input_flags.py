@@ -18,6 +18,7 @@ _VOCABULARY = "ppa-evaluate vocabulary --model m --pairs d --output out.jsonl"
 _SUITE = "ppa-evaluate suite --config suite.yaml"
 _ALL = "ppa-preprocess all --config group.yaml --input in --spm spm.model --output out"
 _VERIFY = "ppa-preprocess verify --output out"
+_ONE_FILE = "ppa-preprocess romanize --input in.txt --output out.txt"
 _EXTEND = "ppa-convert extend model out --text text.latn"
 
 
@@ -31,6 +32,10 @@ def refused(line: str, flag: str, *values: str) -> list[Row]:
     """Values that the parser of one of our commands refuses, each with what the last of `values` says."""
     *values, allowed = values
     return [Row(f"{line} --{flag}={value}", (f"argument --{flag}: ", allowed)) for value in values]
+
+
+def _one_file(directory: Path) -> None:
+    (directory / "in.txt").write_text("a line\n", encoding="utf-8")
 
 
 def group(content: str, *says: str) -> Row:
@@ -174,6 +179,18 @@ ROWS = [
     group("filters: {exclude: [a, a]}", "filters.exclude names one file or directory twice: a, a"),
     group("filters: {exclude: [missing]}", "filters.exclude: cannot read ", "missing: No such file"),
     group("filters: {exclude: [.]}", "filters.exclude: ", "holds no evaluation file; looked for names such as bible."),
+    group("romanizer: []", "romanizer is an empty list, expected one romanizer or several, such as [uroman, pypinyin]"),
+    group("romanizer: 3", "romanizer is 3, expected a mapping"),
+    group("romanizer: [uroman, uroman]", "romanizer names uroman twice"),
+    group(
+        "romanizer: yadda", "romanizer.name is 'yadda', known are: uroman, ", "name your own as package.module:Class"
+    ),
+    group("romanizer: '..x:Y'", "romanizer.name is '..x:Y', which cannot be imported"),
+    group(f"romanizer: [{', '.join(map(str, range(5000)))}]", "romanizer names 5,000, expected at most 100"),
+    group("languages: {x_Latn: {romanizer: [yadda]}}", "languages.x_Latn: romanizer.name is 'yadda', known are: "),
+    group("languages: {x_Latn: {romanizer: [{name: uroman, lang: x}]}}", "romanizer has an unknown key 'lang'"),
+    Row(f"{_ONE_FILE} --romanizer yadda", "--romanizer is 'yadda', known are: uroman, ", _one_file),
+    Row(f"{_ONE_FILE} --romanizer no:Where", "--romanizer is 'no:Where', which cannot be imported", _one_file),
     # ppa-convert
     *refused(_EXTEND, "pieces", "0", "-5", "some", "nan", _POSITIVE),
     *refused(f"{_EXTEND} --pieces 5", "lines", "0", "-1", "1e6", _POSITIVE),

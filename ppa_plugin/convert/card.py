@@ -124,8 +124,19 @@ def _is_counted(counts: Any) -> bool:
     """Whether a manifest's language says what the card tells of it."""
     if not isinstance(counts, dict) or not isinstance(counts.get("train"), int):
         return False
-    romanizer = counts.get("romanizer") or {}
-    return not romanizer or (isinstance(romanizer, dict) and {"name", "version"} <= set(romanizer))
+    return all(isinstance(each, dict) and {"name", "version"} <= set(each) for each in _romanizers(counts))
+
+
+def _romanizers(counts: dict[str, Any]) -> list[Any]:
+    """What a manifest says of the romanizers of a language: of one, of several, or nothing."""
+    romanizer = counts.get("romanizer") or []
+    return romanizer if isinstance(romanizer, list) else [romanizer]
+
+
+def _named(romanizer: dict[str, Any]) -> str:
+    """Name and version of a romanizer; those of other packages have the name in their version."""
+    name, version = str(romanizer["name"]), str(romanizer["version"])
+    return version if name.lower() in version.lower() else f"{name} {version}"
 
 
 def _language_codes(manifest: dict[str, Any]) -> str:
@@ -140,8 +151,7 @@ def _data(manifest: dict[str, Any]) -> str:
         return "**To be filled in:** the manifest of the shards was not found where the checkpoint was trained on them."
     rows = []
     for lang, counts in manifest["languages"].items():
-        romanizer = counts.get("romanizer") or {}
-        by = f"{romanizer['name']} {romanizer['version']}" if romanizer else "brought along"
+        by = " and ".join(map(_named, _romanizers(counts))) or "brought along"
         rows.append(f"| {lang} | {counts['train']:,} | {by} |")
     return "\n".join(["| language | training pairs | romanized by |", "|---|---:|---|", *rows])
 

@@ -1,7 +1,8 @@
 """Romanizers: what turns one line of any script into one line of Latin letters."""
 
 import importlib
-from typing import Protocol
+from importlib import metadata
+from typing import NamedTuple, Protocol
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.romanization.exact_uroman import Uroman
@@ -29,19 +30,53 @@ DEFAULT = "uroman"
 ROMANIZERS: dict[str, type[Romanizer]] = {DEFAULT: Uroman}
 
 
-def find_romanizer(name: str) -> type[Romanizer]:
-    """The romanizer's class, by its name or as `module:Class`; raises `UserError` where there is none."""
+class Packaged(NamedTuple):
+    """A romanizer of another package: its module and class here, and the distributions that it is made of."""
+
+    place: str
+    distributions: tuple[str, ...]
+
+
+_ROOM = "ppa_plugin.romanization.packages"
+# by the names of group files, which are those of the extras too
+PACKAGED = {
+    "pypinyin": Packaged(f"{_ROOM}.chinese:Pypinyin", ("pypinyin",)),
+    "pythainlp": Packaged(f"{_ROOM}.thai:Pythainlp", ("pythainlp",)),
+    "cutlet": Packaged(f"{_ROOM}.japanese:Cutlet", ("cutlet", "fugashi", "unidic-lite")),
+    "indic-transliteration": Packaged(f"{_ROOM}.indic:IndicTransliteration", ("indic-transliteration",)),
+    "icu": Packaged(f"{_ROOM}.icu:Icu", ("PyICU",)),
+}
+
+
+def find_romanizer(name: str, where: str = "romanizer.name") -> type[Romanizer]:
+    """The romanizer's class, by its name or as `module:Class`.
+
+    Raises `UserError`, which says that `where` names it, where there is none.
+    """
     if name in ROMANIZERS:
         return ROMANIZERS[name]
-    module, colon, attribute = name.partition(":")
+    if name in PACKAGED:
+        _check_installed(name, where)
+    place = PACKAGED[name].place if name in PACKAGED else name
+    module, colon, attribute = place.partition(":")
     if not colon:
-        raise UserError(
-            f"romanizer.name is {name!r}, known are: {', '.join(ROMANIZERS)}; name your own as package.module:Class"
-        )
+        known = ", ".join((*ROMANIZERS, *PACKAGED))
+        raise UserError(f"{where} is {name!r}, known are: {known}; name your own as package.module:Class")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"romanizer.name is {name!r}, which cannot be imported: {error}") from None
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # the third of `..x:Y`
+        raise UserError(f"{where} is {name!r}, which cannot be imported: {error}") from None
     if not isinstance(getattr(found, "version", None), str) or not callable(getattr(found, "romanize", None)):
-        raise UserError(f"romanizer.name is {name!r}, which lacks `version`, a text, or `romanize(line, lang)`")
+        raise UserError(f"{where} is {name!r}, which lacks `version`, a text, or `romanize(line, lang)`")
     return found
+
+
+def _check_installed(name: str, where: str) -> None:
+    """Raise `UserError` where a distribution of a packaged romanizer is not there."""
+    for distribution in PACKAGED[name].distributions:
+        try:
+            metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            raise UserError(
+                f"{where} is {name!r}, which needs the package {distribution}: pip install 'translit-ppa[{name}]'"
+            ) from None

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,13 @@ def romanize_lines(
 
 
 def romanize_file(
-    source: Path, target: Path, settings: Romanization, workers: Workers, label: str
+    source: Path, target: Path, settings: Sequence[Romanization], workers: Workers, label: str
 ) -> list[dict[str, Any]]:
     """Romanize `source` into `target`, line for line, and return a record of each line that has a reason.
 
-    `label` names the language in the records; that of a line whose romanization is in doubt holds it, as `latn`.
+    With several `settings` all lines are romanized with the first, then all with the second, and so on, and the records
+    name the romanizer. `label` names the language in the records; that of a line whose romanization is in doubt holds
+    it, as `latn`.
     Raises `UserError` where `source` is missing, empty or not UTF-8; `target` is then as it was.
     """
     total = count_lines(source)
@@ -64,12 +66,14 @@ def romanize_file(
         workers = min(workers, -(-total // _CHUNK_LINES))
     records = []
     with write_beside(target) as handle:
-        results = romanize_lines(read_lines(source), settings, workers)
-        for number, (line, latn, reason) in enumerate(progress(results, f"romanize {label}", total), 1):
-            handle.write(f"{latn}\n")
-            if reason:
-                record = {"lang": label, "line": number, "reason": reason, "text": line}
-                records.append(record | {"latn": latn} if latn else record)
+        for each in settings:
+            by = {"romanizer": each.name} if len(settings) > 1 else {}
+            results = romanize_lines(read_lines(source), each, workers)
+            for number, (line, latn, reason) in enumerate(progress(results, f"romanize {label}", total), 1):
+                handle.write(f"{latn}\n")
+                if reason:
+                    record = {"lang": label, "line": number, **by, "reason": reason, "text": line}
+                    records.append(record | {"latn": latn} if latn else record)
     return records
 
 

@@ -16,7 +16,8 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import EOS, UNK
 from ppa_plugin.data.vocabulary import SPECIALS, entries, load_sentencepiece, pieces, to_indices
 
-KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID, IN_EVALUATION = range(5)  # what became of a pair
+# what became of a pair; ALIKE + r: the r-th romanizer (from 0) wrote the same of its line
+KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID, IN_EVALUATION, UNTOUCHED, ALIKE = range(7)
 _SPECIALS_A_SIDE = 2  # <s> and </s>
 
 

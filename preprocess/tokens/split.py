@@ -1,4 +1,4 @@
-"""Encoded pairs in a random order, the first of them for validation, sharing no text with those for training."""
+"""Encoded pairs in a random order, some of them for validation, sharing no text with those for training."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens
 
 from ppa_plugin.data.masking import UNK
+from ppa_plugin.data.sampling import random_order
 
 # Part of what `encoded/` depends on, so that what an earlier rule left there is made again.
 RULE = "equal text"
@@ -26,24 +27,33 @@ class Split(NamedTuple):
 
 
 def valid_size(pairs: int, wished: int) -> int:
-    """How many of a language's pairs are for validation: a tenth where there are fewer than twice `wished`."""
+    """How many of so many pairs are for validation: a tenth where there are fewer than twice `wished`."""
     return wished if pairs >= 2 * wished else min(pairs - 1, max(1, pairs // 10))
 
 
+def draw(kept: np.ndarray, lines: int, wished: int, seed: int, lang: str) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs `kept`, by number from 0 and rising, in a seeded order: `wished` or so for validation, and the rest.
+
+    Those for validation are pairs of the first romanizer, of lines 0 to `lines` - 1: the same that are drawn without
+    the pairs of others.
+    """
+    first = kept[kept < lines]
+    shuffled = first[random_order(len(first), seed, "shuffle", lang)]
+    size = valid_size(len(first), wished)
+    if len(first) < len(kept):
+        everything = kept[random_order(len(kept), seed, "shuffle", lang)]
+        return shuffled[:size], everything[~np.isin(everything, shuffled[:size])]
+    return shuffled[:size], shuffled[size:]
+
+
 def split_pairs(
-    sides: Sequence[Tokens],
-    pair: Sequence[Path],
-    encoder: LineEncoder,
-    shuffled: np.ndarray,
-    wished: int,
+    sides: Sequence[Tokens], pair: Sequence[Path], encoder: LineEncoder, valid: np.ndarray, rest: np.ndarray
 ) -> Split:
-    """Split the pairs of these numbers, in a seeded order: the first `wished` or so are for validation.
+    """Split off from `rest` what shares a text with the pairs `valid`, by their numbers.
 
     `sides` are the rows of both sides, encoded, and `pair` the files of lines from which `encoder` made them. Memory:
     some 40 bytes a pair, and the validation pairs.
     """
-    size = valid_size(len(shuffled), wished)
-    valid, rest = shuffled[:size], shuffled[size:]
     in_valid = np.zeros(len(rest), dtype=bool)
     for tokens, path in zip(sides, pair, strict=True):
         in_valid |= _shared(rest, valid, tokens, path, encoder)

@@ -49,6 +49,11 @@ def one_code_for_a_group(s):
     s.options["--lang"] = "tur"
 
 
+def a_romanizer_for_a_group(s):
+    s.step = "romanize"
+    s.options["--romanizer"] = "stub"
+
+
 def text(content: bytes):
     return lambda s: s.text.write_bytes(content)
 
@@ -110,7 +115,14 @@ CASES = {
     "--shards 0": (lambda s: s.options.update({"--shards": 0}), "--shards: 0 is not a whole number from 1 to 10000"),
     "--valid-size many": (lambda s: s.options.update({"--valid-size": "many"}), "many is not a whole number"),
     "--sample -1": (a_negative_sample, "-1 is not a whole number of at least 0"),
-    "another romanizer": (group(romanizer={"name": "icu"}), "romanizer.name is 'icu'"),
+    "another romanizer": (group(romanizer={"name": "yadda"}), "romanizer.name is 'yadda', known are: uroman, "),
+    "no romanizer": (group(romanizer=[]), "romanizer is an empty list, expected one romanizer or several"),
+    "a romanizer twice": (group(romanizer=["stub", "stub"]), "romanizer names stub twice"),
+    "a language's romanizer": (
+        group(languages={LANGUAGE: {"romanizer": "no_such:Romanizer"}}),
+        "languages.tur_Latn: romanizer.name is 'no_such:Romanizer', which cannot be imported: No module named",
+    ),
+    "a romanizer for a group": (a_romanizer_for_a_group, "--romanizer is for a single file; with --config the group"),
     "file missing": (lambda s: s.text.unlink(), "tur_Latn.txt is missing"),
     "file empty": (text(b""), "tur_Latn.txt is empty"),
     "not UTF-8": (text(b"a\nb\n\xe7\n"), "tur_Latn.txt, line 3: not valid UTF-8"),

@@ -58,6 +58,9 @@ CHANGES = {
     "a code for the romanizer": languages(ell_Grek={"uroman": "ell"}),
     "romanizer.name": {"romanizer": {"name": "capitals"}},
     "romanizer.normalize_punctuation": {"romanizer": {"name": "stub", "normalize_punctuation": True}},
+    "romanizers": {"romanizer": ["stub", "capitals"]},
+    "a romanizer of a language": languages(ell_Grek={"romanizer": "capitals"}),
+    "romanizers of a language": languages(ell_Grek={"romanizer": ["capitals", {"name": "stub", "rescue": False}]}),
     "binarizer": {"binarizer": "fairseq-preprocess"},
 }
 

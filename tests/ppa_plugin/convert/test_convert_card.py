@@ -26,11 +26,17 @@ def test_the_data_is_that_of_the_manifest(tmp_path):
     languages = {
         "ell_Grek": {"train": 12345, "romanizer": {"name": "uroman", "version": "1.3.1.1"}},
         "tur_Latn": {"train": 7, "romanizer": None},
+        "zho_Hani": {
+            "train": 8,
+            "romanizer": [{"name": "uroman", "version": "1.3.1.1"}, {"name": "pypinyin", "version": "pypinyin 0.55.0"}],
+        },
+        "hin_Deva": {"train": 9, "romanizer": [{"name": "icu", "version": "PyICU 2.17, ICU 72.1"}]},
     }
     (tmp_path / "data-bin" / "shard00").mkdir(parents=True)
     (tmp_path / "data-bin" / "manifest.json").write_text(json.dumps({"languages": languages}))
     text = made_card(tmp_path)
     assert "| ell_Grek | 12,345 | uroman 1.3.1.1 |\n| tur_Latn | 7 | brought along |" in text
+    assert "| zho_Hani | 8 | uroman 1.3.1.1 and pypinyin 0.55.0 |\n| hin_Deva | 9 | PyICU 2.17, ICU 72.1 |" in text
     head = text.split("---")[1]
     assert head.splitlines()[1:5] == ["license: other", "language:", "- ell", "- tur"]
 

@@ -298,6 +298,7 @@ CHECKPOINTS = {
     "config that is no JSON": (_noted(config=config(extra={1, 2})), "cannot be read as a checkpoint"),
     "dtype": (_noted(dtype=["float16"]), f"{NOTE}.dtype is ['float16'], expected a text"),
     "added_pieces": (_noted(added_pieces="three"), f"{NOTE}.added_pieces is 'three', expected a whole number"),
+    "transmi": (_noted(transmi=3), f"{NOTE}.transmi is 3, expected a text"),
     "new_head": (_noted(new_head="one"), f"{NOTE}.new_head is 'one', expected a whole number or None"),
     "pooler": (_noted(pooler={"a": 1}), f"{NOTE}.pooler holds something else than tensors"),
     "16 TB of pooler": (_noted(pooler={"a": EXPANDED}), "a is not a dense tensor"),

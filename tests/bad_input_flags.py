@@ -195,6 +195,8 @@ ROWS = [
     *refused(_EXTEND, "pieces", "0", "-5", "some", "nan", _POSITIVE),
     *refused(f"{_EXTEND} --pieces 5", "lines", "0", "-1", "1e6", _POSITIVE),
     Row(f"{_EXTEND} --pieces {HUGE}", "argument --pieces: 999"),
+    Row("ppa-convert extend model out", ("--init merge", "pass --text and --pieces, or --init mean|max")),
+    Row(f"{_EXTEND} --init max", ("--init max", "takes no --text; leave it out")),
     *refused("ppa-convert to-fairseq m out", "seed", "-1", "4294967296", "is not a whole number from 0 to 4294967295"),
     Row("ppa-convert to-fairseq m out --new-head --seed one", "argument --seed: one is not a whole number"),
     Row("ppa-convert to-hf", "required"),

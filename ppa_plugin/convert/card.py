@@ -14,6 +14,9 @@ MANIFEST = "manifest.json"
 _NEW_HEAD = """
 
 The masked-LM head is not the base model's, which has none: training began with one drawn at random (seed {seed})."""
+_TRANSMI = (
+    " (TransMI, [arXiv 2405.09913](https://arxiv.org/abs/2405.09913): those of its own pieces, merged by their {})"
+)
 _CARD = """\
 ---
 license: other
@@ -43,7 +46,7 @@ tokenizer = AutoTokenizer.from_pretrained("DIRECTORY")
 model = {auto_class}.from_pretrained("DIRECTORY")
 ```
 
-Text goes in in its own script: romanizations were used in training only.
+{input}
 
 {vectors}:
 
@@ -76,7 +79,7 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     """The README.md of a converted checkpoint, its recipe read from the checkpoint's own settings."""
     size = "{num_hidden_layers} layers, {hidden_size} wide, vocabulary {vocab_size}".format_map(config)
     started_from = settings(checkpoint, "checkpoint").get("finetune_from_model")
-    added = origin.get("added_pieces")
+    added, transmi = origin.get("added_pieces"), origin.get("transmi")
     updates = checkpoints.updates(checkpoint)
     manifest = _manifest(checkpoint)
     has_head = names.has_head(checkpoint.get("model", {names.HEAD}))
@@ -90,7 +93,10 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
         head=_NEW_HEAD.format(seed=origin["new_head"]) if origin.get("new_head") is not None else "",
         data=_data(manifest),
         base=(origin.get("source") or started_from or "none (trained from scratch) or unknown")
-        + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else ""),
+        + (f", its vocabulary extended by {added:,} sub-words of romanized text" if added else "")
+        + (_TRANSMI.format(transmi) if transmi else ""),
+        input="Text goes in in its own script"
+        + (" or as uroman romanizes it." if transmi else ": romanizations were used in training only."),
         updates="unknown" if updates is None else updates,
         recipe=_recipe(checkpoint),
     )

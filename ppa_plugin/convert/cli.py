@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ppa_plugin import commandline
-from ppa_plugin.commandline import positive, say, seed
+from ppa_plugin.commandline import UserError, positive, say, seed
 from ppa_plugin.files import check_free, directory_beside
 
 _EXAMPLE = """\
@@ -12,7 +12,11 @@ example:
   ppa-convert to-fairseq cis-lmu/glot500-base glot500
   ppa-convert to-hf checkpoints/checkpoint_best.pt aligned
   ppa-convert extend glot500 glot500-extended --text pairs/ --pieces 10000
+  ppa-convert extend glot500 glot500-transmi --init max
 """
+# values of --init that take new pieces from a text, and those that take them from the vocabulary
+_OF_TEXT, _OF_VOCABULARY = ("merge", "romanized"), ("mean", "max")
+_LINES = 1_000_000
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -65,30 +69,31 @@ def _parser() -> argparse.ArgumentParser:
 def _add_extend(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "extend",
-        help="a model and romanized text -> the model with sub-words of the text, as to-fairseq writes it",
-        description="Add sub-words of romanized text to SentencePiece model, dictionary, embedding and head. "
-        "Preprocess with the new sentencepiece.bpe.model and train with --finetune-from-model the new model.pt.",
+        help="a model -> the model with sub-words of romanized text, as to-fairseq writes it",
+        description="Add sub-words of romanized text to SentencePiece model, dictionary, embedding and head: those of "
+        "a text, or with --init mean|max the romanizations of the vocabulary itself, which need no training (TransMI, "
+        "arXiv 2405.09913). Preprocess with the new sentencepiece.bpe.model and train with --finetune-from-model the "
+        "new model.pt.",
         epilog="example: ppa-convert extend glot500 glot500-extended --text pairs/ --pieces 10000 --init romanized",
     )
     parser.add_argument(
         "model", metavar="FAIRSEQ_DIR|HF_DIR|HUB_NAME", help="what to-fairseq wrote, or what it would be given"
     )
-    parser.add_argument(
-        "--text", nargs="+", required=True, metavar="FILE|DIR", help="romanized text; of a folder its *.latn files"
-    )
-    parser.add_argument("--pieces", type=positive, required=True, metavar="N", help="how many sub-words to add")
+    parser.add_argument("--text", nargs="+", metavar="FILE|DIR", help="romanized text; of a folder its *.latn files")
+    parser.add_argument("--pieces", type=positive, metavar="N", help="how many sub-words of the text to add")
     parser.add_argument(
         "--init",
-        choices=("merge", "romanized"),
+        choices=(*_OF_TEXT, *_OF_VOCABULARY),
         default="merge",
-        help="first value of a new row: the mean over the pieces that it merges (default), or over those whose "
-        "romanization it is, where there are any",
+        help="first value of a new row: the mean over the pieces that it merges (merge, the default), or over those "
+        "whose romanization it is, where there are any (romanized). mean, max: without a text, what any piece is "
+        "romanized to becomes one, with mean or highest score of the pieces that it romanizes, and the mean of their "
+        "rows or the row of the highest",
     )
     parser.add_argument(
         "--lines",
         type=positive,
-        default=1_000_000,
-        help="lines of the text to look at, drawn at random (default: 1000000)",
+        help=f"lines of the text to look at, drawn at random (default: {_LINES})",
     )
     parser.set_defaults(command=_extend)
     return parser
@@ -125,9 +130,28 @@ def _to_hf(args: argparse.Namespace) -> None:
 
 
 def _extend(args: argparse.Namespace) -> None:
+    _check_init(args)
+    args.lines = args.lines or _LINES
     from ppa_plugin.convert.extension import extend
 
     extend.run(args)
+
+
+def _check_init(args: argparse.Namespace) -> None:
+    """Raise `UserError` where a text is asked for that `--init` takes nothing from, or none where it needs one."""
+    if args.init in _OF_VOCABULARY:
+        for flag in ("text", "pieces", "lines"):
+            if getattr(args, flag) is not None:
+                raise UserError(
+                    f"--init {args.init} adds the romanizations of the vocabulary itself and takes no --{flag}; leave "
+                    f"it out, or pass --init {'|'.join(_OF_TEXT)} for sub-words of a text"
+                )
+    elif args.text is None or args.pieces is None:
+        missing = " and ".join(flag for flag in ("--text", "--pieces") if getattr(args, flag[2:]) is None)
+        raise UserError(
+            f"--init {args.init} adds sub-words of a text: pass {missing}, or --init {'|'.join(_OF_VOCABULARY)} for "
+            "the romanizations of the vocabulary itself"
+        )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
 _PADDED_TO = 8
 _MOST_PADDING = 1024
 # what model.pt keeps of an encoder for the way back and the model card, beside its config
-_NOTED = ("source", "added_pieces", "new_head", "prefixed", "pooler")
+_NOTED = ("source", "added_pieces", "transmi", "new_head", "prefixed", "pooler")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Encoder:
         sentencepiece: the tokenizer's file.
         source: the Hugging Face model that it comes from, as the user named it.
         added_pieces: how many sub-words its vocabulary has been extended by.
+        transmi: where romanizations of its own pieces are among them, how those were merged: `mean` or `max`.
         padding_rows: rows of the embedding matrix after those of the tokenizer's ids.
         new_head: the seed that its masked-LM head was drawn with; None where the head, if any, is the model's own.
         prefixed: of an encoder without a head, whether its names came with the prefix `roberta.`.
@@ -51,6 +52,7 @@ class Encoder:
     sentencepiece: Path
     source: str
     added_pieces: int = 0
+    transmi: str = ""
     padding_rows: int = 0
     new_head: int | None = None
     prefixed: bool = False

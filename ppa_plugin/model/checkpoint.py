@@ -22,6 +22,7 @@ _NOTED: dict[str, tuple[str, Any]] = {
     "dtype": ("a text", str),
     "source": ("a text", str),
     "added_pieces": ("a whole number", int),
+    "transmi": ("a text", str),
     "new_head": ("a whole number or None", (int, type(None))),
     "prefixed": ("True or False", bool),
     "pooler": ("a mapping", dict),

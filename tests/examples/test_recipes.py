@@ -235,6 +235,24 @@ def test_the_ablations_are_the_four_objectives(place):
     assert len({c.output for c in converted}) == 4
 
 
+def test_transmi_is_measured_beside_the_encoder_on_both_inputs(place):
+    settings = {"BASE": "some/e5", "EVAL": "data/eval"}
+    lines, _ = record(place, EXAMPLES / "transmi/transmi.sh", "--layer", "0,8,12", **settings)
+    parsed = [parse(line) for line in lines]
+    made = {p.output: p.init for line, p in zip(lines, parsed, strict=True) if line[1] == "extend"}
+    assert made == {"runs/transmi/mean": "mean", "runs/transmi/max": "max"}
+    converted = {
+        p.output: str(Path(p.checkpoint).parent) for line, p in zip(lines, parsed, strict=True) if line[1] == "to-hf"
+    }
+    assert [made[directory] for directory in converted.values()] == ["mean", "max"]
+    measured = [p for line, p in zip(lines, parsed, strict=True) if line[1] == "retrieval"]
+    assert [(m.model, m.input) for m in measured] == [
+        (model, side) for side in ("orig", "latn") for model in ("some/e5", *converted)
+    ]
+    assert all(line[-2:] == ["--layer", "0,8,12"] for line in lines if line[1] == "retrieval")
+    assert parsed[-1].baseline == "e5"
+
+
 def test_the_released_run_has_the_authors_flags(place):
     lines, _ = record(place, EXAMPLES / "ablations/released.sh", "--seed", "3")
     parsed = parse(the_call(lines, "fairseq-train"))

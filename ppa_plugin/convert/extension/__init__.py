@@ -1,1 +1,1 @@
-"""`ppa-convert extend`: more sub-words for a model, from romanized text."""
+"""`ppa-convert extend`: more sub-words for a model, for romanized text."""

@@ -1,17 +1,12 @@
-"""The first values of new pieces in embedding and head: means over the old pieces that they merge or romanize."""
+"""The first values of new pieces in embedding and head: means over old pieces, such as those that they merge."""
 
-import logging
 from collections.abc import Iterable
 
 import torch
 
-from ppa_plugin import commandline
 from ppa_plugin.convert.extension.new_pieces import Pieces
 from ppa_plugin.data import vocabulary
 from ppa_plugin.model import names
-
-logger = logging.getLogger(__name__)
-_WORD = "▁"  # SentencePiece's mark of a word's beginning
 
 
 def merged(base: Pieces, new: Iterable[str]) -> dict[str, list[int]]:
@@ -23,32 +18,6 @@ def merged(base: Pieces, new: Iterable[str]) -> dict[str, list[int]]:
     for piece in new:
         known = [i for i in base.segment(piece) if i]
         found[piece] = vocabulary.to_indices(known or [0]).tolist()
-    return found
-
-
-def romanizing(base: Pieces, new: Iterable[str]) -> dict[str, list[int]]:
-    """{new piece: rows of the old pieces whose romanization by uroman it is}; pieces that romanize none are left out.
-
-    A piece keeps its mark of a word's beginning: `▁город` is `▁gorod`, `город` is `gorod`.
-    """
-    import uroman
-
-    romanizer = uroman.Uroman(cache_size=65536)
-    wanted = set(new)
-    found: dict[str, list[int]] = {}
-    old = enumerate(vocabulary.pieces(base.processor), len(vocabulary.SPECIALS))
-    # uroman leaves ASCII as it is, and a new piece is no old one
-    others = [(row, piece) for row, piece in old if not piece.lstrip(_WORD).isascii()]
-    for row, piece in commandline.progress(others, "romanizing the vocabulary", len(others), "piece"):
-        body = piece.lstrip(_WORD)
-        try:
-            romanization = romanizer.romanize_string(body)
-        except Exception as error:  # uroman has bugs on rare characters; such a piece stands for nothing new
-            logger.debug("uroman fails on piece %r: %r", piece, error)
-            continue
-        latin = piece[: len(piece) - len(body)] + base.normalize(romanization)
-        if latin in wanted:
-            found.setdefault(latin, []).append(row)
     return found
 
 

@@ -220,6 +220,29 @@ def test_more_pieces_use_up_the_padding(pieces, head, copied, headless, romanize
         assert len(after["lm_head.bias"]) == len(after[name])
 
 
+@pytest.mark.parametrize("padded", [True, False])
+def test_romanizations_of_the_vocabulary_need_no_head_and_use_up_padding(padded, headless, tmp_path):
+    old = json.loads((headless / "config.json").read_text())["vocab_size"]
+    more = pad(headless, 512) if padded else 0
+    before = load_file(headless / "model.safetensors")
+    assert convert("extend", headless, tmp_path / "wide", "--init", "max") == 0
+    assert convert("to-hf", tmp_path / "wide" / "model.pt", tmp_path / "back") == 0
+    after = load_file(tmp_path / "back" / "model.safetensors")
+    symbols = vocabulary.load_dictionary(tmp_path / "wide" / "dict.txt").symbols
+    new, name = len(symbols) - old, WORDS.removeprefix("roberta.")
+    assert new > 50
+    assert before.keys() == after.keys()
+    assert len(after[name]) == max(old + more, old + new)
+    assert torch.equal(after[name][: old - 1], before[name][: old - 1])
+    assert torch.equal(after[name][old - 1 + new], before[name][old - 1])  # <mask>
+    assert torch.equal(after[name][symbols.index("st")], before[name][symbols.index("στ")])
+    assert torch.equal(after["pooler.dense.weight"], before["pooler.dense.weight"])
+    found = transformers.AutoModel.from_pretrained(tmp_path / "back")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "back")
+    assert symbols.index("st") in tokenizer("sten pole")["input_ids"]
+    assert torch.isfinite(found(**tokenizer("sten pole", return_tensors="pt")).last_hidden_state).all()
+
+
 def renamed(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
     """The tiny model's weights under other names that Transformers reads."""
     state = dict(state)

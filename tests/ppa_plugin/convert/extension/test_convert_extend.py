@@ -7,11 +7,11 @@ import shutil
 
 import pytest
 import torch
-import uroman
 from running import exit_code
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.convert import cli
+from ppa_plugin.convert.extension import romanized_vocabulary
 from ppa_plugin.data import vocabulary
 from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
@@ -158,17 +158,17 @@ def test_half_precision_stays(tiny_hf_directory, text, tmp_path):
         assert {tensor.dtype for tensor in found.values()} == {torch.float16}
 
 
+class TwoLetters:
+    """A romanizer that knows two letters."""
+
+    version, table = "1", {"ш": "sh", "ש": "sh"}
+
+    def romanize(self, line: str, lang: str | None) -> str:
+        return self.table.get(line, "?")
+
+
 def test_romanized_pieces_begin_as_what_they_romanize(tiny_hf_directory, extended, text, tmp_path, monkeypatch, capsys):
-    table = {"ш": "sh", "ש": "sh"}
-
-    class Romanizer:
-        def __init__(self, cache_size):
-            pass
-
-        def romanize_string(self, piece):
-            return table.get(piece, "?")
-
-    monkeypatch.setattr(uroman, "Uroman", Romanizer)
+    monkeypatch.setattr(romanized_vocabulary, "DEFAULT", f"{__name__}:TwoLetters")
     flags = ("--text", text, "--pieces", COUNT, "--init", "romanized")
     assert convert("extend", tiny_hf_directory, tmp_path / "out", *flags) == 0
     symbols = vocabulary.load_dictionary(tmp_path / "out" / "dict.txt").symbols
@@ -176,9 +176,92 @@ def test_romanized_pieces_begin_as_what_they_romanize(tiny_hf_directory, extende
     found, merged = (load_fairseq(directory / "model.pt")["model"] for directory in (tmp_path / "out", extended[0]))
     for name in (EMBEDDING, BIAS):
         expected = merged[name].clone()
-        expected[symbols.index("sh")] = merged[name][[symbols.index(old) for old in table]].mean(0)
+        expected[symbols.index("sh")] = merged[name][[symbols.index(old) for old in TwoLetters.table]].mean(0)
         torch.testing.assert_close(found[name], expected)
         assert not torch.equal(expected, merged[name])
+
+
+# pieces of the tiny vocabulary by their romanization, of which none is a piece
+ROMANIZED = {"sh": ["ш", "ש", "ش", "შ"], "st": ["στ"], "ch": ["χ", "ח"], "▁e": ["▁ε"], "pyeong": ["평"]}
+
+
+@pytest.mark.parametrize("merge", ["mean", "max"])
+@pytest.mark.parametrize("to_fairseq", [False, True])
+def test_romanizations_of_the_vocabulary_are_added_without_a_text(
+    merge, to_fairseq, tiny_hf_directory, tiny_hf_model, old_vocabulary, tmp_path, capsys
+):
+    source = tiny_hf_directory
+    if to_fairseq:
+        source = tmp_path / "fairseq"
+        assert convert("to-fairseq", tiny_hf_directory, source) == 0
+    assert convert("extend", source, tmp_path / "out", "--init", merge) == 0
+    assert convert("to-hf", tmp_path / "out" / "model.pt", tmp_path / "hf") == 0
+    symbols = vocabulary.load_dictionary(tmp_path / "out" / "dict.txt").symbols
+    old_size = tiny_hf_model.config.vocab_size
+    count = len(symbols) - old_size
+    assert f"vocabulary {old_size} + {count}\nromanizations of " in capsys.readouterr().out
+    card = (tmp_path / "hf" / "README.md").read_text()
+    assert f"extended by {count} sub-words of romanized text (TransMI, " in card
+    assert f"merged by their {merge})\n" in card
+    assert "own script or as uroman romanizes it." in card
+    assert symbols[: -count - 1] == [*vocabulary.SPECIALS, *old_vocabulary[:-1]]
+    assert symbols[-1] == "<mask>"
+    processor = vocabulary.load_sentencepiece(tmp_path / "out" / "sentencepiece.bpe.model")
+    model = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "hf").eval()
+    ids = torch.tensor([[0, 5, 6, 40, 2]])
+    with torch.no_grad():
+        before, after = tiny_hf_model(ids).logits, model(ids).logits
+    torch.testing.assert_close(after[..., : old_size - 1], before[..., :-1])
+    torch.testing.assert_close(after[..., -1], before[..., -1])
+    for piece, stand_for in ROMANIZED.items():
+        new, rows = symbols.index(piece), [symbols.index(old) for old in stand_for]
+        assert new >= old_size - 1
+        scores = [processor.get_score(row - 1) for row in rows]
+        score = sum(scores) / len(scores)
+        if merge == "max":
+            score = max(scores)
+            rows = [min(row for row in rows if processor.get_score(row - 1) == score)]
+        assert processor.get_score(new - 1) == pytest.approx(score)
+        torch.testing.assert_close(after[..., new], before[..., rows].mean(-1), rtol=1e-4, atol=1e-4)
+
+
+def test_romanizations_of_the_vocabulary_leave_text_in_other_scripts_as_it_is(
+    tiny_hf_directory, sentences, romanized_sentences, tmp_path
+):
+    assert convert("extend", tiny_hf_directory, tmp_path / "out", "--init", "max") == 0
+    before, after = (
+        vocabulary.load_sentencepiece(directory / "sentencepiece.bpe.model")
+        for directory in (tiny_hf_directory, tmp_path / "out")
+    )
+    others = sentences[1:]  # the first one is English
+    assert len(others) >= 15
+    assert after.encode(others) == before.encode(others)
+    new = [i for ids in after.encode(romanized_sentences) for i in ids if i >= before.get_piece_size()]
+    assert len(new) > 100
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out" / "hf")
+    for sentence in sentences:
+        assert tokenizer(sentence)["input_ids"] == [0, *(i + 1 if i else 3 for i in after.encode(sentence)), 2]
+    for sentence in romanized_sentences:  # most letters of the tiny vocabulary have one score: of equals each takes one
+        pieces, theirs = after.encode(sentence, out_type=str), tokenizer.tokenize(sentence)
+        assert "".join(theirs) == "".join(pieces)
+        totals = [sum(after.get_score(after.piece_to_id(piece)) for piece in way) for way in (pieces, theirs)]
+        assert totals[0] == pytest.approx(totals[1], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("--init max --text a", "--init max adds .* takes no --text; leave it out, or pass --init merge|romanized for"),
+        ("--init mean --pieces 5", "--init mean adds .* takes no --pieces; leave it out"),
+        ("--init mean --lines 5", "--init mean adds .* takes no --lines; leave it out"),
+        ("", "--init merge adds sub-words of a text: pass --text and --pieces, or --init mean|max for"),
+        ("--text a", "--init merge adds sub-words of a text: pass --pieces, or"),
+        ("--pieces 5 --init romanized", "--init romanized adds sub-words of a text: pass --text, or"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_said(flags, says, tmp_path, capsys):
+    assert convert("extend", tmp_path / "model", tmp_path / "out", *flags.split()) == 2
+    assert re.search(f"^error: {says}".replace("|", "[|]"), capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import uroman
 
 from ppa_plugin.convert.extension import new_rows
 from ppa_plugin.convert.extension.new_pieces import Pieces
@@ -27,35 +26,6 @@ def test_a_merged_piece_is_made_of_its_old_pieces(base, vocabulary):
     assert found["▁haqti"] == [vocabulary["▁"], *letters]
     assert found["q☃t"] == [vocabulary["q"], vocabulary["t"]]
     assert found["☃"] == [3]  # <unk>
-
-
-def test_a_romanized_piece_is_made_of_the_pieces_that_it_romanizes(base, vocabulary, monkeypatch):
-    romanizer = uroman.Uroman(cache_size=65536)
-    monkeypatch.setattr(uroman, "Uroman", lambda cache_size: romanizer)  # its tables take seconds to read
-    romanized = {}
-    for piece, row in vocabulary.items():
-        body = piece.lstrip("▁")
-        if not body.isascii():
-            romanized.setdefault(piece[: len(piece) - len(body)] + romanizer.romanize_string(body), []).append(row)
-    assert {vocabulary["ш"], vocabulary["ש"]} <= set(romanized["sh"])
-    found = new_rows.romanizing(base, ["sh", "kh", "▁sh", "none"])
-    assert found == {piece: romanized[piece] for piece in ("sh", "kh", "▁sh") if piece in romanized}
-
-
-def test_a_piece_on_which_uroman_fails_is_left_out(base, vocabulary, monkeypatch):
-    class Failing:
-        def __init__(self, cache_size):
-            pass
-
-        def romanize_string(self, text):
-            if text == "ש":
-                raise AttributeError("'Edge' object has no attribute 'value'")
-            return "sh"
-
-    monkeypatch.setattr(uroman, "Uroman", Failing)
-    found = new_rows.romanizing(base, ["sh"])["sh"]
-    assert vocabulary["ш"] in found
-    assert vocabulary["ש"] not in found
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float16])

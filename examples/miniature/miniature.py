@@ -43,12 +43,14 @@ ENGLISH = "eng_Latn"
 GROUPS = {
     "mediterranean_amharic_farsi": {
         "retrieval": [ENGLISH, "fas_Arab", "ell_Grek", "heb_Hebr"],
+        "taxi1500": [ENGLISH, "fas_Arab", "ell_Grek", "heb_Hebr"],
         "sib200": [ENGLISH, "arz_Arab", "ell_Grek", "heb_Hebr"],
         "pos": [ENGLISH, "ell_Grek"],
         "ner": [ENGLISH],
     },
     "south_east_asian": {
         "retrieval": [ENGLISH, "kor_Hang", "zho_Hani"],
+        "taxi1500": [ENGLISH, "kor_Hang", "zho_Hani"],
         "sib200": [ENGLISH, "kor_Hang", "yue_Hani", "tha_Thai"],
         "pos": [ENGLISH],
         "ner": [ENGLISH],
@@ -76,7 +78,7 @@ SIZES = {
     ),
 }
 RETRIEVAL = {"bible": "retrieval", "tatoeba": "tatoeba", "sib": "retrieval_sib"}  # task: folder
-FINE_TUNED = {"sib200": "sib200", "pos": "udpos", "ner": "ner"}
+FINE_TUNED = {"taxi1500": "taxi1500", "sib200": "sib200", "pos": "udpos", "ner": "ner"}
 DATA = RETRIEVAL | FINE_TUNED
 
 
@@ -127,18 +129,24 @@ FULL = Settings(
 )
 
 
-_GIVEN = {"variants": (*VARIANTS, "SEQ"), "lr": 2e-5, "batch": 128, "layer": 8}
+_GIVEN = {"variants": (*VARIANTS, "SEQ"), "lr": 2e-5, "layer": 8}
 GIVEN = Settings(
     **_GIVEN,
     pretraining_batch=128,
-    head_updates=300,
-    base_updates=150,
-    updates=40,
+    head_updates=240,
+    base_updates=60,
+    updates=64,
     blocks=8,
     tasks=("bible", "tatoeba"),
 )
 GIVEN_ON_A_GPU = Settings(
-    **_GIVEN, pretraining_batch=256, head_updates=700, base_updates=2000, updates=400, tasks=tuple(RETRIEVAL)
+    **_GIVEN,
+    pretraining_batch=256,
+    head_updates=700,
+    base_updates=2000,
+    updates=400,
+    batch=128,
+    tasks=(*RETRIEVAL, *FINE_TUNED),
 )
 
 
@@ -413,8 +421,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--gpu", action="store_true", help="train on a GPU in FP16 (default: on the CPU)")
     add("--base", metavar="DIR", help="a Hugging Face directory to post-train, in place of one from scratch")
     add("--blocks", type=int, metavar="N", help="cut --base to N blocks and to the pieces that occur (CPU: 8)")
-    add("--head-updates", type=int, metavar="N", help="of a new head alone, if --base has none (CPU: 300, GPU: 700)")
-    add("--base-updates", type=int, metavar="N", help="masked LM on --base before the four (CPU: 150, GPU: 2000)")
+    add("--head-updates", type=int, metavar="N", help="of a new head alone, if --base has none (CPU: 240, GPU: 700)")
+    add("--base-updates", type=int, metavar="N", help="masked LM on --base before the four (CPU: 60, GPU: 2000)")
     add("--layer", type=int, metavar="N", help="of --base, whose output SEQ pools and the tables show (default: 8)")
     add("--groups", type=several, metavar="G;...", help="of " + ", ".join(GROUPS))
     add("--variants", type=several, metavar="V;...", help="of " + "; ".join([*VARIANTS, *EXTENSIONS]))

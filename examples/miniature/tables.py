@@ -16,6 +16,7 @@ METRICS = {
     "bible": "top10",
     "tatoeba": "top10",
     "sib": "top10",
+    "taxi1500": "macro_f1",
     "sib200": "macro_f1",
     "pos": "seqeval_f1",
     "ner": "span_micro_f1",

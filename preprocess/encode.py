@@ -4,7 +4,7 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,6 +37,7 @@ from ppa_preprocess.tokens.storage import (
 from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.data.blocks import ALIGN
 from ppa_plugin.data.masking import SIDES, UNK
 from ppa_plugin.data.sampling import random_order
 from ppa_plugin.files import count_lines, read_json_lines, read_lines, write_json_lines
@@ -53,7 +54,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
     """
-    encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens, group.filters.exclude)
+    encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens, group.filters.exclude, group.alignment)
     for lang in group.languages:
         inputs = task_inputs(group, lang, spm, workspace)
         _check_romanized(lang, group, inputs, workspace)
@@ -61,16 +62,18 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
             workspace.say(f"encode    {lang}  unchanged")
         else:
             target, pair = workspace.encoded(lang), workspace.pair(lang)
+            edges = workspace.edges(lang) if group.alignment else None
             with fresh_directory(target) as directory:
-                counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers)
+                counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers, edges)
             record = workspace.dropped_by("encode", lang)
             counts["dropped"] = _write_dropped(
                 record, lang, outcomes, pair, workspace.dropped_by("romanize", lang), group.filters.exclude
             )
             workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
+            dropped = f"{sum(counts['dropped'].values()):,} dropped"
             workspace.say(
                 f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and "
-                f"{counts['valid']:,} validation pairs -> {target}, {sum(counts['dropped'].values()):,} dropped"
+                f"{counts['valid']:,} validation pairs -> {target}, {dropped}{_blocks_found(counts)}"
             )
         for warning in unknown_warnings(lang, workspace.recorded(f"encode {lang}")["counts"]):
             workspace.say(f"warning   {warning}")
@@ -100,6 +103,11 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         if not side.is_file():
             raise UserError(f"{side} is missing: run `ppa-preprocess romanize` first, or `all`")
     orig, latn = workspace.pair(lang)
+    edges = workspace.edges(lang)
+    if group.alignment and not edges.is_file():
+        raise UserError(
+            f"{edges} is missing, and the group says alignment: run `ppa-preprocess romanize` first, or `all`"
+        )
     failures = workspace.dropped_by("romanize", lang)
     return {
         "orig": workspace.digest(orig),
@@ -113,6 +121,7 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         "binarizer": group.binarizer,
         "text_in_valid": RULE,
         **excluded_settings(group.filters.exclude),
+        **({"edges": workspace.digest(edges)} if group.alignment else {}),
     }
 
 
@@ -124,8 +133,10 @@ def unknown_shares(counts: dict[str, Any]) -> dict[str, float]:
 
 
 def unknown_warnings(lang: str, counts: dict[str, Any]) -> list[str]:
-    """A sentence for each side of a language that the vocabulary hardly knows."""
-    return [
+    """A sentence for each side of a language that the vocabulary hardly knows, and where token blocks are missing."""
+    none = "blocks" in counts and not counts["blocks"]["pairs"]
+    warnings = [f"no pair of {lang} has token blocks: its romanizer does not say which characters became which"] * none
+    return warnings + [
         f"{share:.0%} of the tokens of {lang} ({side}) are unknown to this vocabulary: extend it (`ppa-convert "
         f"extend --text pairs/{lang}.{side}`) or leave the language out"
         for side, share in unknown_shares(counts).items()
@@ -134,24 +145,32 @@ def unknown_warnings(lang: str, counts: dict[str, Any]) -> list[str]:
 
 
 def encode_pairs(
-    encoding: EncodingSettings, pair: tuple[Path, Path], directory: Path, group: Group, lang: str, workers: Workers
+    encoding: EncodingSettings,
+    pair: tuple[Path, Path],
+    directory: Path,
+    group: Group,
+    lang: str,
+    workers: Workers,
+    edges: Path | None = None,
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Encode a language's pairs into `directory`.
+    """Encode a language's pairs into `directory`; with `edges`, the marked romanizations, token blocks too.
 
     Pairs with an empty side are dropped, and those with a romanization in `encoding.exclude`; sides are cut to
     `encoding.max_tokens` tokens with <s> and </s>. Returns what was counted (tokens as in the .idx: one </s> a line
     included; unknown ones of training and validation alone) and what became of each pair, uint8 (lines,). Memory is
     some 60 bytes a pair, however long.
     """
-    lines = [count_lines(side) for side in pair]
-    if lines[0] != lines[1]:
-        raise UserError(
-            f"{pair[0]} has {lines[0]:,} lines and {pair[1]} has {lines[1]:,}: line i of one has to belong "
-            "to line i of the other; romanize again"
-        )
+    texts = (*pair, edges) if edges else pair
+    lines = [count_lines(side) for side in texts]
+    for other, count in zip(texts, lines, strict=True):
+        if count != lines[0]:
+            raise UserError(
+                f"{pair[0]} has {lines[0]:,} lines and {other} has {count:,}: line i of one has to belong "
+                "to line i of the other; romanize again"
+            )
     encoder = load_encoder(encoding.spm, encoding.sha256)  # before the processes are forked
     load_matcher(encoding.exclude)
-    counts, outcomes = _write_tokens(encoding, pair, directory, lang, lines[0], workers)
+    counts, outcomes = _write_tokens(encoding, texts, directory, lang, lines[0], workers)
     kept = np.flatnonzero(outcomes == KEPT)
     if not len(kept):
         why = "an empty side" + " or is in the evaluation data" * bool(encoding.exclude)
@@ -169,6 +188,9 @@ def encode_pairs(
             if group.binarizer == "fairseq-preprocess" and len(chosen):
                 _write_text(text_path(directory, name, "orig"), encoder, orig, chosen)
                 _write_text(text_path(directory, name, "latn"), encoder, latn, chosen)
+    if edges:
+        sizes = np.load(sizes_path(directory, ALIGN))[np.concatenate([split.train, split.valid])]
+        counts["blocks"] = {"pairs": int((sizes > 1).sum()), "blocks": int((sizes // 2).sum())}
     if group.binarizer == "fairseq-preprocess":
         for side in SIDES:
             tokens_path(directory, side).unlink()
@@ -177,17 +199,21 @@ def encode_pairs(
 
 
 def _write_tokens(
-    encoding: EncodingSettings, pair: tuple[Path, Path], directory: Path, lang: str, lines: int, workers: Workers
+    encoding: EncodingSettings, texts: tuple[Path, ...], directory: Path, lang: str, lines: int, workers: Workers
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Write the tokens of every line, in the order of `pairs/`; returns counts and what became of each pair."""
-    sizes = {side: np.zeros(lines, dtype=np.int32) for side in SIDES}
+    files = (*SIDES, ALIGN) if encoding.alignment else SIDES
+    sizes = {side: np.zeros(lines, dtype=np.int32) for side in files}
     counts = {"lines": lines, "cut": dict.fromkeys(SIDES, 0), "unknown": dict.fromkeys(SIDES, 0), "tokens": {}}
 
-    def written(handles: tuple[BinaryIO, BinaryIO]) -> Iterator[int]:
+    def written(handles: list[BinaryIO]) -> Iterator[int]:
         start = 0
         for chunk in chunks:
             stop = start + len(chunk.outcomes)
-            for number, (side, handle) in enumerate(zip(SIDES, handles, strict=True)):
+            if encoding.alignment:
+                handles[-1].write(b"".join(chunk.blocks))
+                sizes[ALIGN][start:stop] = list(map(len, chunk.blocks))
+            for number, (side, handle) in enumerate(zip(SIDES, handles, strict=False)):
                 handle.write(chunk.tokens[number])
                 sizes[side][start:stop] = chunk.sizes[number]
                 counts["cut"][side] += chunk.cut[number]
@@ -196,22 +222,27 @@ def _write_tokens(
             yield from chunk.outcomes
 
     function = functools.partial(encode_chunk, encoding)
-    with (
-        closing(map_ordered(function, _chunks(pair), workers)) as chunks,
-        open(tokens_path(directory, "orig"), "wb") as orig,
-        open(tokens_path(directory, "latn"), "wb") as latn,
-    ):
-        outcomes = np.fromiter(progress(written((orig, latn)), f"encode {lang}", lines), dtype=np.uint8, count=lines)
-    for side in SIDES:
+    with closing(map_ordered(function, _chunks(texts), workers)) as chunks, ExitStack() as opened:
+        handles = [opened.enter_context(open(tokens_path(directory, side), "wb")) for side in files]
+        outcomes = np.fromiter(progress(written(handles), f"encode {lang}", lines), dtype=np.uint8, count=lines)
+    for side in files:
         save_array(sizes_path(directory, side), sizes[side])
     return counts, outcomes
 
 
-def _chunks(pair: tuple[Path, Path]) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield originals and their romanizations, some thousand at a time."""
-    sides = [read_lines(side) for side in pair]
+def _chunks(texts: tuple[Path, ...]) -> Iterator[tuple[list[str], ...]]:
+    """Yield originals, their romanizations and, with `alignment`, those with edges marked, some thousand at a time."""
+    sides = [read_lines(text) for text in texts]
     while (chunk := tuple(list(itertools.islice(side, _CHUNK_PAIRS)) for side in sides))[0]:
         yield chunk
+
+
+def _blocks_found(counts: dict[str, Any]) -> str:
+    """What is said of a language's token blocks; nothing without `alignment`."""
+    if "blocks" not in counts:
+        return ""
+    pairs, found = counts["train"] + counts["valid"], counts["blocks"]
+    return f", {found['pairs'] / pairs:.1%} of the pairs with token blocks, {found['blocks'] / pairs:.1f} a pair"
 
 
 def _write_text(path: Path, encoder: LineEncoder, tokens: Tokens, lines: np.ndarray) -> None:

@@ -91,6 +91,7 @@ class Group:
     filters: Filters = field(default_factory=Filters)  # before the sample is drawn
     max_tokens: int = 512  # a side, with <s> and </s>
     romanizer: RomanizerChoice = field(default_factory=RomanizerChoice)
+    alignment: bool = False  # keep which tokens of the sides belong together, for --tok-weight
     binarizer: str = "fairseq-preprocess"  # or direct: the same bytes, without the detour through text
 
     def __post_init__(self) -> None:
@@ -101,6 +102,8 @@ class Group:
         if self.filters.script_share:
             for lang in self.languages:
                 check_script(lang)
+        if not isinstance(self.alignment, bool):
+            raise UserError(f"alignment is {self.alignment!r}, expected true or false")
         if self.binarizer not in BINARIZERS:
             raise UserError(f"binarizer is {self.binarizer!r}, known are: {', '.join(BINARIZERS)}")
 
@@ -110,9 +113,12 @@ class Group:
         return {lang: options.sources or [lang] for lang, options in self.languages.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """The group with every default filled in, as plain JSON types."""
+        """The group with every default filled in, as plain JSON types; `alignment` where it is on."""
         exclude = [data.name for data in self.filters.exclude]
-        return dataclasses.asdict(self) | {"filters": dataclasses.asdict(self.filters) | {"exclude": exclude}}
+        group = dataclasses.asdict(self) | {"filters": dataclasses.asdict(self.filters) | {"exclude": exclude}}
+        if not self.alignment:
+            del group["alignment"]  # manifests are then as before there was one
+        return group
 
 
 def check_language_code(code: Any) -> None:

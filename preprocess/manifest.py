@@ -67,7 +67,7 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         | {key: romanize["counts"].get(key, 0) for key in ("rescued", "lossy")}  # earlier versions dropped the first
         if romanized_here
         else None,
-        "pairs_sha256": {"orig": inputs["orig"], "latn": inputs["latn"]},
+        "pairs_sha256": {text: inputs[text] for text in ("orig", "latn", "edges") if text in inputs},
         "read": before["read"],
         "filtered": before["filtered"],
         "not_sampled": before["not_sampled"],
@@ -79,6 +79,7 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         "cut": counts["cut"],
         "unknown": counts["unknown"],
         "unknown_share": {side: round(share, 4) for side, share in unknown_shares(counts).items()},
+        **({"blocks": counts["blocks"]} if "blocks" in counts else {}),  # pairs that have any, and all of them
         "warnings": [*before.get("doubts", ()), *unknown_warnings(lang, counts)],
     }
 

@@ -18,6 +18,7 @@ from ppa_plugin.romanization.text_file import romanize_file
 def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None = None) -> None:
     """Write `pairs/<lang>.{orig,latn}` for every language; raises `UserError` where `text/<lang>.txt` is missing.
 
+    With `alignment`, also `pairs/<lang>.edges`: which characters became which, line for line (`romanization.edges`).
     `cache` is the file of a romanizer cache to share with other outputs; None for the workspace's own.
     """
     choice = group.romanizer
@@ -27,22 +28,26 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
             raise UserError(f"{text} is missing: run `ppa-preprocess sample` first, or `all`")
         _check_sample(lang, group, workspace)
         place = cache or workspace.romanizer_cache
-        settings = Romanization(choice.name, options.uroman, choice.normalize_punctuation, place, choice.rescue)
+        settings = Romanization(
+            choice.name, options.uroman, choice.normalize_punctuation, place, choice.rescue, group.alignment
+        )
         inputs = {"text": workspace.digest(text), **settings.made_with()}
         if workspace.is_done(f"romanize {lang}", inputs):
             workspace.say(f"romanize  {lang}  unchanged")
             continue
-        orig, latn = workspace.pair(lang)
+        (orig, latn), edges = workspace.pair(lang), workspace.edges(lang)
+        edges.unlink(missing_ok=True)
         # Without its Latin side a pair is not encoded: a run killed between the two files leaves nothing shifted.
         latn.unlink(missing_ok=True)
         workspace.forget([f"romanize {lang}", f"encode {lang}"])
         with open(text, "rb") as source, write_beside(orig, "wb") as copy:
             shutil.copyfileobj(source, copy)
-        outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang))
+        outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang, edges))
         records = [workspace.dropped_by("romanize", lang), workspace.in_doubt(lang)]
         for path, lines in zip(records, (outcome.failed, outcome.in_doubt), strict=True):
             write_json_lines(path, lines)
-        workspace.record(f"romanize {lang}", inputs, [orig, latn, *records], outcome.counts())
+        files = [orig, latn, *records, *([edges] if group.alignment else [])]
+        workspace.record(f"romanize {lang}", inputs, files, outcome.counts())
         workspace.say(f"romanize  {lang}  {count_lines(latn):,} lines -> {latn}, {outcome}")
     workspace.remove_others("romanize", group.languages)
     workspace.gather_dropped(group.languages)

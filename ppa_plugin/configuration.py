@@ -62,6 +62,7 @@ class TranslitAlignmentConfig(_Interpolated, FairseqDataclass):
     amp: bool = II("common.amp")
     seq_negatives: Optional[int] = II("criterion.seq_negatives")
     seq_ignore_duplicates: bool = II("criterion.seq_ignore_duplicates")
+    tok_negatives: int = II("criterion.tok_negatives")
     ddp_backend: str = II("distributed_training.ddp_backend")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     restore_file: str = II("checkpoint.restore_file")

@@ -62,6 +62,19 @@ def read_row(row: np.ndarray) -> np.ndarray:
     return row[: len(row) // 2 * 2].reshape(-1, 2)
 
 
+def check_rows(numbers: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of rows one after the other: the tokens (N, 2) of `orig` and of `latn` in all blocks of each; which are sound.
+
+    A sound row (N,) is a single 0, or has two numbers a block, none of them 0.
+    """
+    lengths, row = lengths.astype(np.int64), np.repeat(np.arange(len(lengths)), lengths)
+    of_latn = (np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)) % 2 == 1
+    sums = [np.bincount(row[of_side], numbers[of_side], len(lengths)) for of_side in (~of_latn, of_latn)]
+    zeros = np.bincount(row[np.asarray(numbers) == 0], minlength=len(lengths))
+    sound = np.where(lengths == 1, zeros == 1, (lengths % 2 == 0) & (zeros == 0))
+    return np.stack(sums, axis=1).astype(np.int64), sound
+
+
 def whole_blocks(blocks: np.ndarray, most: int) -> np.ndarray:
     """Those of a pair's blocks (B, 2) that lie within the first `most` tokens of either side."""
     return blocks[(np.cumsum(blocks, axis=0) <= most).all(axis=1)]

@@ -7,7 +7,7 @@ import numpy as np
 from sentencepiece import SentencePieceProcessor
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.blocks import DTYPE, BlockAligner
+from ppa_plugin.data.blocks import DTYPE, BlockAligner, check_rows
 from ppa_plugin.data.shards import index_sizes
 
 _AGAIN = "run `ppa-preprocess all` again"
@@ -25,16 +25,12 @@ def check_sums(prefix: Path, sides: tuple[np.ndarray, np.ndarray], max_tokens: i
         raise UserError(
             f"{prefix}.bin has blocks of {len(lengths):,} pairs, the sides have {len(sides[0]):,}; {_AGAIN}"
         )
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    of_latn = (np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)) % 2 == 1
     tokens = np.stack(sides, axis=1).astype(np.int64) - 1
-    sums = [np.bincount(row[of_side], numbers[of_side], len(lengths)) for of_side in (~of_latn, of_latn)]
-    sums = np.stack(sums, axis=1).astype(np.int64)
-    none = (lengths == 1) & (sums == 0).all(axis=1)
+    sums, sound = check_rows(numbers, lengths)
+    none = (lengths == 1) & sound
     cut = (tokens == max_tokens - 2).any(axis=1)
     right = (sums == tokens).all(axis=1) | (cut & (sums <= tokens).all(axis=1))
-    empty = np.bincount(row, numbers == 0, len(lengths)) > 0
-    wrong = np.flatnonzero(~none & (~right | empty | (lengths % 2 == 1)))
+    wrong = np.flatnonzero(~none & ~(right & sound))
     if len(wrong):
         first = int(wrong[0])
         found, expected = (" and ".join(map(str, numbers[first].tolist())) for numbers in (sums, tokens))

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf, open_dict
 
 from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, exit_on_user_error
-from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, needed_streams
+from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, fill_in_later_flags, needed_streams
 from ppa_plugin.data.masking import SIDES, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import find_beside, language_directories, load_blocks, load_pair
@@ -58,6 +58,7 @@ class TranslitAlignmentTask(FairseqTask):
         What `fairseq-validate` loads, `from_checkpoint`, has the flags of the run that wrote it: those that say how it
         started and what selected its checkpoints mean nothing then, and their files may be elsewhere.
         """
+        fill_in_later_flags(cfg)
         _check_flags(cfg)
         trains = not kwargs.get("from_checkpoint", False)
         if trains:

@@ -59,7 +59,7 @@ class Blocks(NamedTuple):
 
 def read_row(row: np.ndarray) -> np.ndarray:
     """The blocks (B, 2) of a row (R,); B = 0 where it has none."""
-    return row[: len(row) // 2 * 2].reshape(-1, 2)
+    return row[: len(row) // 2 * 2].astype(np.int64).reshape(-1, 2)
 
 
 def check_rows(numbers: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,15 @@
 """Token blocks against a plain version from SentencePiece's own spans, on text of many scripts and forms."""
 
+import itertools
+import re
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tiny_xlmr import train_pieces
 
 from ppa_plugin.data.blocks import BlockAligner, Blocks, read_row, whole_blocks
 from ppa_plugin.data.vocabulary import load_sentencepiece
@@ -44,8 +48,8 @@ def token_ends(processor, line):
     for number, piece in enumerate(processor.encode(line, return_type="proto").pieces, 1):
         end = len(line.encode()[: piece.end].decode())
         spelled += piece.piece
-        # a letter behind it, since SentencePiece drops white space at the end
-        if line[:end].strip() and processor.normalize(line[:end] + "x") == spelled + "x":
+        # what it drops at the start has no token; a letter behind, since it drops white space at the end too
+        if processor.normalize(line[:end]) and processor.normalize(line[:end] + "x") == spelled + "x":
             ends[end] = number
     return ends, number
 
@@ -119,6 +123,37 @@ def test_sentences_of_many_scripts(aligner, sentences):
     rows = list(romanize_rows(sentences, Romanization("uroman", edges=True), 1))
     found = align(aligner, sentences, [row[1] for row in rows], [row[3] for row in rows])
     assert found.counts.min() > 3
+
+
+# what the vocabulary of the page is trained on beside its sentences: the words, and names in them
+NAMES = (
+    "Αθήνα Ελλάδας Σεούλ Κορέας Афины Греции Сеул Кореи אתונה יוון סיאול קוריאה أثينا اليونان سيول كوريا አቴንስ የግሪክ "
+    "ሴኡል የኮሪያ เอเธนส์ กรีซ กรุงเทพ ไทย ອາເທນ ກຣີກ ວຽງຈັນ ລາວ အေသင် ဂရိ ဆိုးလ် ကိုရီးယား 아테네 그리스 서울 한국 "
+    "雅典 希腊 北京 中国 是 的 首都 是 的 首都 เป็น เมืองหลวง ของ ເປັນ ນະຄອນຫຼວງ ຂອງ သည် နိုင်ငံ ၏ မြို့တော် ဖြစ်သည် "
+    "수도 이다 의 는 은"
+)
+
+
+def test_the_blocks_that_the_page_shows(tmp_path):
+    """docs/objective.md, 20 sentences in 10 scripts: those of its lines, by the vocabulary that it names."""
+    page = (Path(__file__).parents[3] / "docs/objective.md").read_text(encoding="utf-8")
+    shown = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    parts = [[block.split(" | ") for block in line.split(" · ")] for line in shown]
+    lines = ["".join(orig for orig, _ in blocks).replace("▁", " ").strip() for blocks in parts]
+    assert len(lines) == 20
+    rows = list(romanize_rows(lines, Romanization("uroman", edges=True), 1))
+    names = [word for line in lines for word in line.split() if len(word) < 14] + NAMES.split()
+    spelled = [latn for _, latn, _, _ in romanize_rows(names, Romanization("uroman"), 1)]
+    text = [*lines, *(row[1] for row in rows), *names * 6, *spelled * 6]
+    processor = load_sentencepiece(train_pieces(text, 375, tmp_path / "page.model"))
+    found = align(BlockAligner(processor), lines, [row[1] for row in rows], [row[3] for row in rows])
+    for blocks, line, row, expected in zip(found.of_pairs(), lines, rows, parts, strict=True):
+        tokens = [iter(processor.encode(text, out_type=str)) for text in (line, row[1])]
+        spelled = [
+            ["".join(itertools.islice(side, n)) for side, n in zip(tokens, of_block, strict=True)]
+            for of_block in blocks
+        ]
+        assert spelled == expected
 
 
 @given(

@@ -8,11 +8,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
+from omegaconf.errors import InterpolationKeyError
 from pairs import make_dataset
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.configuration import TranslitAlignmentCriterionConfig, needed_streams
+from ppa_plugin.configuration import (
+    TranslitAlignmentConfig,
+    TranslitAlignmentCriterionConfig,
+    fill_in_later_flags,
+    needed_streams,
+)
 from ppa_plugin.criterion import TranslitAlignmentCriterion
 from ppa_plugin.data.blocks import whole_blocks
 from ppa_plugin.data.training_blocks import TrainingBlocks, block_hashes, lettered
@@ -242,6 +249,15 @@ def test_layer_and_streams():
     assert needed_streams(config(**ONLY)) == ("orig", "latn")
     with pytest.raises(UserError, match="--tok-layer 4 is beyond the model's depth, 3 blocks"):
         TranslitAlignmentCriterion(config(tok_weight=1.0, tok_layer=4), TASK)
+
+
+def test_checkpoints_from_before_the_term_are_read_without_it():
+    """Their settings have neither its flags nor what the task's would follow."""
+    cfg = OmegaConf.create({"task": OmegaConf.structured(TranslitAlignmentConfig), "criterion": {"seq_weight": 0.5}})
+    with pytest.raises(InterpolationKeyError):
+        _ = cfg.task.tok_weight
+    fill_in_later_flags(cfg.task)
+    assert (cfg.task.tok_weight, cfg.task.tok_negatives, cfg.task.seq_weight) == (0, 8, 0.5)
 
 
 @settings(max_examples=60)

@@ -12,13 +12,15 @@ import sentencepiece
 from measure import train_sentencepiece
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.blocks import BlockAligner
 from ppa_plugin.data.masking import EOS, STREAMS, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import find_beside, language_directories, load_pair
-from ppa_plugin.data.vocabulary import load_dictionary, to_indices
+from ppa_plugin.data.training_blocks import TrainingBlocks, lettered
+from ppa_plugin.data.vocabulary import SPECIALS, load_dictionary, pieces, to_indices
 from ppa_plugin.files import read_lines
 from ppa_plugin.romanization.by_part import Romanization
-from ppa_plugin.romanization.text_file import romanize_lines
+from ppa_plugin.romanization.text_file import romanize_rows
 
 # On SIB-200's training text of nine languages this gives 184 real tokens a pair over the three streams.
 PIECES = 16_000
@@ -32,16 +34,27 @@ class Rows(list):
         return np.array([len(row) for row in self])
 
 
-def from_text(directory: Path, languages: list[str], vocabulary: int) -> PairedDataset:
-    """Pairs of the lines of `<lang>.txt` or `<lang>/train.tsv` (its column `text`); no languages named: all there."""
+def from_text(directory: Path, languages: list[str], vocabulary: int, group: int | None = None) -> PairedDataset:
+    """Pairs of the lines of `<lang>.txt` or `<lang>/train.tsv` (its column `text`); no languages named: all there.
+
+    With `group`, with their token blocks, for --tok-negatives of that many.
+    """
     languages = languages or sorted({path.name.removesuffix(".txt") for path in directory.iterdir()})
     lines = [line for lang in languages for line in _lines(directory, lang)]
-    latn = [romanized for _, romanized, _ in romanize_lines(lines, Romanization("uroman"), workers=2)]
+    rows = list(romanize_rows(lines, Romanization("uroman", edges=bool(group)), workers=2))
+    latn = [romanized for _, romanized, *_ in rows]
     model = io.BytesIO()
     train_sentencepiece([*lines, *latn], min(PIECES, vocabulary - 2), model_writer=model)
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     sides = [Rows([np.append(to_indices(ids), EOS) for ids in processor.encode(side)]) for side in (lines, latn)]
-    return PairedDataset(*sides, Masking(vocabulary), STREAMS)
+    pairs = PairedDataset(*sides, Masking(vocabulary), STREAMS)
+    if group:
+        aligner = BlockAligner(processor)
+        blocks = aligner.blocks(aligner.encode(lines), aligner.encode(latn), [row[3] for row in rows]).rows()
+        symbols = [*SPECIALS, *pieces(processor), "<mask>"]
+        known = np.append(lettered(symbols), np.zeros(max(vocabulary - len(symbols), 0), dtype=bool))
+        pairs.blocks = TrainingBlocks([np.frombuffer(row, dtype=np.uint8) for row in blocks], known, group)
+    return pairs
 
 
 def from_shard(shard: Path, vocabulary: int) -> PairedDataset:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any, Optional
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
-from omegaconf import II, MISSING
+from omegaconf import II, MISSING, OmegaConf, open_dict
+from omegaconf.errors import InterpolationKeyError
 
 from ppa_plugin.commandline import Range, UserError, setting
 from ppa_plugin.data.masking import STREAMS
@@ -65,11 +66,27 @@ class TranslitAlignmentConfig(_Interpolated, FairseqDataclass):
     amp: bool = II("common.amp")
     seq_negatives: Optional[int] = II("criterion.seq_negatives")
     seq_ignore_duplicates: bool = II("criterion.seq_ignore_duplicates")
+    tok_negatives: int = II("criterion.tok_negatives")
     ddp_backend: str = II("distributed_training.ddp_backend")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     restore_file: str = II("checkpoint.restore_file")
     save_dir: str = II("checkpoint.save_dir")
     continue_once: Optional[str] = II("checkpoint.continue_once")
+
+
+def fill_in_later_flags(cfg: Any) -> None:
+    """Give the task's settings out of a checkpoint the defaults of flags that its run did not know.
+
+    What they would follow, a flag of the criterion, is not in the checkpoint either.
+    """
+    defaults = {each.name: each.default for each in fields(TranslitAlignmentCriterionConfig)}
+    shared = [each.name for each in fields(TranslitAlignmentConfig) if each.name in defaults]
+    for name in shared if OmegaConf.is_config(cfg) else ():
+        try:
+            getattr(cfg, name, None)
+        except InterpolationKeyError:
+            with open_dict(cfg):
+                cfg[name] = defaults[name]
 
 
 def needed_streams(cfg: Any) -> tuple[str, ...]:

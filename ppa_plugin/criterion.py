@@ -10,7 +10,7 @@ from ppa_plugin.objectives import TERMS
 
 @register_criterion(NAME, dataclass=TranslitAlignmentCriterionConfig)
 class TranslitAlignmentCriterion(FairseqCriterion):
-    """L = w_mlm (L_MLM(orig) + L_MLM(latn)) + w_seq L_SEQ + w_tlm L_TLM (arXiv 2406.19759, section 3).
+    """L = w_mlm (L_MLM(orig) + L_MLM(latn)) + w_seq L_SEQ + w_tlm L_TLM (arXiv 2406.19759, section 3) [+ w_tok L_TOK].
 
     One forward over the packed streams serves all terms. The loss returned is pairs x (sum of the means) and
     `sample_size` is the number of pairs, so that equal micro-batches give the mean of means that the paper used.
@@ -53,9 +53,11 @@ class TranslitAlignmentCriterion(FairseqCriterion):
         """Log every term as the pair-weighted mean of its micro-batch means, exact across ranks, in nats."""
         totals = {key: sum(log.get(key, 0) for log in logging_outputs) for key in logging_outputs[0]}
         pairs, tokens = totals["nsentences"], totals["ntokens"]
+        over = {name: other for term in TERMS for name, other in getattr(term, "logged_over", {}).items()}
         for key in ("loss", *(name for term in TERMS for name in term.logged)):
-            if key in totals:
-                metrics.log_scalar(key, totals[key] / pairs, pairs, round=3)
+            count = totals[over[key]] if key in totals and key in over else pairs
+            if key in totals and count:
+                metrics.log_scalar(key, totals[key] / count, count, round=3)
         metrics.log_scalar("masked", totals["masked"], round=0)
         metrics.log_scalar("tokens", tokens, round=0)
         metrics.log_scalar("padding", totals["padding"] / tokens, tokens, round=3)

@@ -15,10 +15,11 @@ from omegaconf import OmegaConf, open_dict
 
 from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, exit_on_user_error
-from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, needed_streams
+from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, fill_in_later_flags, needed_streams
 from ppa_plugin.data.masking import SIDES, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
-from ppa_plugin.data.shards import find_beside, language_directories, load_pair
+from ppa_plugin.data.shards import find_beside, language_directories, load_blocks, load_pair
+from ppa_plugin.data.training_blocks import TrainingBlocks, lettered
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.files import check_file
 from ppa_plugin.training.failure import end_run_on_failure
@@ -57,6 +58,7 @@ class TranslitAlignmentTask(FairseqTask):
         What `fairseq-validate` loads, `from_checkpoint`, has the flags of the run that wrote it: those that say how it
         started and what selected its checkpoints mean nothing then, and their files may be elsewhere.
         """
+        fill_in_later_flags(cfg)
         _check_flags(cfg)
         trains = not kwargs.get("from_checkpoint", False)
         if trains:
@@ -114,7 +116,7 @@ class TranslitAlignmentTask(FairseqTask):
             top = max(criterion.layers)
             self.model.freeze_above(top)
             head = "" if self.model.encoder.lm_head is None else " and the head"
-            logger.info("SEQ alone: the blocks above layer %d%s are frozen", top, head)
+            logger.info("no masked LM: the blocks above layer %d%s are frozen", top, head)
         if cfg.seq_weight and self.cfg.batch_size:
             ranks, pairs = self.cfg.world_size, self.cfg.batch_size
             groups = f", in groups of {cfg.seq_negatives}" if cfg.seq_negatives else ""
@@ -149,7 +151,8 @@ class TranslitAlignmentTask(FairseqTask):
         training = self.trains and split == self.cfg.train_subset
         shard = Path(shards[(epoch - 1) % len(shards)] if training else shards[0])
         self.datasets.pop(split, None)  # its memory is freed before the next shard's is taken
-        pairs = [load_pair(directory, split, self.dictionary) for directory in language_directories(shard, split)]
+        directories = language_directories(shard, split)
+        pairs = [load_pair(directory, split, self.dictionary) for directory in directories]
         cfg = self.cfg
         self.datasets[split] = PairedDataset(
             *(ConcatDataset([pair[side] for pair in pairs]) for side in SIDES),
@@ -163,8 +166,20 @@ class TranslitAlignmentTask(FairseqTask):
             cfg.sampling_alpha if training else 1.0,
             fixed=not training,
             hash_texts=bool(cfg.seq_weight and cfg.seq_ignore_duplicates),
+            blocks=self._load_blocks(directories, split, pairs) if cfg.tok_weight else None,
         )
         logger.info("%s: %d pairs of %d languages from %s", split, len(self.datasets[split]), len(pairs), shard)
+
+    def _load_blocks(self, directories: list[Path], split: str, pairs: list[dict]) -> TrainingBlocks:
+        """The token blocks of all languages; raises `UserError` where no pair has any."""
+        found = [load_blocks(directory, split, pair) for directory, pair in zip(directories, pairs, strict=True)]
+        if not sum(count for _, count in found):
+            raise UserError(
+                f"no pair of {split} in {directories[0].parent} has token blocks, on which --tok-weight trains: its "
+                "romanizer does not say which characters became which; leave --tok-weight at 0"
+            )
+        rows = ConcatDataset([blocks for blocks, _ in found])
+        return TrainingBlocks(rows, lettered(self.dictionary.symbols), self.cfg.tok_negatives)
 
     @exit_on_user_error()
     def get_batch_iterator(self, dataset, num_shards: int = 1, **kwargs):

@@ -11,7 +11,7 @@ import numpy as np
 from ppa_preprocess import encode
 from ppa_preprocess.group import Group
 from ppa_preprocess.manifest import write_manifest
-from ppa_preprocess.tokens.binarizers import BINARIZERS, Part, shard_bounds
+from ppa_preprocess.tokens.binarizers import BINARIZERS, Part, shard_bounds, write_blocks
 from ppa_preprocess.workspace import Workspace, fresh_directory, remove_if_empty
 
 from ppa_plugin.commandline import UserError, progress
@@ -73,6 +73,8 @@ def binarize_part(binarizer: str, dictionary: Path, part: Part) -> list[Path]:
         for (split, side), expected in BINARIZERS[binarizer](dictionary, part, directory).items():
             if not np.array_equal(index_sizes(binarized_path(directory, split, side)), expected):
                 raise RuntimeError(f"{binarizer} made other tokens of {part.lang} {split}.{side} than were encoded")
+        if part.alignment:
+            write_blocks(part, directory)
     return sorted(part.target.iterdir())
 
 
@@ -98,8 +100,9 @@ def _parts(group: Group, lang: str, spm: Path, workspace: Workspace) -> list[Par
             f"{lang} has {counts['train']} training pairs for {group.shards} shards: lower `shards` or leave it out"
         )
     return [
-        Part(lang, shard, encoded, start, stop, shard == 0 and counts["valid"] > 0, workspace.shard(shard, lang))
+        Part(lang, shard, encoded, start, stop, shard == 0 and counts["valid"] > 0, target, group.alignment)
         for shard, (start, stop) in enumerate(shard_bounds(counts["train"], group.shards))
+        for target in [workspace.shard(shard, lang)]
     ]
 
 

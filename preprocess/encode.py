@@ -2,8 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,6 +34,7 @@ from ppa_preprocess.tokens.storage import (
 from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
+from ppa_plugin.data.blocks import ALIGN
 from ppa_plugin.data.masking import SIDES, UNK
 from ppa_plugin.files import count_lines, read_lines
 from ppa_plugin.parallel import Workers, map_ordered
@@ -49,7 +50,7 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
     """
-    encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens, group.filters.exclude)
+    encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens, group.filters.exclude, group.alignment)
     for lang in group.languages:
         inputs = task_inputs(group, lang, spm, workspace)
         _check_romanized(lang, group, inputs, workspace)
@@ -57,16 +58,18 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
             workspace.say(f"encode    {lang}  unchanged")
         else:
             target, pair = workspace.encoded(lang), workspace.pair(lang)
+            edges = workspace.edges(lang) if group.alignment else None
             with fresh_directory(target) as directory:
                 romanizers = inputs.get("romanizers", [None])
-                counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers, len(romanizers))
+                counts, outcomes = encode_pairs(encoding, pair, directory, group, lang, workers, len(romanizers), edges)
             record, failures = workspace.dropped_by("encode", lang), workspace.dropped_by("romanize", lang)
             reasons = Reasons(failures, group.filters.exclude, romanizers, len(outcomes) // len(romanizers))
             counts["dropped"] = write_dropped(record, lang, outcomes, pair, reasons)
             workspace.record(f"encode {lang}", inputs, [*sorted(target.iterdir()), record], counts)
+            dropped = f"{sum(counts['dropped'].values()):,} dropped"
             workspace.say(
                 f"encode    {lang}  {counts['lines']:,} pairs read, {counts['train']:,} training and "
-                f"{counts['valid']:,} validation pairs -> {target}, {sum(counts['dropped'].values()):,} dropped"
+                f"{counts['valid']:,} validation pairs -> {target}, {dropped}{_blocks_found(counts)}"
             )
         for warning in unknown_warnings(lang, workspace.recorded(f"encode {lang}")["counts"]):
             workspace.say(f"warning   {warning}")
@@ -105,6 +108,11 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         if not side.is_file():
             raise UserError(f"{side} is missing: run `ppa-preprocess romanize` first, or `all`")
     orig, latn = workspace.pair(lang)
+    edges = workspace.edges(lang)
+    if group.alignment and not edges.is_file():
+        raise UserError(
+            f"{edges} is missing, and the group says alignment: run `ppa-preprocess romanize` first, or `all`"
+        )
     failures = workspace.dropped_by("romanize", lang)
     inputs = {
         "orig": workspace.digest(orig),
@@ -118,6 +126,7 @@ def task_inputs(group: Group, lang: str, spm: Path, workspace: Workspace) -> dic
         "binarizer": group.binarizer,
         "text_in_valid": RULE,
         **excluded_settings(group.filters.exclude),
+        **({"edges": workspace.digest(edges)} if group.alignment else {}),
     }
     romanize = _made_here(lang, inputs, workspace)
     romanizers = [each["romanizer"] for each in made_with(romanize)] if romanize else []
@@ -132,8 +141,10 @@ def unknown_shares(counts: dict[str, Any]) -> dict[str, float]:
 
 
 def unknown_warnings(lang: str, counts: dict[str, Any]) -> list[str]:
-    """A sentence for each side of a language that the vocabulary hardly knows."""
-    return [
+    """A sentence for each side of a language that the vocabulary hardly knows, and where token blocks are missing."""
+    none = "blocks" in counts and not counts["blocks"]["pairs"]
+    warnings = [f"no pair of {lang} has token blocks: its romanizer does not say which characters became which"] * none
+    return warnings + [
         f"{share:.0%} of the tokens of {lang} ({side}) are unknown to this vocabulary: extend it (`ppa-convert "
         f"extend --text pairs/{lang}.{side}`) or leave the language out"
         for side, share in unknown_shares(counts).items()
@@ -149,24 +160,29 @@ def encode_pairs(
     lang: str,
     workers: Workers,
     romanizers: int = 1,
+    edges: Path | None = None,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Encode a language's pairs into `directory`; those of `romanizers` one after the other, with the same originals.
+
+    With `edges`, the marked romanizations, token blocks too.
 
     Pairs with an empty side are dropped, those with a romanization in `encoding.exclude`, and those with one that an
     earlier romanizer gave for the line; sides are cut to `encoding.max_tokens` tokens with <s> and </s>. Returns what
     was counted (tokens as in the .idx: one </s> a line included; unknown ones of training and validation alone) and
     what became of each pair, uint8 (lines,). Memory is some 60 bytes a pair, however long.
     """
-    lines = [count_lines(side) for side in pair]
-    if lines[0] != lines[1]:
-        raise UserError(
-            f"{pair[0]} has {lines[0]:,} lines and {pair[1]} has {lines[1]:,}: line i of one has to belong "
-            "to line i of the other; romanize again"
-        )
+    texts = (*pair, edges) if edges else pair
+    lines = [count_lines(side) for side in texts]
+    for other, count in zip(texts, lines, strict=True):
+        if count != lines[0]:
+            raise UserError(
+                f"{pair[0]} has {lines[0]:,} lines and {other} has {count:,}: line i of one has to belong "
+                "to line i of the other; romanize again"
+            )
     idle = adding_nothing(pair, lines[0], romanizers)
     encoder = load_encoder(encoding.spm, encoding.sha256)  # before the processes are forked
     load_matcher(encoding.exclude)
-    counts, outcomes = _write_tokens(encoding, pair, directory, lang, idle, workers)
+    counts, outcomes = _write_tokens(encoding, texts, directory, lang, idle, workers)
     kept = np.flatnonzero(outcomes == KEPT)
     if not len(kept):
         why = "an empty side" + " or is in the evaluation data" * bool(encoding.exclude)
@@ -184,6 +200,9 @@ def encode_pairs(
             if group.binarizer == "fairseq-preprocess" and len(chosen):
                 _write_text(text_path(directory, name, "orig"), encoder, orig, chosen)
                 _write_text(text_path(directory, name, "latn"), encoder, latn, chosen)
+    if edges:
+        sizes = np.load(sizes_path(directory, ALIGN))[np.concatenate([split.train, split.valid])]
+        counts["blocks"] = {"pairs": int((sizes > 1).sum()), "blocks": int((sizes // 2).sum())}
     if group.binarizer == "fairseq-preprocess":
         for side in SIDES:
             tokens_path(directory, side).unlink()
@@ -193,7 +212,7 @@ def encode_pairs(
 
 def _write_tokens(
     encoding: EncodingSettings,
-    pair: tuple[Path, Path],
+    texts: tuple[Path, ...],
     directory: Path,
     lang: str,
     idle: np.ndarray,
@@ -204,14 +223,18 @@ def _write_tokens(
     Those that have one in `idle`, uint8 (lines,), get no tokens.
     """
     lines = len(idle)
-    sizes = {side: np.zeros(lines, dtype=np.int32) for side in SIDES}
+    files = (*SIDES, ALIGN) if encoding.alignment else SIDES
+    sizes = {side: np.zeros(lines, dtype=np.int32) for side in files}
     counts = {"lines": lines, "cut": dict.fromkeys(SIDES, 0), "unknown": dict.fromkeys(SIDES, 0), "tokens": {}}
 
-    def written(handles: tuple[BinaryIO, BinaryIO]) -> Iterator[int]:
+    def written(handles: list[BinaryIO]) -> Iterator[int]:
         start = 0
         for chunk in chunks:
             stop = start + len(chunk.outcomes)
-            for number, (side, handle) in enumerate(zip(SIDES, handles, strict=True)):
+            if encoding.alignment:
+                handles[-1].write(b"".join(chunk.blocks))
+                sizes[ALIGN][start:stop] = list(map(len, chunk.blocks))
+            for number, (side, handle) in enumerate(zip(SIDES, handles, strict=False)):
                 handle.write(chunk.tokens[number])
                 sizes[side][start:stop] = chunk.sizes[number]
                 counts["cut"][side] += chunk.cut[number]
@@ -220,23 +243,37 @@ def _write_tokens(
             yield from chunk.outcomes
 
     function = functools.partial(encode_chunk, encoding)
-    with (
-        closing(map_ordered(function, _chunks(pair, idle), workers)) as chunks,
-        open(tokens_path(directory, "orig"), "wb") as orig,
-        open(tokens_path(directory, "latn"), "wb") as latn,
-    ):
-        outcomes = np.fromiter(progress(written((orig, latn)), f"encode {lang}", lines), dtype=np.uint8, count=lines)
-    for side in SIDES:
+    with closing(map_ordered(function, _chunks(texts, idle), workers)) as chunks, ExitStack() as opened:
+        handles = [opened.enter_context(open(tokens_path(directory, side), "wb")) for side in files]
+        outcomes = np.fromiter(progress(written(handles), f"encode {lang}", lines), dtype=np.uint8, count=lines)
+    for side in files:
         save_array(sizes_path(directory, side), sizes[side])
     return counts, np.where(idle, idle, outcomes)
 
 
-def _chunks(pair: tuple[Path, Path], idle: np.ndarray) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield originals and their romanizations, some thousand at a time; empty ones where `idle`."""
-    orig, latn = map(read_lines, pair)
-    sides = orig, (("" if out else text for text, out in zip(latn, idle, strict=True)) if idle.any() else latn)
+def _chunks(texts: tuple[Path, ...], idle: np.ndarray) -> Iterator[tuple[list[str], ...]]:
+    """Yield originals, their romanizations and, with `alignment`, those with edges marked, some thousand at a time.
+
+    Of the latter two, empty ones where `idle`.
+    """
+    orig, *others = map(read_lines, texts)
+    if idle.any():
+        others = [_emptied(other, idle) for other in others]
+    sides = [orig, *others]
     while (chunk := tuple(list(itertools.islice(side, _CHUNK_PAIRS)) for side in sides))[0]:
         yield chunk
+
+
+def _emptied(lines: Iterable[str], idle: np.ndarray) -> Iterator[str]:
+    return ("" if out else line for line, out in zip(lines, idle, strict=True))
+
+
+def _blocks_found(counts: dict[str, Any]) -> str:
+    """What is said of a language's token blocks; nothing without `alignment`."""
+    if "blocks" not in counts:
+        return ""
+    pairs, found = counts["train"] + counts["valid"], counts["blocks"]
+    return f", {found['pairs'] / pairs:.1%} of the pairs with token blocks, {found['blocks'] / pairs:.1f} a pair"
 
 
 def _write_text(path: Path, encoder: LineEncoder, tokens: Tokens, lines: np.ndarray) -> None:

@@ -94,6 +94,7 @@ class Group:
     filters: Filters = field(default_factory=Filters)  # before the sample is drawn
     max_tokens: int = 512  # a side, with <s> and </s>
     romanizer: tuple[RomanizerChoice, ...] = (RomanizerChoice(),)  # each writes a pair of every line
+    alignment: bool = False  # keep which tokens of the sides belong together, for --tok-weight
     binarizer: str = "fairseq-preprocess"  # or direct: the same bytes, without the detour through text
 
     def __post_init__(self) -> None:
@@ -104,6 +105,8 @@ class Group:
         if self.filters.script_share:
             for lang in self.languages:
                 check_script(lang)
+        if not isinstance(self.alignment, bool):
+            raise UserError(f"alignment is {self.alignment!r}, expected true or false")
         if self.binarizer not in BINARIZERS:
             raise UserError(f"binarizer is {self.binarizer!r}, known are: {', '.join(BINARIZERS)}")
 
@@ -129,9 +132,14 @@ class Group:
         return dataclasses.replace(self, romanizer=normalizing(self.romanizer), languages=languages)
 
     def as_dict(self) -> dict[str, Any]:
-        """The group with every default filled in, as plain JSON types: the form of a group file."""
+        """The group with every default filled in, as plain JSON types: the form of a group file.
+
+        `alignment` is there where it is on.
+        """
         content = dataclasses.asdict(self)
         content["filters"]["exclude"] = [data.name for data in self.filters.exclude]
+        if not self.alignment:
+            del content["alignment"]  # manifests are then as before there was one
         for section in (content, *content["languages"].values()):
             if section["romanizer"] is None:
                 del section["romanizer"]

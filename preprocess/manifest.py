@@ -73,7 +73,7 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         if sampled_here
         else None,
         "romanizer": _romanizer(*romanizers),
-        "pairs_sha256": {"orig": inputs["orig"], "latn": inputs["latn"]},
+        "pairs_sha256": {text: inputs[text] for text in ("orig", "latn", "edges") if text in inputs},
         "read": before["read"],
         **({FURTHER_PAIRS: counts["lines"] - lines} if len(romanizers) > 1 else {}),
         "filtered": before["filtered"],
@@ -86,6 +86,7 @@ def _language(group: Group, lang: str, workspace: Workspace) -> dict[str, Any]:
         "cut": counts["cut"],
         "unknown": counts["unknown"],
         "unknown_share": {side: round(share, 4) for side, share in unknown_shares(counts).items()},
+        **({"blocks": counts["blocks"]} if "blocks" in counts else {}),  # pairs that have any, and all of them
         "warnings": [
             *before.get("doubts", ()),
             *(script_warnings(lang, romanize) if romanized_here else ()),

@@ -25,7 +25,9 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
     """Write `pairs/<lang>.{orig,latn}` for every language; raises `UserError` where `text/<lang>.txt` is missing.
 
     With several romanizers the lines of the text, n in number, stand there once for each: line i of the r-th (from 0)
-    is line r n + i. `cache` is the file of a romanizer cache to share with other outputs; None for the workspace's own.
+    is line r n + i. With `alignment`, also `pairs/<lang>.edges`: which characters became which, line for line
+    (`romanization.edges`). `cache` is the file of a romanizer cache to share with other outputs; None for the
+    workspace's own.
     """
     for lang, options in group.languages.items():
         text = workspace.text(lang)
@@ -34,7 +36,9 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
         _check_sample(lang, group, workspace)
         place = cache or workspace.romanizer_cache
         settings = [
-            Romanization(choice.name, options.uroman, choice.normalize_punctuation, place, choice.rescue)
+            Romanization(
+                choice.name, options.uroman, choice.normalize_punctuation, place, choice.rescue, group.alignment
+            )
             for choice in group.romanizers_of(lang)
         ]
         inputs = {"text": workspace.digest(text), **_as_inputs(settings)}
@@ -52,12 +56,13 @@ def run(group: Group, workspace: Workspace, workers: Workers, cache: Path | None
 def _romanize(
     lang: str, settings: list[Romanization], inputs: dict[str, Any], workspace: Workspace, workers: Workers
 ) -> None:
-    text, (orig, latn) = workspace.text(lang), workspace.pair(lang)
+    text, (orig, latn), edges = workspace.text(lang), workspace.pair(lang), workspace.edges(lang)
+    edges.unlink(missing_ok=True)
     # Without its Latin side a pair is not encoded: a run killed between the two files leaves nothing shifted.
     latn.unlink(missing_ok=True)
     workspace.forget([f"romanize {lang}", f"encode {lang}"])
     _copy(text, orig, len(settings))
-    outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang))
+    outcome = Outcome.of(romanize_file(text, latn, settings, workers, lang, edges))
     records = [workspace.dropped_by("romanize", lang), workspace.in_doubt(lang)]
     for path, lines in zip(records, (outcome.failed, outcome.in_doubt), strict=True):
         write_json_lines(path, lines)
@@ -67,7 +72,8 @@ def _romanize(
         counts["romanizers"] = [outcome.by(name).counts() for name in names]
     if left := _left_in_their_script(latn, names):
         counts["left"] = left
-    workspace.record(f"romanize {lang}", inputs, [orig, latn, *records], counts)
+    files = [orig, latn, *records, *([edges] if settings[0].edges else [])]
+    workspace.record(f"romanize {lang}", inputs, files, counts)
     by = f" by {' and '.join(names)}" * (len(names) > 1)
     workspace.say(f"romanize  {lang}  {count_lines(latn):,} lines{by} -> {latn}, {outcome}")
 

@@ -1,10 +1,12 @@
 """Binarized pairs back to text: whether they spell the lines of `pairs/` that they were made from."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ppa_preprocess.tokens.alignment import BlockMaker
 from ppa_preprocess.tokens.binarizers import shard_bounds
 from ppa_preprocess.tokens.line_encoder import token_dtype
 from ppa_preprocess.tokens.records import open_lines
@@ -13,6 +15,7 @@ from ppa_preprocess.workspace import Workspace
 from sentencepiece import SentencePieceProcessor
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.data.blocks import ALIGN, DTYPE
 from ppa_plugin.data.masking import SIDES, UNK
 from ppa_plugin.data.sampling import random_order
 from ppa_plugin.data.shards import binarized_path, index_sizes
@@ -50,12 +53,20 @@ class Speller:
         return _matches(self._normalize(text).encode(), known, whole=len(tokens) < self._longest)
 
 
-def check_pairs(manifest: dict[str, Any], workspace: Workspace, speller: Speller, sample: int) -> int:
+def check_pairs(
+    manifest: dict[str, Any], workspace: Workspace, speller: Speller, sample: int, maker: BlockMaker | None = None
+) -> int:
     """Compare up to `sample` pairs of each language, drawn at random, with their lines; returns how many they were.
 
-    Raises `UserError` where one differs, or where `pairs/` or `encoded/` is not what the shards were made from.
+    With `maker`, their token blocks too. Raises `UserError` where one differs, or where `pairs/` or `encoded/` is not
+    what the shards were made from.
     """
-    return sum(_check_language(lang, manifest, workspace, speller, sample) for lang in manifest["languages"] if sample)
+    compared = 0
+    for lang in manifest["languages"] if sample else ():
+        compared += _check_language(lang, manifest, workspace, speller, sample)
+        if maker:
+            _check_blocks(lang, manifest, workspace, maker, sample)
+    return compared
 
 
 def _check_language(lang: str, manifest: dict[str, Any], workspace: Workspace, speller: Speller, sample: int) -> int:
@@ -68,7 +79,9 @@ def _check_language(lang: str, manifest: dict[str, Any], workspace: Workspace, s
         with open_lines(path) as texts:
             for prefix, start, stop in _files(lang, language, group["shards"], side, workspace):
                 rows = chosen[(chosen >= start) & (chosen < stop)]
-                pairs = zip(rows, _binarized_rows(prefix, rows - start, speller), texts.take(lines[rows]), strict=True)
+                pairs = zip(
+                    rows, _binarized_rows(prefix, rows - start, speller.dtype), texts.take(lines[rows]), strict=True
+                )
                 for row, tokens, text in pairs:
                     if not speller.agrees(tokens, text.decode()):
                         raise UserError(
@@ -76,6 +89,28 @@ def _check_language(lang: str, manifest: dict[str, Any], workspace: Workspace, s
                             "from which it was made; run `ppa-preprocess all` again"
                         )
     return len(chosen)
+
+
+def _check_blocks(lang: str, manifest: dict[str, Any], workspace: Workspace, maker: BlockMaker, sample: int) -> None:
+    """Raise `UserError` where token blocks are not those of the pairs' lines and their edges; as `_check_language`."""
+    language, group = manifest["languages"][lang], manifest["group"]
+    lines = _load_lines(lang, language, workspace)
+    chosen = np.sort(random_order(len(lines), group["seed"], "verify", lang)[:sample])
+    edges = workspace.edges(lang)
+    if not edges.is_file() or workspace.digest(edges) != language["pairs_sha256"]["edges"]:
+        raise UserError(f"{edges} is missing or not what the blocks were made from; {_AGAIN}")
+    with contextlib.ExitStack() as opened:
+        texts = [opened.enter_context(open_lines(path)) for path in (*workspace.pair(lang), edges)]
+        for prefix, start, stop in _files(lang, language, group["shards"], ALIGN, workspace):
+            rows = chosen[(chosen >= start) & (chosen < stop)]
+            expected = maker.rows([list(text.take(lines[rows])) for text in texts])
+            found = _binarized_rows(prefix, rows - start, DTYPE)
+            for row, blocks, right in zip(rows, found, expected, strict=True):
+                if blocks != right:
+                    raise UserError(
+                        f"{prefix}.bin: row {row - start} (from 0) does not have the blocks of line {lines[row] + 1} "
+                        f"of {edges}, from which it was made; run `ppa-preprocess all` again"
+                    )
 
 
 def _load_lines(lang: str, language: dict[str, Any], workspace: Workspace) -> np.ndarray:
@@ -105,10 +140,10 @@ def _files(
         yield binarized_path(workspace.shard(0, lang), "valid", side), language["train"], language["kept"]
 
 
-def _binarized_rows(prefix: Path, rows: np.ndarray, speller: Speller) -> Iterator[bytes]:
+def _binarized_rows(prefix: Path, rows: np.ndarray, dtype: np.dtype) -> Iterator[bytes]:
     path = Path(f"{prefix}.bin")
     with open(path, "rb") as handle:
-        yield from Tokens(path, handle.fileno(), index_sizes(prefix), speller.dtype).take(rows)
+        yield from Tokens(path, handle.fileno(), index_sizes(prefix), dtype).take(rows)
 
 
 def _matches(text: bytes, known: Sequence[bytes], whole: bool) -> bool:

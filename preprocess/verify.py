@@ -7,9 +7,11 @@ from typing import Any
 
 from ppa_preprocess.manifest import FURTHER_PAIRS
 from ppa_preprocess.round_trip import Speller, check_pairs
+from ppa_preprocess.tokens.alignment import BlockMaker, check_sums, has_blocks
 from ppa_preprocess.workspace import Workspace
 
 from ppa_plugin.commandline import UserError, align
+from ppa_plugin.data.blocks import ALIGN
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.data.shards import binarized_path, index_sizes
 from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
@@ -24,9 +26,9 @@ SAMPLE = 100
 def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
     """Check `data-bin/` and `dropped.jsonl` against the manifest, print a table of what is there, return the manifest.
 
-    Checksums, lines and tokens of every side, side against side, read = filtered + not sampled + kept + dropped,
-    dictionary = SentencePiece model, and `sample` pairs of each language against the text of their lines. Raises
-    `UserError` at the first thing that does not agree.
+    Checksums, lines and tokens of every side, side against side, token blocks against both, read = filtered + not
+    sampled + kept + dropped, dictionary = SentencePiece model, and `sample` pairs of each language against the text of
+    their lines. Raises `UserError` at the first thing that does not agree.
     """
     manifest = _read_manifest(workspace.manifest)
     try:
@@ -36,10 +38,13 @@ def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
         for lang, language in manifest["languages"].items():
             _check_sum(lang, language)
             _check_lines_and_tokens(lang, language, manifest["group"]["shards"], workspace)
+            if has_blocks(manifest):
+                _check_blocks(lang, language, manifest["group"], workspace)
         _check_dropped(manifest, workspace.dropped)
         processor = load_sentencepiece(workspace.sentencepiece)
         speller = Speller(processor, manifest["group"]["max_tokens"])
-        compared = check_pairs(manifest, workspace, speller, sample)
+        maker = BlockMaker(processor, manifest["group"]["max_tokens"]) if has_blocks(manifest) else None
+        compared = check_pairs(manifest, workspace, speller, sample, maker)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None
     for row in _table(manifest):
@@ -113,6 +118,26 @@ def _check_lines_and_tokens(lang: str, language: dict[str, Any], shards: int, wo
                     f"{lang} {split}.{side} has {lines[side]:,} lines and {tokens[side]:,} tokens in its .idx files, "
                     f"the manifest says {language[split]:,} and {language['tokens'][split][side]:,}"
                 )
+
+
+def _check_blocks(lang: str, language: dict[str, Any], group: dict[str, Any], workspace: Workspace) -> None:
+    """Raise `UserError` where token blocks do not add up to the tokens of their pairs, or to the manifest's count."""
+    pairs = blocks = 0
+    for split in ("train", "valid"):
+        for number in range(group["shards"]):
+            directory = workspace.shard(number, lang)
+            prefix = binarized_path(directory, split, ALIGN)
+            sides = [binarized_path(directory, split, side) for side in SIDES]
+            if prefix.with_name(f"{prefix.name}.idx").is_file():
+                sizes = tuple(map(index_sizes, sides))
+                found = check_sums(prefix, sizes, group["max_tokens"])
+                pairs, blocks = pairs + found[0], blocks + found[1]
+    expected = language["blocks"]
+    if (pairs, blocks) != (expected["pairs"], expected["blocks"]):
+        raise UserError(
+            f"{lang} has {blocks:,} token blocks in {pairs:,} pairs, the manifest says {expected['blocks']:,} in "
+            f"{expected['pairs']:,}"
+        )
 
 
 def _check_dropped(manifest: dict[str, Any], path: Path) -> None:

@@ -17,7 +17,7 @@ from ppa_plugin.files import directory_beside, naming_file, reading, sha256, wri
 from ppa_plugin.romanization.cache import FILE_NAME
 
 # how the names of files in `encoded/<lang>/` and in a shard's directories begin, up to the first full stop
-_OURS = {"train", "valid", *SIDES}
+_OURS = {"train", "valid", "align", *SIDES}
 
 
 class Workspace:
@@ -46,6 +46,10 @@ class Workspace:
 
     def pair(self, lang: str) -> tuple[Path, Path]:
         return tuple(self.output / "pairs" / f"{lang}.{side}" for side in SIDES)
+
+    def edges(self, lang: str) -> Path:
+        """The marked romanizations of a language's pairs (`romanization.edges`), with `alignment`."""
+        return self.output / "pairs" / f"{lang}.edges"
 
     def encoded(self, lang: str) -> Path:
         return self.output / "encoded" / lang

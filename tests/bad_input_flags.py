@@ -72,6 +72,8 @@ ROWS = [
     *training("seq-temperature", "0", "-1", "nan", "inf", "1e-30", "1e30", "a number from 0.0001 to 10000"),
     *training("seq-negatives", "1", "0", "-4", "a whole number of at least 2"),
     *training("seq-layer", "-1", "1001", "a whole number from 0 to 1000"),
+    *training("tok-layer", "-1", "1001", "a whole number from 0 to 1000"),
+    *training("tok-negatives", "0", "4097", "a whole number from 1 to 4096"),
     # the data
     *training("sampling-alpha", "nan", "-0.5", "inf", "a number from 0 to 10"),
     *training("mask-prob", "1.5", "-0.1", "nan", "a number from 0 to 1"),

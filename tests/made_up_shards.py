@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
+from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder
 
 VOCABULARY = 60
 
@@ -28,10 +28,26 @@ def write_split(directory: Path, split: str, pairs: int, seed: int, vocabulary: 
         builder.finalize(f"{path}.idx")
 
 
-def write_shards(data: Path, pairs: int, shards: int = 1, valid: int = 8, vocabulary: int = VOCABULARY) -> str:
+def write_blocks(directory: Path, split: str, seed: int) -> None:
+    """Token blocks of the pairs that `write_split` wrote: one to three, or none for a pair in four."""
+    generator = np.random.default_rng(seed)
+    path = directory / f"{split}.orig-latn"
+    sides = [MMapIndexedDataset(f"{path}.{side}") for side in ("orig", "latn")]
+    builder = MMapIndexedDatasetBuilder(f"{path}.align.bin", dtype=np.uint8)
+    for orig, latn in zip(*(side.sizes.tolist() for side in sides), strict=True):
+        number = min(int(generator.integers(0, 4)), orig - 1, latn - 1)
+        last = [orig - number, latn - number]  # one token each but for the last; </s> is in the size
+        builder.add_item(torch.tensor([1, 1] * (number - 1) + last if number else [0]))
+    builder.finalize(f"{path}.align.idx")
+
+
+def write_shards(
+    data: Path, pairs: int, shards: int = 1, valid: int = 8, vocabulary: int = VOCABULARY, blocks: bool = False
+) -> str:
     """data/dict.txt and data/shardNN/{aaa_Latn,bbb_Grek}; returns the list of shards that fairseq-train takes.
 
-    The fewer entries of the dictionary, `vocabulary`, text is made of, the more of it is equal.
+    With `blocks`, token blocks beside the sides. The fewer entries of the dictionary, `vocabulary`, text is made of,
+    the more of it is equal.
     """
     write_dictionary(data)
     for shard in range(shards):
@@ -40,4 +56,7 @@ def write_shards(data: Path, pairs: int, shards: int = 1, valid: int = 8, vocabu
             write_split(directory, "train", pairs // 2, 10 * shard + number, vocabulary)
             if shard == 0:
                 write_split(directory, "valid", valid // 2, seed=1000 + number)
+            for split in ("train", "valid") if blocks else ():
+                if (directory / f"{split}.orig-latn.orig.idx").is_file():
+                    write_blocks(directory, split, 10 * shard + number)
     return ":".join(str(data / f"shard{shard:02d}") for shard in range(shards))

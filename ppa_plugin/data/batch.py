@@ -3,10 +3,13 @@
 import numpy as np
 import torch
 
-from ppa_plugin.data.masking import EOS
+from ppa_plugin.data.masking import EOS, SIDES
+from ppa_plugin.data.training_blocks import collate_blocks
 
 
-def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | None = None) -> dict:
+def collate(
+    samples: list[dict], streams: tuple[str, ...], most_pairs: int | None = None, block_group: int | None = None
+) -> dict:
     """Pack the items of a `PairedDataset` into one batch of T tokens in S sequences.
 
     Sequences are laid out from long to short, so that attention meets neighbours of similar length. The result holds
@@ -19,6 +22,7 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
       (N,), how many each pair has}};
     * `content`: the rows (K,) of the sides `orig` and `latn` that are not special, and `content_sequence` (K,);
     * `texts` (N, 2): the items' hashes of their two sides, where they have them;
+    * `blocks`, with `block_group`: where the token blocks of groups of so many pairs stand (`collate_blocks`);
     * `most_pairs`: the pairs of the largest batch of all ranks, as given, else this one's;
     * `nsentences` (pairs) and `ntokens` (real tokens over all streams).
     """
@@ -35,7 +39,12 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
     of_token = np.repeat(np.arange(len(order)), lengths)
     pooled = np.isin(of_token, np.concatenate([sequence[s] for s in streams if s != "tlm"] or [[]]))
     content = np.flatnonzero(pooled & (tokens > EOS))  # <s>, <pad> and </s> come first in the dictionary
-    hashes = [sample["texts"] for sample in samples if "texts" in sample]
+    more = {}
+    if block_group:
+        firsts = {side: starts[sequence[side]] + 1 for side in SIDES}
+        more["blocks"] = collate_blocks(samples, firsts, block_group)
+    if "texts" in samples[0]:
+        more["texts"] = torch.from_numpy(np.stack([sample["texts"] for sample in samples]))
     return {
         "id": torch.tensor([sample["id"] for sample in samples]),
         "nsentences": len(samples),
@@ -51,7 +60,8 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
         "masked": {stream: _masked_rows(samples, stream, starts[sequence[stream]]) for stream in streams},
         "content": torch.from_numpy(content),
         "content_sequence": torch.from_numpy(of_token[content]),
-    } | ({"texts": torch.from_numpy(np.stack(hashes))} if hashes else {})
+        **more,
+    }
 
 
 def _masked_rows(samples: list[dict], stream: str, starts: np.ndarray) -> dict[str, torch.Tensor | np.ndarray]:

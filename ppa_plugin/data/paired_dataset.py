@@ -21,6 +21,7 @@ from ppa_plugin.data.masking import (
     wrap,
 )
 from ppa_plugin.data.sampling import sample_languages
+from ppa_plugin.data.training_blocks import TrainingBlocks
 
 
 @dataclass(eq=False, repr=False)
@@ -40,6 +41,7 @@ class PairedDataset(FairseqDataset):
         sampling_alpha: see `ppa_plugin.data.sampling.sample_languages`; 1 takes every pair once an epoch.
         fixed: one draw for all epochs, for validation.
         hash_texts: items also hold `texts`, the hashes of their two sides, by which equal texts are found.
+        blocks: items also hold their token blocks, as `TrainingBlocks.of_pair` gives them.
 
     Raises:
         ValueError: where the two sides differ in length.
@@ -57,6 +59,7 @@ class PairedDataset(FairseqDataset):
     sampling_alpha: float = 1.0
     fixed: bool = False
     hash_texts: bool = False
+    blocks: TrainingBlocks | None = None
     epoch: int = field(default=0, init=False)
     batch_count_multiple: int = field(default=1, init=False)
     most_pairs: int | None = field(default=None, init=False)
@@ -80,6 +83,8 @@ class PairedDataset(FairseqDataset):
         if self.hash_texts:
             # of the tokens that are left after cutting: the model sees no others
             item["texts"] = np.array([text_hash(side[: self.max_positions - 2]) for side in sides.values()])
+        if self.blocks:
+            item |= self.blocks.of_pair(int(index), list(sides.values()), self.max_positions - 2)
         return item
 
     def _mask(self, index: int, stream: str, sides: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,7 +99,7 @@ class PairedDataset(FairseqDataset):
 
     def collater(self, samples: list[dict]) -> dict:
         """Pack the streams of all pairs into one batch without padding, see `ppa_plugin.data.batch.collate`."""
-        return collate(samples, self.streams, self.most_pairs)
+        return collate(samples, self.streams, self.most_pairs, self.blocks.group if self.blocks else None)
 
     @cached_property
     def sizes(self) -> np.ndarray:

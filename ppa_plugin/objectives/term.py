@@ -16,7 +16,9 @@ class Loss(NamedTuple):
     name: str  # in the log, one of the term's `logged`
     weight: float
     mean: Tensor  # a scalar in FP32, with its gradient
-    figures: dict[str, Tensor]  # logged beside it as it is, each a mean over the pairs, under names of `logged`
+    # logged beside it under names of `logged`, each a mean over the pairs; those of `logged_over` a sum over what is
+    # counted there, a pair
+    figures: dict[str, Tensor]
 
 
 class Term(Protocol):
@@ -29,6 +31,8 @@ class Term(Protocol):
     decided_by: ClassVar[tuple[str, ...]]
     # every name that it may log
     logged: ClassVar[tuple[str, ...]]
+    # optional: of those, figures that are means over something else than the pairs, by the one that counts it a pair
+    logged_over: ClassVar[dict[str, str]]
 
     streams: tuple[str, ...]  # what it needs of the forward; () where it is turned off, and nothing else is then asked
     masked_streams: tuple[str, ...]  # those of them whose masked positions go through the head

@@ -1,12 +1,14 @@
 """Romanizing a chunk of lines: each distinct part once, from memory, from the cache on disk, or by the romanizer."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from ppa_plugin.romanization.cache import CacheTrouble, RomanizationCache
+from ppa_plugin.romanization.edges import mark, mark_unchanged, unmark
 from ppa_plugin.romanization.romanizers import Romanizer, find_romanizer
 
 # Parts in memory: at most twice as many, 60 MB of words, are held by each process.
@@ -24,7 +26,8 @@ class Romanization:
     that. `normalize_punctuation` runs Moses' punctuation normalizer, as for English, over what the romanizer reads:
     curly, low and angle quotes become straight ones, long dashes hyphens, an ellipsis three dots, spaces around
     brackets, colons and percent signs move, a full stop or comma after a quote goes before it. The Latin side alone
-    changes; the original side stays as it is.
+    changes; the original side stays as it is. With `edges` it is kept which characters became which letters, where
+    the romanizer says so and the normalizer changed nothing.
     """
 
     name: str
@@ -32,13 +35,21 @@ class Romanization:
     normalize_punctuation: bool = False
     cache: Path | None = None
     rescue: bool = True
+    edges: bool = False
 
     def made_with(self) -> dict[str, str | bool | None]:
         """All that the romanizations depend on, versions included."""
         normalizer = f"sacremoses {metadata.version('sacremoses')}" if self.normalize_punctuation else None
         version = find_romanizer(self.name).version
         made_with = {"romanizer": self.name, "version": version, "code": self.lang, "punctuation": normalizer}
-        return made_with | {"rescue": self.rescue}
+        # what was made before there were edges stays valid
+        return made_with | {"rescue": self.rescue} | ({"edges": True} if self.edges else {})
+
+    def cache_key(self) -> tuple[str, str, str | None]:
+        """Romanizer, version and code, under which the cache keeps parts; marked ones under another version."""
+        romanizer = find_romanizer(self.name)
+        marked = " with edges" if self.edges and hasattr(romanizer, "edges") else ""
+        return self.name, f"{romanizer.version}{marked}", self.lang
 
 
 class Chunk(NamedTuple):
@@ -48,6 +59,7 @@ class Chunk(NamedTuple):
     reasons: list[str | None]  # why a line has no romanization, or one that is in doubt
     new: dict[str, str]  # romanizations that the cache lacks
     trouble: CacheTrouble | None  # what reading it came to
+    edges: list[str] | None = None  # with `edges`: marked romanizations; empty where it is not known what became what
 
 
 @functools.cache
@@ -83,24 +95,33 @@ class RecentParts(dict):
 
 
 class PartwiseRomanizer:
-    """Romanizes chunks of lines in one process; open it after the process was forked, and close it."""
+    """Romanizes chunks of lines in one process; open it after the process was forked, and close it.
+
+    With `edges`, what is romanized, kept in memory and in the cache, and joined is marked (`romanization.edges`).
+    """
 
     def __init__(self, settings: Romanization) -> None:
         self._romanizer = load_romanizer(settings.name)
         self._lang = settings.lang
+        rescue = getattr(self._romanizer, "rescue", None) if settings.rescue else None
+        self._edges = settings.edges
+        self._marks = settings.edges and hasattr(self._romanizer, "edges")
+        if self._marks:
+            self._ways = [self._marked, rescue and functools.partial(self._marked_as_one, rescue)]
+        else:
+            self._ways = [self._romanizer.romanize, rescue]
         self._split = getattr(self._romanizer, "split", None)
         self._normalize = None
         if settings.normalize_punctuation:
             from sacremoses import MosesPunctNormalizer  # half a second that few need
 
             self._normalize = MosesPunctNormalizer().normalize
-        self._rescue = getattr(self._romanizer, "rescue", None) if settings.rescue else None
         self._recent = RecentParts(RECENT_PARTS)
         self._cache = None
         self._trouble: CacheTrouble | None = None
         if settings.cache and self._split:
             try:
-                self._cache = RomanizationCache(settings.cache, settings.name, self._romanizer.version, settings.lang)
+                self._cache = RomanizationCache(settings.cache, *settings.cache_key())
                 self._recent.update(self._cache.first(RECENT_PARTS))
             except CacheTrouble as trouble:
                 self._give_up(trouble)
@@ -112,9 +133,21 @@ class PartwiseRomanizer:
             rows, new = self._by_parts(texts)
         else:
             rows, new = [self._attempt(text) for text in texts], {}
+        marked = [romanization for romanization, _ in rows] if self._marks else []
+        if self._marks:
+            rows = [(unmark(romanization), reason) for romanization, reason in rows]
         checked = map(_checked, lines, rows)
         latn, reasons = (list(column) for column in zip(*checked, strict=True)) if rows else ([], [])
-        return Chunk(latn, reasons, new, self._trouble)
+        edges = self._known_edges(lines, texts, latn, marked) if self._edges else None
+        return Chunk(latn, reasons, new, self._trouble, edges)
+
+    def _known_edges(self, lines: list[str], texts: list[str], latn: list[str], marked: list[str]) -> list[str]:
+        """The marked romanizations of the lines that have one and were romanized as they are; empty for the others."""
+        if not self._marks:
+            return [""] * len(lines)
+        if self._normalize:
+            marked = [known * (line == text) for line, text, known in zip(lines, texts, marked, strict=True)]
+        return [known if romanization else "" for romanization, known in zip(latn, marked, strict=True)]
 
     def close(self) -> None:
         """Let go of the cache's file."""
@@ -177,7 +210,7 @@ class PartwiseRomanizer:
     def _attempt(self, text: str) -> tuple[str, str | None]:
         """The romanization, or what is rescued of it, and why it is not the romanizer's own; empty where nothing is."""
         reason = None
-        for romanize in filter(None, (self._romanizer.romanize, self._rescue)):
+        for romanize in filter(None, self._ways):
             try:
                 latn = romanize(text, self._lang)
                 latn.encode()
@@ -187,6 +220,21 @@ class PartwiseRomanizer:
             except Exception as error:  # whatever one sentence does to the romanizer, the others are not lost
                 reason = reason or f"romanizer raised {type(error).__name__}"
         return "", reason
+
+    def _marked(self, text: str, lang: str | None) -> str:
+        """A text's marked romanization; one whose edges do not tile it has a single edge."""
+        if (
+            text.isascii() and self._romanizer.romanize(text, lang) == text
+        ):  # most, and edges would take three times that
+            return mark_unchanged(text)
+        edges = self._romanizer.edges(text, lang)
+        if sum(characters for characters, _ in edges) == len(text):
+            return mark(edges)
+        return mark([(len(text), "".join(letters for _, letters in edges))])
+
+    @staticmethod
+    def _marked_as_one(romanize: Callable[[str, str | None], str], text: str, lang: str | None) -> str:
+        return mark([(len(text), romanize(text, lang))])
 
 
 def _checked(line: str, row: tuple[str, str | None]) -> tuple[str, str | None]:

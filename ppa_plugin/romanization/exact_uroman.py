@@ -54,7 +54,7 @@ class Uroman:
         module = _private_module()
         # -1: with a cache, so that what a character decomposes into is split as well, but nothing is put into it
         self._uroman = _with_fixed_tables(module.Uroman(cache_size=-1))
-        self._format = module.RomFormat.STR
+        self._text, self._edges = module.RomFormat.STR, module.RomFormat.EDGES
         free = _character_class(context_free(self._uroman))
         self._at_delimiters = re.compile(f"({_DELIMITER})")
         self._pair = re.compile(f"{free}{{2}}")
@@ -72,7 +72,23 @@ class Uroman:
         if line.isascii() and len(line) <= _LONGEST_ASCII:
             return line
         romanize = self._uroman.romanize_string_core
-        return "".join([romanize(part, lang or None, self._format) for part in self.split(line)])
+        return "".join([romanize(part, lang or None, self._text) for part in self.split(line)])
+
+    def edges(self, line: str, lang: str | None) -> list[tuple[int, str]]:
+        """What `romanize` gives, as edges: how many characters, and the letters that these became."""
+        if line.isascii() and len(line) <= _LONGEST_ASCII:
+            return [(1, character) for character in line]
+        edges = []
+        for part in self.split(line):
+            end = 0
+            for edge in self._uroman.romanize_string_core(part, lang or None, self._edges):
+                if edge.start > end:  # uroman has no edge there, and so no letters
+                    edges.append((edge.start - end, ""))
+                edges.append((edge.end - edge.start, edge.txt))
+                end = edge.end
+            if len(part) > end:
+                edges.append((len(part) - end, ""))
+        return edges
 
     def rescue(self, text: str, lang: str | None) -> str:
         """Romanize a text that uroman raises on: what it raises on by its characters, the rest as uroman would.

@@ -13,8 +13,11 @@ class Romanizer(Protocol):
 
     A group file names its own one by module and class, `romanizer: {name: my_package.my_module:MyRomanizer}`. It may
     offer `split(line) -> list[str]` as well: the parts of a line that, romanized one by one and joined, are the line's
-    romanization. Then each distinct part is romanized once, and kept in the romanizer cache under `version`. And it may
-    offer `rescue(text, lang) -> str`, which is asked where `romanize` raises on a line or a part.
+    romanization. Then each distinct part is romanized once, and kept in the romanizer cache under `version`. It may
+    offer `rescue(text, lang) -> str`, which is asked where `romanize` raises on a line or a part. And it may offer
+    `edges(line, lang) -> list[tuple[int, str]]`: what `romanize` gives, as runs of the line's characters, how many in
+    each, and the letters that they became, in order. With `alignment: true` it is asked in place of `romanize`; a
+    romanizer without it gives no token alignment.
     """
 
     version: str

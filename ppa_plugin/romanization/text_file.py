@@ -27,6 +27,23 @@ def romanize_lines(
 
     With a romanization a reason says why that is in doubt; it begins with `RESCUED` or `LOSSY`.
     """
+    for line, latn, reason, _ in romanize_rows(lines, settings, workers):
+        yield line, latn, reason
+
+
+def romanize_rows(
+    lines: Iterable[str], settings: Romanization, workers: Workers
+) -> Iterator[tuple[str, str, str | None, str | None]]:
+    """As `romanize_lines`, with a fourth: with `edges` in the settings the marked romanization (`romanization.edges`).
+
+    It is empty where it is not known what became what, and None without `edges`.
+    """
+    for of_chunk, chunk in _romanized(lines, settings, workers):
+        yield from zip(of_chunk, chunk.latn, chunk.reasons, chunk.edges or [None] * len(of_chunk), strict=True)
+
+
+def _romanized(lines: Iterable[str], settings: Romanization, workers: Workers) -> Iterator[tuple[list[str], Chunk]]:
+    """Yield the lines of each chunk and what they come to."""
     romanizer = load_romanizer(settings.name)  # before the workers are forked
     if not hasattr(romanizer, "split") or isinstance(workers, Cluster):
         # no cache on a cluster: SQLite's locks do not hold on network file systems
@@ -35,7 +52,7 @@ def romanize_lines(
         writer = None
         if settings.cache:
             prepare(settings.cache)
-            writer = CacheWriter(settings.cache, settings.name, romanizer.version, settings.lang)
+            writer = CacheWriter(settings.cache, *settings.cache_key())
             opened.callback(writer.close)
         function = functools.partial(_romanize_in_worker, settings)
         if workers == 1:
@@ -46,17 +63,22 @@ def romanize_lines(
         for chunk in map_ordered(function, _chunks(lines, away), workers):
             if writer:
                 writer.keep(chunk.new, chunk.trouble)
-            yield from zip(away.popleft(), chunk.latn, chunk.reasons, strict=True)
+            yield away.popleft(), chunk
 
 
 def romanize_file(
-    source: Path, target: Path, settings: Sequence[Romanization], workers: Workers, label: str
+    source: Path,
+    target: Path,
+    settings: Sequence[Romanization],
+    workers: Workers,
+    label: str,
+    edges: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Romanize `source` into `target`, line for line, and return a record of each line that has a reason.
 
     With several `settings` all lines are romanized with the first, then all with the second, and so on, and the records
-    name the romanizer. `label` names the language in the records; that of a line whose romanization is in doubt holds
-    it, as `latn`.
+    name the romanizer. With `edges` in the settings, the marked romanizations go into the file `edges`, line for line
+    too. `label` names the language in the records; that of a line whose romanization is in doubt holds it, as `latn`.
     Raises `UserError` where `source` is missing, empty or not UTF-8; `target` is then as it was.
     """
     total = count_lines(source)
@@ -65,12 +87,16 @@ def romanize_file(
     if not isinstance(workers, Cluster):
         workers = min(workers, -(-total // _CHUNK_LINES))
     records = []
-    with write_beside(target) as handle:
+    with contextlib.ExitStack() as opened:
+        handle = opened.enter_context(write_beside(target))
+        marked = opened.enter_context(write_beside(edges)) if settings[0].edges else None
         for each in settings:
             by = {"romanizer": each.name} if len(settings) > 1 else {}
-            results = romanize_lines(read_lines(source), each, workers)
-            for number, (line, latn, reason) in enumerate(progress(results, f"romanize {label}", total), 1):
+            results = romanize_rows(read_lines(source), each, workers)
+            for number, (line, latn, reason, known) in enumerate(progress(results, f"romanize {label}", total), 1):
                 handle.write(f"{latn}\n")
+                if marked:
+                    marked.write(f"{known}\n")
                 if reason:
                     record = {"lang": label, "line": number, **by, "reason": reason, "text": line}
                     records.append(record | {"latn": latn} if latn else record)

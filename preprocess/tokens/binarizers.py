@@ -12,6 +12,7 @@ from ppa_preprocess.tokens.line_encoder import token_dtype
 from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens, lines_path, open_tokens, text_path
 
+from ppa_plugin.data.blocks import ALIGN, DTYPE
 from ppa_plugin.data.masking import EOS, SIDES
 from ppa_plugin.data.shards import binarized_path
 from ppa_plugin.data.vocabulary import SPECIALS
@@ -31,6 +32,7 @@ class Part:
     stop: int
     valid: bool
     target: Path
+    alignment: bool = False
 
     @property
     def task(self) -> str:
@@ -80,14 +82,22 @@ def direct(dictionary: Path, part: Part, directory: Path) -> Sizes:
     return sizes
 
 
+def write_blocks(part: Part, directory: Path) -> None:
+    """Write a part's token blocks into `directory`, whichever binarizer writes the sides."""
+    with open_tokens(part.encoded, ALIGN, DTYPE) as blocks:
+        for split, rows in part.splits().items():
+            lines = np.load(lines_path(part.encoded, split))[rows]
+            _write_rows(binarized_path(directory, split, ALIGN), blocks, lines, DTYPE, last=None)
+
+
 BINARIZERS: dict[str, Callable[[Path, Part, Path], Sizes]] = {
     "fairseq-preprocess": fairseq_preprocess,
     "direct": direct,
 }
 
 
-def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype) -> None:
-    """Write .bin and .idx of the rows of these lines, with 40 bytes of memory a row for the index."""
+def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype, last: int | None = EOS) -> None:
+    """Write .bin and .idx of the rows of these lines, which end in `last`; 40 bytes of memory a row for the index."""
     from fairseq.data.indexed_dataset import MMapIndexedDataset
 
     with open(f"{prefix}.bin", "wb") as handle:
@@ -95,7 +105,7 @@ def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype
             chosen = lines[first : first + _CHUNK_ROWS]
             rows = np.frombuffer(b"".join(tokens.take(chosen)), dtype=dtype)
             ends = np.cumsum(tokens.sizes[chosen])
-            if len(rows) != ends[-1] or (rows[ends - 1] != EOS).any():
+            if len(rows) != ends[-1] or (last is not None and (rows[ends - 1] != last).any()):
                 raise RuntimeError(f"{prefix}.bin: a row of the encoded tokens does not end where its size says")
             handle.write(rows.data)
     # what MMapIndexedDatasetBuilder.finalize does; its add_item would take each row as a tensor of its own

@@ -13,7 +13,8 @@ from ppa_preprocess.text.exclusion import Excluded, load_matcher
 
 from ppa_plugin import files
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.masking import EOS, UNK
+from ppa_plugin.data.blocks import BlockAligner, Encoded
+from ppa_plugin.data.masking import EOS, SIDES, UNK
 from ppa_plugin.data.vocabulary import SPECIALS, entries, load_sentencepiece, pieces, to_indices
 
 # what became of a pair; ALIKE + r: the r-th romanizer (from 0) wrote the same of its line
@@ -29,6 +30,7 @@ class EncodingSettings:
     sha256: str
     max_tokens: int  # a side, with <s> and </s>
     exclude: tuple[Excluded, ...] = ()  # evaluation data: no pair whose romanization is a line of it
+    alignment: bool = False
 
 
 class EncodedPairs(NamedTuple):
@@ -39,6 +41,7 @@ class EncodedPairs(NamedTuple):
     sizes: tuple[np.ndarray, ...]  # tokens of each pair with </s>, int32 (pairs,)
     cut: tuple[int, ...]  # sides that were longer than max_tokens
     unknown: tuple[int, ...]
+    blocks: list[bytes]  # with `alignment`, the row of each pair (`ppa_plugin.data.blocks`), empty of one not kept
 
 
 class LineEncoder:
@@ -46,6 +49,7 @@ class LineEncoder:
 
     def __init__(self, processor: sentencepiece.SentencePieceProcessor) -> None:
         self._processor = processor
+        self.aligner = BlockAligner(processor)
         # Not SentencePiece's own pieces: its piece for an unknown character is the character itself, and a string of
         # unknown ones could spell an entry of the dictionary, such as <mask>.
         self._symbols = [*SPECIALS, *entries(pieces(processor))]
@@ -85,14 +89,15 @@ def load_encoder(spm: Path, sha256: str) -> LineEncoder:
     return LineEncoder(load_sentencepiece(spm))
 
 
-def encode_chunk(encoding: EncodingSettings, chunk: tuple[list[str], list[str]]) -> EncodedPairs:
-    """Encode originals and romanizations; a side too long is cut.
+def encode_chunk(encoding: EncodingSettings, chunk: tuple[list[str], ...]) -> EncodedPairs:
+    """Encode originals and romanizations, with `alignment` also those with edges marked; a side too long is cut.
 
     Not kept is a pair with an empty side, or whose romanization is a line of the evaluation data that is excluded.
     """
     encoder = load_encoder(encoding.spm, encoding.sha256)
     most = encoding.max_tokens - _SPECIALS_A_SIDE
-    sides = [encoder.indices(lines) for lines in chunk]
+    texts, marked = chunk[: len(SIDES)], chunk[len(SIDES) :]
+    sides = [encoder.indices(lines) for lines in texts]
     (_, orig), (_, latn) = sides
     outcomes = np.where(orig == 0, EMPTY_ORIG, np.where(latn == 0, EMPTY_LATN, KEPT))
     if encoding.exclude:
@@ -101,12 +106,18 @@ def encode_chunk(encoding: EncodingSettings, chunk: tuple[list[str], list[str]])
         outcomes = np.where((outcomes == KEPT) & in_evaluation, IN_EVALUATION, outcomes)
     kept = [np.where(outcomes == KEPT, np.minimum(lengths, most), 0) for _, lengths in sides]
     tokens = [rows(*side, wished).astype(encoder.dtype) for side, wished in zip(sides, kept, strict=True)]
+    blocks = []
+    if encoding.alignment:
+        encoded = [Encoded(lines, *side) for lines, side in zip(texts, sides, strict=True)]
+        found = encoder.aligner.blocks(*encoded, *marked, most).rows()
+        blocks = [row if outcome == KEPT else b"" for row, outcome in zip(found, outcomes.tolist(), strict=True)]
     return EncodedPairs(
         outcomes=outcomes.astype(np.uint8).tobytes(),
         tokens=tuple(side.tobytes() for side in tokens),
         sizes=tuple((wished + (wished > 0)).astype(np.int32) for wished in kept),
         cut=tuple(int(((outcomes == KEPT) & (lengths > most)).sum()) for _, lengths in sides),
         unknown=tuple(int((side == UNK).sum()) for side in tokens),
+        blocks=blocks,
     )
 
 

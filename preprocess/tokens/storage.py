@@ -2,8 +2,9 @@
 
 {orig,latn}.tokens         dictionary indices, </s> after each line's, line after line; none for a pair left out
 {orig,latn}.sizes.npy      the number of tokens of each line, int32
+align.{tokens,sizes.npy}   with `alignment`, likewise: the tokens of either side in each block, one byte a number
 {train,valid}.lines.npy    the line of pairs/, from 0, that each row of a split is, int64
-{train,valid}.{orig,latn}  the splits as text, with which fairseq-preprocess works; in place of tokens and sizes
+{train,valid}.{orig,latn}  the splits as text, with which fairseq-preprocess works; in place of the sides' tokens
 """
 
 from collections.abc import Iterator

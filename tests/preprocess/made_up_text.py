@@ -30,6 +30,11 @@ class StubRomanizer:
             return "two\nlines"
         return "".join(chr(ord("a") + ord(c) % 26) if c.isalpha() and c > "\x7f" else c for c in line)
 
+    def edges(self, line: str, lang: str | None) -> list[tuple[int, str]]:
+        """Each character became a letter, where there are as many of both; the line became the letters, elsewhere."""
+        latn = self.romanize(line, lang)
+        return [(1, letter) for letter in latn] if len(latn) == len(line) else [(len(line), latn)]
+
 
 def sentences(lang: str, count: int) -> list[str]:
     """Made-up sentences of a language: always the same, words of unequal frequency, all different."""

@@ -79,7 +79,7 @@ def dask_cluster(mortality):
 
 @pytest.fixture
 def group(tmp_path) -> Path:
-    return write_group(tmp_path / "group.yaml", LANGUAGES, max_tokens=12)
+    return write_group(tmp_path / "group.yaml", LANGUAGES, max_tokens=12, alignment="true")
 
 
 def test_killed_workers_change_nothing(tmp_path, dask_cluster, mortality, group, corpus, spm, ppa, monkeypatch):
@@ -94,7 +94,7 @@ def test_killed_workers_change_nothing(tmp_path, dask_cluster, mortality, group,
     assert "has 2 workers" in ppa.out
     assert {path.name for path in mortality.iterdir()} == {"romanize", "encode", "binarize"}
     assert tree(tmp_path / "cluster") == tree(tmp_path / "local")
-    assert sum(path.startswith("data-bin/shard") for path in tree(tmp_path / "cluster")) == 36
+    assert sum(path.startswith("data-bin/shard") for path in tree(tmp_path / "cluster")) == 54
 
 
 def test_what_kills_every_worker_ends_the_run(tmp_path, dask_cluster, mortality, corpus, ppa, monkeypatch):

@@ -38,6 +38,7 @@ def languages(**options) -> dict:
 
 CHANGES = {
     "name": {"name": "other"},
+    "alignment": {"alignment": True},
     "fewer shards": {"shards": 1},
     "more shards": {"shards": 4},
     "valid_size": {"valid_size": 0},

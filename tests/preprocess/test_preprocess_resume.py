@@ -21,9 +21,13 @@ def group(tmp_path_factory) -> Path:
     return write_group(tmp_path_factory.mktemp("group") / "group.yaml", LANGUAGES)
 
 
-@pytest.fixture(params=["fairseq-preprocess", "direct"])
-def arguments(request, group, corpus, spm):
-    flags = ["--config", group, "--input", corpus, "--spm", spm, "--binarizer", request.param]
+@pytest.fixture(params=["fairseq-preprocess", "direct", "alignment"])
+def arguments(request, group, corpus, spm, tmp_path_factory):
+    binarizer = request.param
+    if request.param == "alignment":
+        binarizer = "direct"
+        group = write_group(tmp_path_factory.mktemp("aligned") / "group.yaml", LANGUAGES, alignment="true")
+    flags = ["--config", group, "--input", corpus, "--spm", spm, "--binarizer", binarizer]
     return lambda output: [*flags, "--output", output]
 
 

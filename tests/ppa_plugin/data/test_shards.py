@@ -11,7 +11,7 @@ from made_up_shards import write_dictionary, write_shards, write_split
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data import shards
-from ppa_plugin.data.shards import find_beside, language_directories, load_pair
+from ppa_plugin.data.shards import find_beside, language_directories, load_blocks, load_pair
 from ppa_plugin.data.vocabulary import load_dictionary
 
 
@@ -154,3 +154,60 @@ def test_a_vocabulary_beyond_16_bits_is_read(tmp_path):
     assert pair["orig"][0].tolist() == pair["latn"][0].tolist() == [901_627, 65_536, 2]
     with pytest.raises(UserError, match=r"holds token 901627 and dict.txt has 901627 entries"):
         load_pair(tmp_path, "train", range(901_627))
+
+
+@pytest.fixture
+def aligned(tmp_path):
+    """A directory of 10 pairs with token blocks, and its pairs."""
+    write_shards(tmp_path, pairs=20, blocks=True)
+    directory = tmp_path / "shard00/aaa_Latn"
+    return directory, load_pair(directory, "train", load_dictionary(tmp_path / "dict.txt"))
+
+
+def write_rows(directory, rows, kind=np.uint8):
+    path = directory / "train.orig-latn.align"
+    builder = MMapIndexedDatasetBuilder(f"{path}.bin", dtype=kind)
+    for row in rows:
+        builder.add_item(torch.tensor(row))
+    builder.finalize(f"{path}.idx")
+
+
+def test_blocks_load_beside_their_pairs(aligned):
+    directory, pair = aligned
+    blocks, with_blocks = load_blocks(directory, "train", pair)
+    assert len(blocks) == 10
+    assert with_blocks == sum(len(blocks[i]) > 1 for i in range(10)) > 3
+    row = next(i for i in range(10) if len(blocks[i]) > 1)
+    assert blocks[row][::2].sum() == len(pair["orig"][row]) - 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "chunk"),
+    [
+        ([[0]] * 9, np.uint8, 1 << 20),
+        ([[0]] * 10, np.uint16, 1 << 20),
+        ([[0]] * 9 + [[200, 1]], np.uint8, 1 << 20),
+        ([[0]] * 9 + [[1, 200]], np.uint8, 4),
+        ([[0]] * 9 + [[1, 1, 0, 1]], np.uint8, 3),
+        ([[0]] * 4 + [[1, 1, 1]] + [[0]] * 5, np.uint8, 3),
+        ([[0]] * 9 + [[1]], np.uint8, 3),
+    ],
+)
+def test_blocks_of_other_pairs_are_named(aligned, monkeypatch, rows, kind, chunk):
+    """Of fewer of them, of another type, of more tokens than a side has, of none, or one and a half."""
+    directory, pair = aligned
+    monkeypatch.setattr(shards, "_ROWS_A_CHUNK", chunk)
+    load_blocks(directory, "train", pair)
+    write_rows(directory, rows, kind)
+    with pytest.raises(UserError, match=r"train.orig-latn.align.bin does not hold the token blocks of its pairs; run"):
+        load_blocks(directory, "train", pair)
+
+
+def test_missing_or_torn_blocks_are_named(aligned):
+    directory, pair = aligned
+    _truncate(directory / "train.orig-latn.align.bin", 3)
+    with pytest.raises(UserError, match=r"align.bin has 3 bytes and its index says"):
+        load_blocks(directory, "train", pair)
+    (directory / "train.orig-latn.align.idx").unlink()
+    with pytest.raises(UserError, match=r"align.idx is missing: --tok-weight trains on token blocks; say `align"):
+        load_blocks(directory, "train", pair)

@@ -35,7 +35,7 @@ def test_whole_runs_differ_in_the_name_of_the_binarizer_alone(tmp_path, corpus, 
     """Cut sides, empty ones, unknown characters, repeated text, a shard without validation; in chunks of 16 pairs."""
     monkeypatch.setattr("ppa_preprocess.encode._CHUNK_PAIRS", 16)
     monkeypatch.setattr(binarizers, "_CHUNK_ROWS", 7)
-    group = write_group(tmp_path / "group.yaml", LANGUAGES, max_tokens=12)
+    group = write_group(tmp_path / "group.yaml", LANGUAGES, max_tokens=12, alignment="true")
     runs = {}
     for name, workers in (("fairseq-preprocess", 1), ("fairseq-preprocess", 3), ("direct", 1), ("direct", 3)):
         output = tmp_path / f"{name}{workers}"
@@ -44,7 +44,7 @@ def test_whole_runs_differ_in_the_name_of_the_binarizer_alone(tmp_path, corpus, 
         runs[name, workers] = finished(output)
     first = runs.pop(("fairseq-preprocess", 1))
     assert all(run == first for run in runs.values())
-    assert sum(path.endswith(".bin") for path in first) == len(LANGUAGES) * 2 * 3
+    assert sum(path.endswith(".bin") for path in first) == len(LANGUAGES) * 3 * 3
     for language in json.loads(first["manifest.json"])["languages"].values():
         assert min(language["cut"].values()) > 0
         assert language["cut"]["orig"] < language["kept"]

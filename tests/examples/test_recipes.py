@@ -253,6 +253,24 @@ def test_transmi_is_measured_beside_the_encoder_on_both_inputs(place):
     assert parsed[-1].baseline == "e5"
 
 
+def test_romanizers_differ_in_the_romanizer_alone(place):
+    lines, _ = record(place, EXAMPLES / "romanizers/compare.sh", "--cpu", BASE="some/e5", CORPUS="corpus")
+    parsed = [(line, parse(line)) for line in lines if line[0] != "ppa-user-dir"]
+    made = [Path(p.config) for line, p in parsed if line[:2] == ["ppa-preprocess", "all"]]
+    groups = [load_group(path) for path in made]
+    assert [group.name for group in groups] == [path.stem for path in made] == ["uroman", "pypinyin", "pythainlp"]
+    own = [{lang: group.romanizers_of(lang)[0].name for lang in group.languages} for group in groups]
+    chinese = {lang for lang in own[0] if lang.endswith("_Hani")}
+    assert set(own[0].values()) == {"uroman"}
+    assert own[1] == own[0] | dict.fromkeys(chinese, "pypinyin")
+    assert own[2] == own[0] | {"tha_Thai": "pythainlp"}
+    trained = [line for line, _ in parsed if line[0] == "fairseq-train"]
+    names = ["uroman", "pypinyin", "pythainlp", "shuffled"]
+    renamed = [[word.replace(f"/{name}", "/NAME") for word in line] for name, line in zip(names, trained, strict=True)]
+    assert renamed[1:] == renamed[:-1]
+    assert [p.name for line, p in parsed if line[1] == "retrieval"] == ["encoder", *names]
+
+
 def test_the_released_run_has_the_authors_flags(place):
     lines, _ = record(place, EXAMPLES / "ablations/released.sh", "--seed", "3")
     parsed = parse(the_call(lines, "fairseq-train"))

@@ -9,6 +9,7 @@ from ppa_plugin.files import read_json
 from ppa_plugin.model import checkpoint as checkpoints
 from ppa_plugin.model import names
 from ppa_plugin.model.checkpoint import data_directories, settings
+from ppa_plugin.model.families.family import HEAD
 
 MANIFEST = "manifest.json"
 _NEW_HEAD = """
@@ -79,7 +80,7 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     added = origin.get("added_pieces")
     updates = checkpoints.updates(checkpoint)
     manifest = _manifest(checkpoint)
-    has_head = names.has_head(checkpoint.get("model", {names.HEAD}))
+    has_head = names.has_head(checkpoint.get("model", {HEAD}))
     return _CARD.format(
         title=title,
         languages=_language_codes(manifest),

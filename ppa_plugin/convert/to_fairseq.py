@@ -18,6 +18,8 @@ from ppa_plugin.convert.weights import check_shapes, read_weights
 from ppa_plugin.data import vocabulary
 from ppa_plugin.files import reading
 from ppa_plugin.model import checkpoint, names
+from ppa_plugin.model.families import of_config
+from ppa_plugin.model.families.family import EMBED_TOKENS, HEAD, LAYER_NORM_EPS, TIED_OUTPUT, Family
 from ppa_plugin.model.sizes import SIZE_FLAGS
 
 FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
@@ -59,7 +61,7 @@ class Encoder:
     @property
     def vocabulary_size(self) -> int:
         """Entries of the dictionary, which are the tokenizer's ids."""
-        return self.state[names.EMBED_TOKENS].shape[0] - self.padding_rows
+        return self.state[EMBED_TOKENS].shape[0] - self.padding_rows
 
     @property
     def has_head(self) -> bool:
@@ -79,20 +81,21 @@ def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
     Raises `UserError` where something is missing or is not what fairseq's encoder computes alike.
     """
     source = hugging_face.locate(model)
-    with reading(source, "an XLM-R of Hugging Face"):
+    with reading(source, "an encoder of Hugging Face"):
         config = hugging_face.read_config(source)
-        hugging_face.check_config(config, source)
+        family = of_config(config, source)
+        family.check_config(config, source)
         pieces = find_sentencepiece(source, sentencepiece)
         found = read_weights(source)
         names.check_finite(found, str(source))
-        prefixed = any(name.startswith(names.PREFIX) for name in found)
-        weights = names.as_transformers(found, str(source))
-        state = names.to_fairseq(weights, str(source))
+        prefixed = any(name.startswith(family.names.prefix) for name in found)
+        weights = names.as_transformers(found, str(source), family)
+        state = names.to_fairseq(weights, str(source), family)
         check_shapes(weights, config, str(source))
-        rows = state[names.EMBED_TOKENS].shape[0]
+        rows = state[EMBED_TOKENS].shape[0]
         padding = _padding_rows(source, pieces, rows)
         tokenizer_json.check_size(pieces, rows, source, padding)
-        _warn_of_epsilon(config, source)
+        _warn_of_epsilon(config, family, source)
         encoder = Encoder(state, config, pieces, model, padding_rows=padding)
         return encoder if encoder.has_head else replace(encoder, prefixed=prefixed, pooler=names.pooler(weights))
 
@@ -103,7 +106,7 @@ def read_fairseq(directory: Path) -> Encoder:
     converted = convert(path, str(directory))
     with reading(path, "a checkpoint"):
         state = names.to_fairseq(converted.state, str(path))
-        padding = state[names.EMBED_TOKENS].shape[0] - tokenizer_json.vocabulary_size(converted.pieces)
+        padding = state[EMBED_TOKENS].shape[0] - tokenizer_json.vocabulary_size(converted.pieces)
         note = {key: converted.origin[key] for key in _NOTED if key in converted.origin}
         note |= {"source": note.get("source") or str(directory), "config": converted.config}
         return Encoder(state=state, sentencepiece=converted.pieces, padding_rows=padding, **note)
@@ -118,7 +121,7 @@ def with_new_head(encoder: Encoder, seed: int) -> Encoder:
     """
     if encoder.has_head:
         raise UserError(f"--new-head: {encoder.source} has a masked-LM head; leave the flag out to keep it")
-    embedding = encoder.state[names.EMBED_TOKENS]
+    embedding = encoder.state[EMBED_TOKENS]
     rows, width = embedding.shape
     generator = torch.Generator().manual_seed(seed)
     dense = torch.empty(width, width).normal_(0, encoder.config.get("initializer_range", 0.02), generator=generator)
@@ -129,9 +132,9 @@ def with_new_head(encoder: Encoder, seed: int) -> Encoder:
         "layer_norm.bias": torch.zeros(width),
         "bias": torch.zeros(rows),
     }
-    state = {f"{names.HEAD}{name}": tensor.to(embedding.dtype) for name, tensor in head.items()}
-    state = {**encoder.state, **state, names.TIED_OUTPUT: embedding}
-    config = {**encoder.config, "architectures": ["XLMRobertaForMaskedLM"]}
+    state = {f"{HEAD}{name}": tensor.to(embedding.dtype) for name, tensor in head.items()}
+    state = {**encoder.state, **state, TIED_OUTPUT: embedding}
+    config = {**encoder.config, "architectures": [of_config(encoder.config, encoder.source).masked_lm]}
     return replace(encoder, state=state, config=config, new_head=seed, prefixed=False, pooler={})
 
 
@@ -163,10 +166,10 @@ def _padding_rows(source: Path, pieces: Path, rows: int) -> int:
     return rows - ids
 
 
-def _warn_of_epsilon(config: dict[str, Any], source: Path) -> None:
-    epsilon = config.get("layer_norm_eps", 1e-12)
-    if epsilon != hugging_face.LAYER_NORM_EPS:
+def _warn_of_epsilon(config: dict[str, Any], family: Family, source: Path) -> None:
+    epsilon = config.get(family.epsilon_key, family.epsilon)
+    if epsilon != LAYER_NORM_EPS:
         sys.stderr.write(
-            f"warning: {source}/config.json has layer_norm_eps {json.dumps(epsilon)}; fairseq computes with "
-            f"{hugging_face.LAYER_NORM_EPS}, so outputs differ slightly\n"
+            f"warning: {source}/config.json has {family.epsilon_key} {json.dumps(epsilon)}; fairseq computes with "
+            f"{LAYER_NORM_EPS}, so outputs differ slightly\n"
         )

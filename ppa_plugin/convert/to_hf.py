@@ -13,6 +13,7 @@ from ppa_plugin.convert import card, hugging_face, sentence_vectors, weights
 from ppa_plugin.convert.tokenizer import tokenizer_json
 from ppa_plugin.files import reading
 from ppa_plugin.model import checkpoint, names
+from ppa_plugin.model.families import of_config, of_names
 
 HF_FILES = ("config.json", "model.safetensors", hugging_face.SENTENCEPIECE, "tokenizer.json", "tokenizer_config.json")
 HF_FILES += ("README.md", *sentence_vectors.FILES)
@@ -41,7 +42,7 @@ class Converted:
             text = card.model_card(title, self.config, self.trained, self.origin)
         weights.write_model(directory, self.state, self.config)
         tokenizer_json.write_tokenizer(directory, self.pieces)
-        width, longest = self.config["hidden_size"], self.config["max_position_embeddings"] - 2
+        width, longest = self.config["hidden_size"], of_config(self.config, self.path).positions(self.config)
         sentence_vectors.write_modules(directory, layer, pooling, width, longest)
         (directory / "README.md").write_text(text, encoding="utf-8")
 
@@ -56,7 +57,7 @@ def convert(path: Path, sentencepiece: str | None = None) -> Converted:
         names.check_finite(trained["model"], str(path))
         state = names.to_hugging_face(trained["model"], str(path))
         pieces = tokenizer_json.find_sentencepiece(sentencepiece, trained, path)
-        rows = state["roberta.embeddings.word_embeddings.weight"].shape[0]
+        rows = state[of_names(state).names.words].shape[0]
         tokenizer_json.check_size(pieces, rows, path, checkpoint.padding_rows(trained))
         origin = checkpoint.find_origin(trained)
         if not names.has_head(state):
@@ -80,8 +81,8 @@ def _with_config(
         heads = model.get("encoder_attention_heads")
         if not isinstance(heads, int) or isinstance(heads, bool):
             raise UserError(f"{path} does not say how many attention heads its model has (cfg.model)")
-        config = weights.derive_config(state, heads, model)
-    hugging_face.check_config(config, path)
+        config = {"architectures": [weights.architecture(state)], **of_names(state).derive_config(state, heads, model)}
+    of_config(config, path).check_config(config, path)
     weights.check_shapes(state, config, str(path))
     json.dumps(config)  # before anything is written: what is no JSON came with the checkpoint
     kind = _lossless_type(state, origin.get("dtype", "float32"))
@@ -91,7 +92,7 @@ def _with_config(
     headless = not names.has_head(state)
     if not headless or any("For" in name for name in config.get("architectures") or ()):
         config["architectures"] = [weights.architecture(state)]
-    dropped = names.PREFIX if headless and not origin.get("prefixed") else ""
+    dropped = of_config(config, path).names.prefix if headless and not origin.get("prefixed") else ""
     return {name.removeprefix(dropped): tensor.to(getattr(torch, kind)) for name, tensor in state.items()}, config
 
 

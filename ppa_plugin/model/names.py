@@ -122,7 +122,7 @@ def as_fairseq(state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Te
 
 
 def to_hugging_face(state: dict[str, torch.Tensor], where: str) -> dict[str, torch.Tensor]:
-    """Rename a fairseq state dict to the names of the family's class of Transformers; tensors are passed on as they are.
+    """Rename a fairseq state dict to the names of the family's class of Transformers; tensors stay as they are.
 
     What checkpoints of fairseq's own leave out is added (`Family.complete`).
     Raises `UserError` as `as_fairseq` does and, naming `where` and the parameter, where one is missing, unknown, or the

@@ -5,7 +5,7 @@ own model lacks and Hugging Face has trained in every XLM-R and Glot500.
 """
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -142,7 +142,7 @@ class XLMR(Family):
         ignored=re.compile(r"roberta\.embeddings\.(position_ids|token_type_ids)|roberta\.pooler\..*"),
         pooler="roberta.pooler.",
     )
-    required = {
+    required: ClassVar = {
         "hidden_act": "gelu",
         "type_vocab_size": 1,
         "pad_token_id": 1,
@@ -150,7 +150,7 @@ class XLMR(Family):
         "tie_word_embeddings": True,
         "is_decoder": False,
     }
-    defaults = {"type_vocab_size": 2}
+    defaults: ClassVar = {"type_vocab_size": 2}
     size_keys = (
         *("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size"),
         *("max_position_embeddings", "type_vocab_size"),

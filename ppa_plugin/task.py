@@ -85,7 +85,7 @@ class TranslitAlignmentTask(FairseqTask):
         return self.model
 
     def _follow_checkpoint(self, cfg, from_checkpoint: bool) -> None:
-        """Let the model have the head, or none, and the padding rows of the checkpoint that training starts from.
+        """Let the model follow the checkpoint that training starts from: its head, padding rows, what its family says.
 
         They are noted in the model's settings, which every checkpoint of the run keeps.
         """
@@ -93,10 +93,9 @@ class TranslitAlignmentTask(FairseqTask):
         start = None
         if not from_checkpoint:
             start = first_checkpoint(mine.save_dir, mine.restore_file, mine.finetune_from_model, mine.continue_once)
-        shape = read_shape(start) if start else None
-        if shape is not None:
-            with open_dict(cfg) if OmegaConf.is_config(cfg) else nullcontext():
-                cfg.headless, cfg.padding_rows = shape
+        with open_dict(cfg) if OmegaConf.is_config(cfg) else nullcontext():
+            for name, value in (read_shape(start) if start else {}).items():
+                setattr(cfg, name, value)
         if getattr(cfg, "headless", False) and (mine.mlm_weight or mine.tlm_weight):
             raise UserError(
                 f"{start or 'a model with --headless'} has no masked-LM head: give it one with ppa-convert to-fairseq "

@@ -21,6 +21,7 @@ from ppa_plugin.model.tied_embedding import TiedGradient
 
 _WIDTH = Range(1, 1 << 20, whole=True)
 _DROPOUT = Range(0, 1, below=True)
+_THETA = Range(1, 1e12)
 
 
 @dataclass
@@ -48,6 +49,28 @@ class TranslitXLMRConfig(FairseqDataclass):
         "rows of the embedding after those of the dictionary, which are never predicted; a checkpoint that "
         "training starts from decides how many",
         Range(0, 1 << 24, whole=True),
+    )
+
+
+@dataclass
+class TranslitModernBERTConfig(TranslitXLMRConfig):
+    """As XLM-R's; the defaults are mmBERT base's."""
+
+    encoder_layers: int = setting(22, "number of blocks", Range(1, 1000, whole=True))
+    encoder_ffn_embed_dim: int = setting(1152, "width of the gated feed-forward layers", _WIDTH)
+    dropout: float = setting(0.0, "dropout after the embeddings", _DROPOUT)
+    attention_dropout: float = setting(0.0, "dropout on the attention weights and on its result", _DROPOUT)
+    local_attention: int = setting(
+        128, "tokens that a local block attends to, half of them on either side; a checkpoint decides", _WIDTH
+    )
+    global_attn_every_n_layers: int = setting(
+        3, "every how manieth block, from the first on, attends to everything; a checkpoint decides", _WIDTH
+    )
+    global_rope_theta: float = setting(
+        160_000.0, "base of the rotary positions in global blocks; a checkpoint decides", _THETA
+    )
+    local_rope_theta: float = setting(
+        160_000.0, "base of the rotary positions in local blocks; a checkpoint decides", _THETA
     )
 
 
@@ -192,8 +215,18 @@ class TranslitXLMR(PackedModel):
     family = FAMILIES["translit_xlmr"]
 
 
+@register_model("translit_modernbert", dataclass=TranslitModernBERTConfig)
+class TranslitModernBERT(PackedModel):
+    """ModernBERT: the parameters of Hugging Face's ModernBertForMaskedLM."""
+
+    family = FAMILIES["translit_modernbert"]
+
+
 # by what fairseq knows the model as
-CONFIGURATIONS: dict[str, type] = {"translit_xlmr": TranslitXLMRConfig}
+CONFIGURATIONS: dict[str, type] = {
+    "translit_xlmr": TranslitXLMRConfig,
+    "translit_modernbert": TranslitModernBERTConfig,
+}
 
 
 def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor], padding_rows: int, title: str) -> None:

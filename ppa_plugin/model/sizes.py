@@ -20,16 +20,19 @@ class Sizes(NamedTuple):
 
 
 # What --arch stands for, by the flags' names. Glot500-m is XLM-R base with a vocabulary of 401,145, which comes with
-# the dictionary; the tiny one is small enough for two cores, for the quick start and the tests.
+# the dictionary; the tiny one is small enough for two cores, for the quick start and the tests. mmBERT (Marone et al.
+# 2025) is ModernBERT with Gemma 2's vocabulary of 256,000.
 SIZE_FLAGS = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads")
 ARCHITECTURES = {
     "glot500_base": (12, 768, 3072, 12),
     "xlmr_base": (12, 768, 3072, 12),
     "xlmr_large": (24, 1024, 4096, 16),
     "translit_tiny": (4, 128, 512, 4),
+    "mmbert_base": (22, 768, 1152, 12),
+    "mmbert_small": (22, 384, 1152, 6),
 }
 # the model that fairseq builds for each
-MODEL_OF = dict.fromkeys(ARCHITECTURES, "translit_xlmr")
+MODEL_OF = {name: "translit_modernbert" if "mmbert" in name else "translit_xlmr" for name in ARCHITECTURES}
 
 
 def default_layer(depth: int) -> int:

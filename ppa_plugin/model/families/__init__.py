@@ -5,10 +5,11 @@ from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.model.families.family import Family
+from ppa_plugin.model.families.modernbert import ModernBERT
 from ppa_plugin.model.families.xlmr import XLMR
 
 # by what fairseq knows the model as
-FAMILIES: dict[str, Family] = {family.model: family for family in (XLMR(),)}
+FAMILIES: dict[str, Family] = {family.model: family for family in (XLMR(), ModernBERT())}
 _FIRST = next(iter(FAMILIES.values()))
 
 

@@ -19,7 +19,8 @@ from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, needed_strea
 from ppa_plugin.data.masking import SIDES, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import find_beside, language_directories, load_pair
-from ppa_plugin.data.vocabulary import load_dictionary
+from ppa_plugin.data.tokenizer_file import TOKENIZER_JSON
+from ppa_plugin.data.vocabulary import SENTENCEPIECE, load_dictionary
 from ppa_plugin.files import check_file
 from ppa_plugin.training.failure import end_run_on_failure
 from ppa_plugin.training.peak import measure_peak
@@ -66,10 +67,13 @@ class TranslitAlignmentTask(FairseqTask):
         logger.info("dictionary: %d entries", len(dictionary))
         retrieval = None
         if cfg.retrieval_data and trains:
-            model = find_beside(shards[0], "sentencepiece.bpe.model")
-            if model is None:
-                raise UserError(f"--retrieval-data needs a sentencepiece.bpe.model in {shards[0]} or above it")
-            retrieval = RetrievalMetric(Path(cfg.retrieval_data), model, cfg.max_positions)
+            found = [find_beside(shards[0], name) for name in (SENTENCEPIECE, TOKENIZER_JSON)]
+            tokenizer = next((path for path in found if path is not None), None)
+            if tokenizer is None:
+                raise UserError(
+                    f"--retrieval-data needs a {SENTENCEPIECE} or {TOKENIZER_JSON} in {shards[0]} or above it"
+                )
+            retrieval = RetrievalMetric(Path(cfg.retrieval_data), tokenizer, cfg.max_positions)
         return cls(cfg, dictionary, retrieval, trains)
 
     @property
@@ -152,7 +156,7 @@ class TranslitAlignmentTask(FairseqTask):
         cfg = self.cfg
         self.datasets[split] = PairedDataset(
             *(ConcatDataset([pair[side] for pair in pairs]) for side in SIDES),
-            Masking(len(self.dictionary), cfg.mask_prob, cfg.mask_keep, cfg.mask_random),
+            Masking(len(self.dictionary), cfg.mask_prob, cfg.mask_keep, cfg.mask_random, self.dictionary.specials),
             self.streams,
             cfg.seed,
             cfg.max_positions,

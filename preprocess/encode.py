@@ -34,7 +34,7 @@ from ppa_preprocess.tokens.storage import (
 from ppa_preprocess.workspace import Workspace, fresh_directory
 
 from ppa_plugin.commandline import UserError, progress
-from ppa_plugin.data.masking import SIDES, UNK
+from ppa_plugin.data.masking import SIDES
 from ppa_plugin.files import count_lines, read_lines
 from ppa_plugin.parallel import Workers, map_ordered
 
@@ -176,7 +176,9 @@ def encode_pairs(
         split = split_pairs((orig, latn), pair, encoder, valid, rest)
         outcomes[split.in_valid] = IN_VALID
         for side, tokens in zip(SIDES, (orig, latn), strict=True):
-            counts["unknown"][side] -= sum(tokens.count(UNK, row) for row in tokens.take(split.in_valid))
+            counts["unknown"][side] -= sum(
+                tokens.count(encoder.specials.unk, row) for row in tokens.take(split.in_valid)
+            )
         for name, chosen in (("train", split.train), ("valid", split.valid)):
             save_array(lines_path(directory, name), chosen)
             counts[name] = len(chosen)

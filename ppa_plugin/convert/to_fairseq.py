@@ -15,14 +15,15 @@ from ppa_plugin.convert.to_hf import convert
 from ppa_plugin.convert.tokenizer import tokenizer_json
 from ppa_plugin.convert.tokenizer.sentencepiece_file import added_tokens, find_sentencepiece
 from ppa_plugin.convert.weights import check_shapes, read_weights
-from ppa_plugin.data import vocabulary
+from ppa_plugin.data import tokenizer_file, vocabulary
 from ppa_plugin.files import reading
 from ppa_plugin.model import checkpoint, names
 from ppa_plugin.model.families import of_config
 from ppa_plugin.model.families.family import EMBED_TOKENS, HEAD, LAYER_NORM_EPS, TIED_OUTPUT, Family
 from ppa_plugin.model.sizes import SIZE_FLAGS
 
-FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, "hf")
+# likewise, with the files of either kind of tokenizer
+FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, *tokenizer_file.FILES, "hf")
 
 
 # What a vocabulary is rounded up to, and fewer rows than anyone rounds up by: more of them are another vocabulary's.
@@ -39,7 +40,7 @@ class Encoder:
     Args:
         state: the parameters, under fairseq's names, in the type that they came in.
         config: Hugging Face's config.json.
-        sentencepiece: the tokenizer's file.
+        sentencepiece: the tokenizer's file: a SentencePiece model or, of families without, a tokenizer.json.
         source: the Hugging Face model that it comes from, as the user named it.
         added_pieces: how many sub-words its vocabulary has been extended by.
         padding_rows: rows of the embedding matrix after those of the tokenizer's ids.
@@ -72,7 +73,8 @@ class Encoder:
     def flags(self) -> str:
         """The sizes as flags of `fairseq-train`."""
         sizes = checkpoint.model_settings(self.config)
-        return " ".join(f"--{flag.replace('_', '-')} {sizes[flag]}" for flag in (*SIZE_FLAGS, "max_positions"))
+        own = of_config(self.config, self.source).own_flags
+        return " ".join(f"--{flag.replace('_', '-')} {sizes[flag]}" for flag in (*SIZE_FLAGS, "max_positions", *own))
 
 
 def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
@@ -85,7 +87,7 @@ def read_hugging_face(model: str, sentencepiece: str | None = None) -> Encoder:
         config = hugging_face.read_config(source)
         family = of_config(config, source)
         family.check_config(config, source)
-        pieces = find_sentencepiece(source, sentencepiece)
+        pieces = _find_tokenizer(source, sentencepiece, family)
         found = read_weights(source)
         names.check_finite(found, str(source))
         prefixed = any(name.startswith(family.names.prefix) for name in found)
@@ -106,7 +108,7 @@ def read_fairseq(directory: Path) -> Encoder:
     converted = convert(path, str(directory))
     with reading(path, "a checkpoint"):
         state = names.to_fairseq(converted.state, str(path))
-        padding = state[EMBED_TOKENS].shape[0] - tokenizer_json.vocabulary_size(converted.pieces)
+        padding = state[EMBED_TOKENS].shape[0] - vocabulary.vocabulary_size(converted.pieces)
         note = {key: converted.origin[key] for key in _NOTED if key in converted.origin}
         note |= {"source": note.get("source") or str(directory), "config": converted.config}
         return Encoder(state=state, sentencepiece=converted.pieces, padding_rows=padding, **note)
@@ -139,14 +141,22 @@ def with_new_head(encoder: Encoder, seed: int) -> Encoder:
 
 
 def write_fairseq(encoder: Encoder, directory: Path) -> None:
-    """Write model.pt, dict.txt, sentencepiece.bpe.model and hf/ (config and tokenizer) to an empty directory."""
+    """Write model.pt, dict.txt, the tokenizer's files and hf/ (config and tokenizer) to an empty directory."""
     note = {key: getattr(encoder, key) for key in _NOTED}
     torch.save(checkpoint.build(encoder.state, encoder.config, encoder.padding_rows, note), directory / "model.pt")
     vocabulary.write_dictionary(encoder.sentencepiece, directory / "dict.txt")
-    shutil.copyfile(encoder.sentencepiece, directory / hugging_face.SENTENCEPIECE)
+    for name, file in vocabulary.tokenizer_files(encoder.sentencepiece).items():
+        shutil.copyfile(file, directory / name)
     (directory / "hf").mkdir()
     hugging_face.write_config(directory / "hf", encoder.config)
     tokenizer_json.write_tokenizer(directory / "hf", encoder.sentencepiece)
+
+
+def _find_tokenizer(source: Path, given: str | None, family: Family) -> Path:
+    """The file that a family's ids come from; raises `UserError` where there is none."""
+    if not vocabulary.is_tokenizer_json(family.tokenizer):
+        return find_sentencepiece(source, given)
+    return tokenizer_json.given_tokenizer(given or str(source), family.tokenizer)
 
 
 def _padding_rows(source: Path, pieces: Path, rows: int) -> int:
@@ -154,10 +164,11 @@ def _padding_rows(source: Path, pieces: Path, rows: int) -> int:
 
     Raises `UserError` where they are those of tokens that were added to the tokenizer.
     """
-    ids = tokenizer_json.vocabulary_size(pieces)
+    ids = vocabulary.vocabulary_size(pieces)
     if not (0 < rows - ids < _MOST_PADDING and rows % _PADDED_TO == 0):
         return 0
-    added = [token for token, index in added_tokens(source).items() if index >= ids]
+    own = vocabulary.is_tokenizer_json(pieces)  # which has the added tokens among its ids
+    added = [] if own else [token for token, index in added_tokens(source).items() if index >= ids]
     if added:
         raise UserError(
             f"{source}: its tokenizer has {len(added)} tokens ({added[0]}, ...) that {pieces.name} lacks; only "

@@ -3,10 +3,15 @@
 import numpy as np
 import torch
 
-from ppa_plugin.data.masking import EOS
+from ppa_plugin.data.masking import BOS, EOS, PAD
 
 
-def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | None = None) -> dict:
+def collate(
+    samples: list[dict],
+    streams: tuple[str, ...],
+    most_pairs: int | None = None,
+    control: tuple[int, ...] = (BOS, PAD, EOS),
+) -> dict:
     """Pack the items of a `PairedDataset` into one batch of T tokens in S sequences.
 
     Sequences are laid out from long to short, so that attention meets neighbours of similar length. The result holds
@@ -17,7 +22,7 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
     * `sequence`: {stream: (N,) the sequence that holds it};
     * `masked`: {stream: {"rows" (M,) of the packed tokens, "targets" (M,), pair after pair, and, on the host, `counts`
       (N,), how many each pair has}};
-    * `content`: the rows (K,) of the sides `orig` and `latn` that are not special, and `content_sequence` (K,);
+    * `content`: the rows (K,) of the sides `orig` and `latn` that are not `control`, and `content_sequence` (K,);
     * `texts` (N, 2): the items' hashes of their two sides, where they have them;
     * `most_pairs`: the pairs of the largest batch of all ranks, as given, else this one's;
     * `nsentences` (pairs) and `ntokens` (real tokens over all streams).
@@ -34,7 +39,7 @@ def collate(samples: list[dict], streams: tuple[str, ...], most_pairs: int | Non
         sequence[stream][pair] = number
     of_token = np.repeat(np.arange(len(order)), lengths)
     pooled = np.isin(of_token, np.concatenate([sequence[s] for s in streams if s != "tlm"] or [[]]))
-    content = np.flatnonzero(pooled & (tokens > EOS))  # <s>, <pad> and </s> come first in the dictionary
+    content = np.flatnonzero(pooled & ~np.isin(tokens, control))
     hashes = [sample["texts"] for sample in samples if "texts" in sample]
     return {
         "id": torch.tensor([sample["id"] for sample in samples]),

@@ -12,10 +12,9 @@ from ppa_preprocess.tokens.line_encoder import token_dtype
 from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens, lines_path, open_tokens, text_path
 
-from ppa_plugin.data.masking import EOS, SIDES
+from ppa_plugin.data.masking import SIDES
 from ppa_plugin.data.shards import binarized_path
-from ppa_plugin.data.vocabulary import SPECIALS
-from ppa_plugin.files import count_lines
+from ppa_plugin.data.vocabulary import layout
 
 _CHUNK_ROWS = 16384
 
@@ -69,13 +68,14 @@ def fairseq_preprocess(dictionary: Path, part: Part, directory: Path) -> Sizes:
 
 def direct(dictionary: Path, part: Part, directory: Path) -> Sizes:
     """Write a part into `directory` from the tokens of `encoded/`: what fairseq-preprocess writes, byte for byte."""
-    dtype = token_dtype(count_lines(dictionary) + len(SPECIALS))
+    entries, specials = layout(dictionary)
+    dtype = token_dtype(entries)
     sizes = {}
     for side in SIDES:
         with open_tokens(part.encoded, side, dtype) as tokens:
             for split, rows in part.splits().items():
                 lines = np.load(lines_path(part.encoded, split))[rows]
-                _write_rows(binarized_path(directory, split, side), tokens, lines, dtype)
+                _write_rows(binarized_path(directory, split, side), tokens, lines, dtype, specials.eos)
                 sizes[split, side] = tokens.sizes[lines]
     return sizes
 
@@ -86,7 +86,7 @@ BINARIZERS: dict[str, Callable[[Path, Part, Path], Sizes]] = {
 }
 
 
-def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype) -> None:
+def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype, eos: int) -> None:
     """Write .bin and .idx of the rows of these lines, with 40 bytes of memory a row for the index."""
     from fairseq.data.indexed_dataset import MMapIndexedDataset
 
@@ -95,7 +95,7 @@ def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype
             chosen = lines[first : first + _CHUNK_ROWS]
             rows = np.frombuffer(b"".join(tokens.take(chosen)), dtype=dtype)
             ends = np.cumsum(tokens.sizes[chosen])
-            if len(rows) != ends[-1] or (rows[ends - 1] != EOS).any():
+            if len(rows) != ends[-1] or (rows[ends - 1] != eos).any():
                 raise RuntimeError(f"{prefix}.bin: a row of the encoded tokens does not end where its size says")
             handle.write(rows.data)
     # what MMapIndexedDatasetBuilder.finalize does; its add_item would take each row as a tensor of its own

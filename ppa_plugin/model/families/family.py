@@ -79,6 +79,7 @@ class Family:
     size_keys: ClassVar[tuple[str, ...]]
     epsilon_key: ClassVar[str]
     epsilon: ClassVar[float]  # where it is not there
+    tokenizer: ClassVar[str] = "sentencepiece.bpe.model"  # or tokenizer.json: the file that its ids come from
     own_flags: ClassVar[tuple[str, ...]] = ()  # settings that a checkpoint decides, beside the sizes
     post_norm: ClassVar[bool] = False  # whether a block's output is normalised, the last one's as every other's
 

@@ -204,6 +204,7 @@ class ModernBERT(Family):
         "max_position_embeddings",
     )
     epsilon_key, epsilon = "norm_eps", 1e-5
+    tokenizer = "tokenizer.json"
     own_flags = ("local_attention", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta")
 
     def encoder(self, vocabulary: int, config: Any) -> ModernBERTEncoder:

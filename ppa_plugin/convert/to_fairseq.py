@@ -22,7 +22,7 @@ from ppa_plugin.model.families import of_config
 from ppa_plugin.model.families.family import EMBED_TOKENS, HEAD, LAYER_NORM_EPS, TIED_OUTPUT, Family
 from ppa_plugin.model.sizes import SIZE_FLAGS
 
-# likewise, with the files of either kind of tokenizer
+# what a directory may hold that is written here: of the tokenizers' files, those of one kind
 FAIRSEQ_FILES = ("model.pt", "dict.txt", hugging_face.SENTENCEPIECE, *tokenizer_file.FILES, "hf")
 
 

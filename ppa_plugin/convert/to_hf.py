@@ -37,7 +37,7 @@ class Converted:
     path: Path
 
     def write(self, directory: Path, title: str) -> None:
-        """Write those of `HF_FILES` that its family has into a directory that exists; `title` heads the model card. Raises `UserError`."""
+        """Write its family's of `HF_FILES` into a directory that exists; `title` heads the card. Raises `UserError`."""
         with reading(self.path, "a checkpoint"):
             criterion = checkpoint.settings(self.trained, "criterion")
             layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])

@@ -19,20 +19,24 @@ class Sizes(NamedTuple):
     model: str = "translit_xlmr"  # of `ppa_plugin.model.families.FAMILIES`
 
 
-# What --arch stands for, by the flags' names. Glot500-m is XLM-R base with a vocabulary of 401,145, which comes with
-# the dictionary; the tiny one is small enough for two cores, for the quick start and the tests. mmBERT (Marone et al.
-# 2025) is ModernBERT with Gemma 2's vocabulary of 256,000.
 SIZE_FLAGS = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads")
-ARCHITECTURES = {
-    "glot500_base": (12, 768, 3072, 12),
-    "xlmr_base": (12, 768, 3072, 12),
-    "xlmr_large": (24, 1024, 4096, 16),
-    "translit_tiny": (4, 128, 512, 4),
-    "mmbert_base": (22, 768, 1152, 12),
-    "mmbert_small": (22, 384, 1152, 6),
+# What --arch stands for, by the flags' names, under the model that fairseq builds. Glot500-m is XLM-R base with a
+# vocabulary of 401,145, which comes with the dictionary; the tiny one is small enough for two cores, for quick start
+# and tests. mmBERT (Marone et al. 2025) is ModernBERT with Gemma 2's vocabulary of 256,000.
+_BY_MODEL = {
+    "translit_xlmr": {
+        "glot500_base": (12, 768, 3072, 12),
+        "xlmr_base": (12, 768, 3072, 12),
+        "xlmr_large": (24, 1024, 4096, 16),
+        "translit_tiny": (4, 128, 512, 4),
+    },
+    "translit_modernbert": {
+        "mmbert_base": (22, 768, 1152, 12),
+        "mmbert_small": (22, 384, 1152, 6),
+    },
 }
-# the model that fairseq builds for each
-MODEL_OF = {name: "translit_modernbert" if "mmbert" in name else "translit_xlmr" for name in ARCHITECTURES}
+ARCHITECTURES = {name: sizes for of_model in _BY_MODEL.values() for name, sizes in of_model.items()}
+MODEL_OF = {name: model for model, of_model in _BY_MODEL.items() for name in of_model}
 
 
 def default_layer(depth: int) -> int:

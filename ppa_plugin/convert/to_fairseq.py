@@ -19,7 +19,7 @@ from ppa_plugin.data import tokenizer_file, vocabulary
 from ppa_plugin.files import reading
 from ppa_plugin.model import checkpoint, names
 from ppa_plugin.model.families import of_config
-from ppa_plugin.model.families.family import EMBED_TOKENS, HEAD, LAYER_NORM_EPS, TIED_OUTPUT, Family
+from ppa_plugin.model.families.family import EMBED_TOKENS, HEAD, LAYER_NORM_EPS, OUTPUT_BIAS, TIED_OUTPUT, Family
 from ppa_plugin.model.sizes import SIZE_FLAGS
 
 # what a directory may hold that is written here: of the tokenizers' files, those of one kind
@@ -127,16 +127,14 @@ def with_new_head(encoder: Encoder, seed: int) -> Encoder:
     rows, width = embedding.shape
     generator = torch.Generator().manual_seed(seed)
     dense = torch.empty(width, width).normal_(0, encoder.config.get("initializer_range", 0.02), generator=generator)
+    family = of_config(encoder.config, encoder.source)
     head = {
-        "dense.weight": dense,
-        "dense.bias": torch.zeros(width),
-        "layer_norm.weight": torch.ones(width),
-        "layer_norm.bias": torch.zeros(width),
-        "bias": torch.zeros(rows),
+        name: torch.zeros(width) if name.endswith("bias") else torch.ones(width) for name in family.names.head.values()
     }
-    state = {f"{HEAD}{name}": tensor.to(embedding.dtype) for name, tensor in head.items()}
+    head |= {f"{HEAD}dense.weight": dense, OUTPUT_BIAS: torch.zeros(rows)}
+    state = {name: tensor.to(embedding.dtype) for name, tensor in head.items()}
     state = {**encoder.state, **state, TIED_OUTPUT: embedding}
-    config = {**encoder.config, "architectures": [of_config(encoder.config, encoder.source).masked_lm]}
+    config = {**encoder.config, "architectures": [family.masked_lm]}
     return replace(encoder, state=state, config=config, new_head=seed, prefixed=False, pooler={})
 
 

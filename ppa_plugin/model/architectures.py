@@ -15,13 +15,14 @@ from ppa_plugin.commandline import Range, UserError, exit_on_user_error, setting
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.families import FAMILIES
 from ppa_plugin.model.families.family import EMBED_TOKENS, Family
+from ppa_plugin.model.families.modernbert import LARGEST_THETA
 from ppa_plugin.model.names import as_fairseq, check_finite
 from ppa_plugin.model.sizes import ARCHITECTURES, MODEL_OF, SIZE_FLAGS, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
 _WIDTH = Range(1, 1 << 20, whole=True)
 _DROPOUT = Range(0, 1, below=True)
-_THETA = Range(1, 1e12)
+_THETA = Range(1, LARGEST_THETA)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError
 from ppa_plugin.files import is_file
 from ppa_plugin.model.checkpoint import load_fairseq, padding_rows, settings
@@ -24,7 +25,7 @@ def read_shape(path: Path) -> dict[str, Any]:
     """The settings of the model, by their names, that follow a checkpoint, of whose weights the names alone are read.
 
     None where it cannot be read, which loading it explains. Padding is what a checkpoint calls so: a matrix that is
-    larger than the dictionary is else of another vocabulary.
+    larger than the dictionary is else of another vocabulary. Raises `UserError` for a setting that no model can have.
     """
     try:
         checkpoint = load_fairseq(path)
@@ -32,4 +33,6 @@ def read_shape(path: Path) -> dict[str, Any]:
         return {}
     said, own = settings(checkpoint, "model"), of_names(checkpoint["model"]).own_flags
     shape = {"headless": not has_head(checkpoint["model"]), "padding_rows": padding_rows(checkpoint)}
-    return shape | {name: said[name] for name in own if isinstance(said.get(name), int | float)}
+    decided = {name: said[name] for name in own if type(said.get(name)) in (int, float)}
+    flag_ranges.check(decided, lambda name, value: f"{path}: cfg.model.{name} {value}")
+    return shape | decided

@@ -35,6 +35,7 @@ _LAYER = "model.layers"
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
 # ModernBertConfig's own
 _THETAS = {_GLOBAL: 160_000.0, _LOCAL: 10_000.0}
+LARGEST_THETA = 1e12
 
 
 class Rotation:
@@ -225,14 +226,17 @@ class ModernBERT(Family):
                 f"{directory}/config.json: local_attention is {quoted(config['local_attention'])}, not a size"
             )
         every, types = _every(config), config.get("layer_types")
-        if every not in positive or (types is not None and types != _layer_types(config["num_hidden_layers"], every)):
+        layers = config["num_hidden_layers"]
+        named = isinstance(types, list) and len(types) == layers
+        if every not in positive or (types is not None and not (named and types == _layer_types(layers, every))):
             raise UserError(
                 f"{directory}/config.json: by layer_types or global_attn_every_n_layers it is not every n-th layer, "
                 "from the first on, that attends to everything; only that can be converted"
             )
         for kind in (_GLOBAL, _LOCAL):
             theta, rotation = _theta(config, kind), _rotation(config, kind)
-            if type(theta) not in (int, float) or not theta > 0 or rotation.get("rope_type", "default") != "default":
+            number = type(theta) in (int, float) and 1 <= theta <= LARGEST_THETA
+            if not number or rotation.get("rope_type", "default") != "default":
                 raise UserError(
                     f"{directory}/config.json: the rotary positions of {kind} are {quoted(rotation or theta)}; only "
                     "those of type default with a theta can be converted"

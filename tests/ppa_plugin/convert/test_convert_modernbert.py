@@ -105,6 +105,23 @@ def test_what_cannot_be_converted_is_one_sentence(theirs, sentencepiece_path, tm
     assert "is a eurobert model; only xlm-roberta and modernbert can be converted" in capsys.readouterr().err
 
 
+def test_an_encoder_without_a_head_comes_back_as_it_came_and_takes_a_new_one(theirs, tmp_path):
+    transformers = import_transformers()
+    transformers.AutoModel.from_pretrained(theirs).save_pretrained(tmp_path / "hf")
+    for name in TOKENIZER:
+        (tmp_path / "hf" / name).write_bytes((theirs / name).read_bytes())
+    assert exit_code(cli.main, "to-fairseq", tmp_path / "hf", tmp_path / "fairseq") == 0
+    assert exit_code(cli.main, "to-hf", tmp_path / "fairseq" / "model.pt", tmp_path / "back") == 0
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("hf", "back"))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert exit_code(cli.main, "to-fairseq", tmp_path / "hf", tmp_path / "new", "--new-head") == 0
+    assert exit_code(cli.main, "to-hf", tmp_path / "new" / "model.pt", tmp_path / "headed") == 0
+    _, info = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "headed", output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+
+
 def test_its_vocabulary_is_not_extended(converted, tmp_path, capsys):
     (tmp_path / "text.latn").write_text("some words\n" * 20)
     arguments = ("--text", tmp_path / "text.latn", "--pieces", 5)

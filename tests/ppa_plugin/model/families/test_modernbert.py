@@ -135,6 +135,9 @@ def test_both_kinds_of_configs_say_the_same():
         ({"layer_types": ["full_attention", "full_attention", "sliding_attention", "full_attention"]}, "every n-th"),
         ({"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1e4}}}, "full_attention are"),
         ({"rope_parameters": {}, "local_rope_theta": "x"}, "sliding_attention are 'x'"),
+        ({"rope_parameters": {}, "global_rope_theta": 10**400}, "full_attention are"),
+        ({"layer_types": "full_attention"}, "every n-th"),
+        ({"num_hidden_layers": 10**6}, "every n-th"),
         ({"vocab_size": None}, "vocab_size is None"),
     ],
 )

@@ -55,6 +55,9 @@ class Masking:
     def __post_init__(self) -> None:
         if self.specials is None:
             object.__setattr__(self, "specials", Specials.xlmr(self.vocabulary))
+        special = sorted({index for index in self.specials if index >= 0})
+        # from which number of a token that is not special on each special lies before it
+        object.__setattr__(self, "_before", np.array(special) - np.arange(len(special)))
 
     @property
     def mask(self) -> int:
@@ -63,11 +66,8 @@ class Masking:
 
     def draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """`count` random tokens, none of them special: numbers of those that are not, each as its token."""
-        special = sorted({index for index in self.specials if index >= 0})
-        drawn = generator.integers(0, self.vocabulary - len(special), count)
-        for index in special:
-            drawn += drawn >= index
-        return drawn
+        drawn = generator.integers(0, self.vocabulary - len(self._before), count)
+        return drawn + self._before.searchsorted(drawn, side="right")
 
 
 def stream_generator(seed: int, epoch: int, sample: int, stream: str) -> np.random.Generator:
@@ -87,7 +87,9 @@ def mask_tokens(tokens: np.ndarray, masking: Masking, generator: np.random.Gener
     Specials (`<s> <pad> </s> <mask>`) are never chosen; `<unk>` may be. Of the chosen, the share
     1 - keep - random becomes `<mask>`.
     """
-    special = np.isin(tokens, (*masking.specials.control, masking.mask))
+    bos, pad, eos, _, mask = masking.specials
+    # not np.isin, which takes ten times as long for a sentence
+    special = (tokens == bos) | (tokens == pad) | (tokens == eos) | (tokens == mask)
     chosen = np.flatnonzero((generator.random(len(tokens)) < masking.prob) & ~special)
     fate = generator.random(len(chosen))
     replacement = np.where(fate < masking.random, masking.draw(len(chosen), generator), masking.mask)

@@ -103,11 +103,12 @@ class TokenizerFile:
 
 
 @functools.lru_cache(maxsize=2)
-def _load(path: Path, _changed: int) -> TokenizerFile:
+def _load(path: Path, _changed: tuple[int, ...]) -> TokenizerFile:
     return TokenizerFile(path)
 
 
 def load_tokenizer_file(path: str | Path) -> TokenizerFile:
     """As the class does, once a file and change: parsing some hundred thousand tokens takes a second."""
     check_file(path)
-    return _load(Path(path), os.stat(path).st_mtime_ns)
+    files = [Path(path), *(Path(path).with_name(name) for name in FILES[1:])]
+    return _load(Path(path), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ppa_plugin.convert.weights import derive_config
 from ppa_plugin.data.masking import EOS, PAD, STREAMS
 from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.architectures import TranslitXLMR
@@ -20,7 +19,7 @@ def share_parameters(model: TranslitXLMR) -> nn.Module:
     attention = encoder.layers[0].self_attn
     shared = to_hugging_face(dict(model.named_parameters()), "the model")
     dropouts = {"dropout": encoder.dropout, "attention_dropout": attention.dropout}
-    config = transformers.XLMRobertaConfig(**derive_config(shared, attention.heads, dropouts))
+    config = transformers.XLMRobertaConfig(**model.family.derive_config(shared, attention.heads, dropouts))
     with torch.device("meta"):
         padded = transformers.XLMRobertaForMaskedLM(config)
     padded.load_state_dict(shared, strict=False, assign=True)

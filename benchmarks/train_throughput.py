@@ -34,7 +34,7 @@ from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
-from ppa_plugin.model.sizes import SIZE_FLAGS
+from ppa_plugin.model.sizes import MODEL_OF, SIZE_FLAGS
 from ppa_plugin.training.peak import measure_peak
 from ppa_plugin.training.plan import architecture_sizes
 
@@ -252,7 +252,9 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument("--text", type=Path, help="directory of <lang>.txt or <lang>/train.tsv")
     source.add_argument("--data-bin", type=Path, help="a shard made by ppa-preprocess")
     flags.add_argument("--languages", type=lambda text: text.split(","), default=[], help="only these (default: all)")
-    flags.add_argument("--arch", default="glot500_base", help="default: %(default)s")
+    # the padded step is that of Transformers' XLM-R
+    named = [name for name, model in MODEL_OF.items() if model == TranslitXLMR.family.model]
+    flags.add_argument("--arch", default="glot500_base", choices=named, help="default: %(default)s")
     flags.add_argument("--vocabulary", type=int, default=401_145, help="entries (default: Glot500's, %(default)s)")
     flags.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="default: %(default)s")
     flags.add_argument("--precision", default="fp32", choices=PRECISIONS, help="default: %(default)s")

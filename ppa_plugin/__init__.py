@@ -30,8 +30,8 @@ def register() -> None:
     # fairseq registers on import; --user-dir finds tasks/ and models/ by itself, but not these modules
     from ppa_plugin import criterion, task
     from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
-    from ppa_plugin.model.architectures import TranslitXLMRConfig
-    from ppa_plugin.model.sizes import ARCHITECTURES
+    from ppa_plugin.model.architectures import CONFIGURATIONS
+    from ppa_plugin.model.sizes import MODEL_OF
     from ppa_plugin.optim import fused_adam
 
     del criterion, task
@@ -39,7 +39,10 @@ def register() -> None:
         {
             "task translit_alignment": TranslitAlignmentConfig,
             "criterion translit_alignment": TranslitAlignmentCriterionConfig,
-            f"architectures {', '.join(ARCHITECTURES)}": TranslitXLMRConfig,
+            **{
+                f"architectures {', '.join(name for name in MODEL_OF if MODEL_OF[name] == model)}": configuration
+                for model, configuration in CONFIGURATIONS.items()
+            },
             "optimizer fused_adamw": fused_adam.FusedAdamWConfig,
         }
     )

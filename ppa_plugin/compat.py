@@ -17,10 +17,8 @@ from ppa_plugin.commandline import UserError, disk_failed, exit_on_user_error, q
 from ppa_plugin.configuration import NAME
 from ppa_plugin.files import check_file, naming_file, reading, reason, write_beside
 from ppa_plugin.model.checkpoint import check_content, load_safely
-from ppa_plugin.model.names import EMBED_TOKENS, TIED_OUTPUT
-
-# what the model behind every architecture is registered as
-MODEL = "translit_xlmr"
+from ppa_plugin.model.families import FAMILIES
+from ppa_plugin.model.families.family import EMBED_TOKENS, TIED_OUTPUT
 
 
 def allow_namespaces_in_checkpoints() -> None:
@@ -250,7 +248,7 @@ def _check_components(known: argparse.Namespace) -> None:
     from fairseq.models import ARCH_MODEL_NAME_REGISTRY
 
     criterion, arch = getattr(known, "criterion", None), getattr(known, "arch", None)
-    ours = arch is not None and ARCH_MODEL_NAME_REGISTRY.get(arch) == MODEL
+    ours = arch is not None and ARCH_MODEL_NAME_REGISTRY.get(arch) in FAMILIES
     if getattr(known, "task", None) != NAME:
         flag = f"--criterion {NAME}" if criterion == NAME else f"--arch {arch}" if ours else None
         if flag and hasattr(known, "task"):
@@ -265,7 +263,9 @@ def _check_components(known: argparse.Namespace) -> None:
     if criterion not in (None, NAME):
         raise UserError(f"--task {NAME} needs --criterion {NAME}, not {criterion}")
     if arch is not None and not ours:
-        names = ", ".join(name for name, model in ARCH_MODEL_NAME_REGISTRY.items() if model == MODEL != name)
+        names = ", ".join(
+            name for name, model in ARCH_MODEL_NAME_REGISTRY.items() if model in FAMILIES and model != name
+        )
         raise UserError(f"--task {NAME} needs one of the architectures {names}, not {arch}")
 
 

@@ -103,9 +103,9 @@ def ranges() -> dict[str, Any]:
     """What each number may be, by the flag's name: this plugin's, as the settings themselves say, and fairseq's."""
     # here, because it imports fairseq, which commands without training do not wait for
     from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
-    from ppa_plugin.model.architectures import TranslitXLMRConfig
+    from ppa_plugin.model.architectures import CONFIGURATIONS
 
-    ours = (TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, TranslitXLMRConfig)
+    ours = (TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, *CONFIGURATIONS.values())
     every = [field for config in ours for field in dataclasses.fields(config)]
     return _OF_FAIRSEQ | {field.name: field.metadata["range"] for field in every if "range" in field.metadata}
 

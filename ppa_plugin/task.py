@@ -19,8 +19,9 @@ from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, fill_in_late
 from ppa_plugin.data.masking import SIDES, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import find_beside, language_directories, load_blocks, load_pair
+from ppa_plugin.data.tokenizer_file import TOKENIZER_JSON
 from ppa_plugin.data.training_blocks import TrainingBlocks, lettered
-from ppa_plugin.data.vocabulary import load_dictionary
+from ppa_plugin.data.vocabulary import SENTENCEPIECE, load_dictionary
 from ppa_plugin.files import check_file
 from ppa_plugin.training.failure import end_run_on_failure
 from ppa_plugin.training.peak import measure_peak
@@ -68,10 +69,13 @@ class TranslitAlignmentTask(FairseqTask):
         logger.info("dictionary: %d entries", len(dictionary))
         retrieval = None
         if cfg.retrieval_data and trains:
-            model = find_beside(shards[0], "sentencepiece.bpe.model")
-            if model is None:
-                raise UserError(f"--retrieval-data needs a sentencepiece.bpe.model in {shards[0]} or above it")
-            retrieval = RetrievalMetric(Path(cfg.retrieval_data), model, cfg.max_positions)
+            found = [find_beside(shards[0], name) for name in (SENTENCEPIECE, TOKENIZER_JSON)]
+            tokenizer = next((path for path in found if path is not None), None)
+            if tokenizer is None:
+                raise UserError(
+                    f"--retrieval-data needs a {SENTENCEPIECE} or {TOKENIZER_JSON} in {shards[0]} or above it"
+                )
+            retrieval = RetrievalMetric(Path(cfg.retrieval_data), tokenizer, cfg.max_positions)
         return cls(cfg, dictionary, retrieval, trains)
 
     @property
@@ -87,7 +91,7 @@ class TranslitAlignmentTask(FairseqTask):
         return self.model
 
     def _follow_checkpoint(self, cfg, from_checkpoint: bool) -> None:
-        """Let the model have the head, or none, and the padding rows of the checkpoint that training starts from.
+        """Let the model follow the checkpoint that training starts from: its head, padding rows, what its family says.
 
         They are noted in the model's settings, which every checkpoint of the run keeps.
         """
@@ -95,10 +99,9 @@ class TranslitAlignmentTask(FairseqTask):
         start = None
         if not from_checkpoint:
             start = first_checkpoint(mine.save_dir, mine.restore_file, mine.finetune_from_model, mine.continue_once)
-        shape = read_shape(start) if start else None
-        if shape is not None:
-            with open_dict(cfg) if OmegaConf.is_config(cfg) else nullcontext():
-                cfg.headless, cfg.padding_rows = shape
+        with open_dict(cfg) if OmegaConf.is_config(cfg) else nullcontext():
+            for name, value in (read_shape(start) if start else {}).items():
+                setattr(cfg, name, value)
         if getattr(cfg, "headless", False) and (mine.mlm_weight or mine.tlm_weight):
             raise UserError(
                 f"{start or 'a model with --headless'} has no masked-LM head: give it one with ppa-convert to-fairseq "
@@ -156,7 +159,7 @@ class TranslitAlignmentTask(FairseqTask):
         cfg = self.cfg
         self.datasets[split] = PairedDataset(
             *(ConcatDataset([pair[side] for pair in pairs]) for side in SIDES),
-            Masking(len(self.dictionary), cfg.mask_prob, cfg.mask_keep, cfg.mask_random),
+            Masking(len(self.dictionary), cfg.mask_prob, cfg.mask_keep, cfg.mask_random, self.dictionary.specials),
             self.streams,
             cfg.seed,
             cfg.max_positions,

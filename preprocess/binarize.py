@@ -16,7 +16,8 @@ from ppa_preprocess.workspace import Workspace, fresh_directory, remove_if_empty
 
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.data.shards import binarized_path, index_sizes
-from ppa_plugin.data.vocabulary import write_dictionary
+from ppa_plugin.data.tokenizer_file import FILES
+from ppa_plugin.data.vocabulary import SENTENCEPIECE, tokenizer_files, write_dictionary
 from ppa_plugin.files import write_beside
 from ppa_plugin.parallel import Workers, map_ordered
 
@@ -115,11 +116,17 @@ def _task_inputs(part: Part, workspace: Workspace) -> dict[str, Any]:
 
 
 def _write_vocabulary(spm: Path, workspace: Workspace) -> None:
+    files = tokenizer_files(spm)
     inputs = {"sentencepiece": workspace.digest(spm)}
+    inputs |= {name: workspace.digest(path) for name, path in files.items() if path != spm}
     if workspace.is_done("vocabulary", inputs):
         return
     workspace.manifest.unlink(missing_ok=True)
+    for name in (SENTENCEPIECE, *FILES):  # of a tokenizer of the other kind
+        (workspace.data_bin / name).unlink(missing_ok=True)
     write_dictionary(spm, workspace.dictionary)
-    with open(spm, "rb") as source, write_beside(workspace.sentencepiece, "wb") as copy:
-        shutil.copyfileobj(source, copy)
-    workspace.record("vocabulary", inputs, [workspace.dictionary, workspace.sentencepiece], {})
+    copies = [workspace.data_bin / name for name in files]
+    for path, target in zip(files.values(), copies, strict=True):
+        with open(path, "rb") as source, write_beside(target, "wb") as copy:
+            shutil.copyfileobj(source, copy)
+    workspace.record("vocabulary", inputs, [workspace.dictionary, *copies], {})

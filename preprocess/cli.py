@@ -17,7 +17,7 @@ from ppa_preprocess.workspace import Workspace
 from ppa_plugin import commandline
 from ppa_plugin.cluster import connect
 from ppa_plugin.commandline import UserError, natural, positive, say, workers
-from ppa_plugin.data.vocabulary import dictionary_entries
+from ppa_plugin.data.vocabulary import dictionary_entries, is_tokenizer_json
 from ppa_plugin.files import check_output, write_json_lines
 from ppa_plugin.parallel import Workers, default_workers
 from ppa_plugin.romanization.by_part import Romanization
@@ -52,7 +52,7 @@ _PATHS = {
         "(romanize without --config: one file)",
         "corpus/",
     ),
-    "spm": ("the checkpoint's sentencepiece.bpe.model", "glot500/sentencepiece.bpe.model"),
+    "spm": ("the checkpoint's sentencepiece.bpe.model, or its tokenizer.json", "glot500/sentencepiece.bpe.model"),
     "output": ("the directory to write to", "work/"),
 }
 # keys of the group file that a flag overrides
@@ -171,6 +171,11 @@ def _check_before_writing(group: Group, args: argparse.Namespace) -> dict[str, l
         load_matcher(group.filters.exclude)
     if "spm" in _NEEDS[args.step]:
         dictionary_entries(args.spm)
+        if is_tokenizer_json(args.spm) and group.binarizer != "direct":
+            raise UserError(
+                f"--spm {args.spm}: fairseq-preprocess knows the specials of SentencePiece's dictionaries alone; add "
+                "--binarizer direct"
+            )
     check_output(args.output)
     if args.output.is_file():
         raise UserError(f"--output {args.output} is a file, expected a directory")

@@ -19,6 +19,7 @@ from ppa_plugin.data.blocks import ALIGN, DTYPE
 from ppa_plugin.data.masking import SIDES, UNK
 from ppa_plugin.data.sampling import random_order
 from ppa_plugin.data.shards import binarized_path, index_sizes
+from ppa_plugin.data.tokenizer_file import TokenizerFile
 from ppa_plugin.data.vocabulary import SPECIALS, pieces
 
 _AGAIN = "run `ppa-preprocess all` again, or verify with --sample 0, which compares no text"
@@ -53,8 +54,26 @@ class Speller:
         return _matches(self._normalize(text).encode(), known, whole=len(tokens) < self._longest)
 
 
+class ReEncoder:
+    """What rows of tokens have to be: what a `tokenizer.json` makes of the text, where its pieces do not spell it."""
+
+    def __init__(self, file: TokenizerFile, max_tokens: int) -> None:
+        self._encode = file.encode
+        self._longest = max_tokens - 2
+        self.dtype = token_dtype(len(file.tokens))
+
+    def agrees(self, row: bytes, text: str) -> bool:
+        """Whether a row is that of `text`, cut where it is too long."""
+        tokens = np.frombuffer(row, dtype=self.dtype)[:-1]
+        return np.array_equal(tokens, self._encode([text])[0][: self._longest])
+
+
 def check_pairs(
-    manifest: dict[str, Any], workspace: Workspace, speller: Speller, sample: int, maker: BlockMaker | None = None
+    manifest: dict[str, Any],
+    workspace: Workspace,
+    speller: Speller | ReEncoder,
+    sample: int,
+    maker: BlockMaker | None = None,
 ) -> int:
     """Compare up to `sample` pairs of each language, drawn at random, with their lines; returns how many they were.
 
@@ -69,7 +88,9 @@ def check_pairs(
     return compared
 
 
-def _check_language(lang: str, manifest: dict[str, Any], workspace: Workspace, speller: Speller, sample: int) -> int:
+def _check_language(
+    lang: str, manifest: dict[str, Any], workspace: Workspace, speller: Speller | ReEncoder, sample: int
+) -> int:
     language, group = manifest["languages"][lang], manifest["group"]
     lines = _load_lines(lang, language, workspace)
     chosen = np.sort(random_order(len(lines), group["seed"], "verify", lang)[:sample])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ppa_preprocess.manifest import FURTHER_PAIRS
-from ppa_preprocess.round_trip import Speller, check_pairs
+from ppa_preprocess.round_trip import ReEncoder, Speller, check_pairs
 from ppa_preprocess.tokens.alignment import BlockMaker, check_sums, has_blocks
 from ppa_preprocess.workspace import Workspace
 
@@ -14,7 +14,14 @@ from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.blocks import ALIGN
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.data.shards import binarized_path, index_sizes
-from ppa_plugin.data.vocabulary import check_dictionary, load_dictionary, load_sentencepiece
+from ppa_plugin.data.tokenizer_file import load_tokenizer_file
+from ppa_plugin.data.vocabulary import (
+    check_dictionary,
+    find_tokenizer,
+    is_tokenizer_json,
+    load_dictionary,
+    load_sentencepiece,
+)
 from ppa_plugin.files import decode_text, read_json_lines, sha256
 
 _HEADER = ("language", "read", "filtered", "not sampled", "dropped", "train", "valid", "tokens orig", "tokens latn")
@@ -34,16 +41,22 @@ def run(workspace: Workspace, sample: int = SAMPLE) -> dict[str, Any]:
     try:
         _check_files(manifest, workspace.data_bin)
         dictionary = load_dictionary(workspace.dictionary)
-        check_dictionary(dictionary, workspace.sentencepiece)
+        tokenizer = find_tokenizer(workspace.data_bin) or workspace.sentencepiece
+        check_dictionary(dictionary, tokenizer)
         for lang, language in manifest["languages"].items():
             _check_sum(lang, language)
             _check_lines_and_tokens(lang, language, manifest["group"]["shards"], workspace)
             if has_blocks(manifest):
                 _check_blocks(lang, language, manifest["group"], workspace)
         _check_dropped(manifest, workspace.dropped)
-        processor = load_sentencepiece(workspace.sentencepiece)
-        speller = Speller(processor, manifest["group"]["max_tokens"])
-        maker = BlockMaker(processor, manifest["group"]["max_tokens"]) if has_blocks(manifest) else None
+        longest = manifest["group"]["max_tokens"]
+        maker = None
+        if is_tokenizer_json(tokenizer):
+            speller = ReEncoder(load_tokenizer_file(tokenizer), longest)
+        else:
+            processor = load_sentencepiece(tokenizer)
+            speller = Speller(processor, longest)
+            maker = BlockMaker(processor, longest) if has_blocks(manifest) else None
         compared = check_pairs(manifest, workspace, speller, sample, maker)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{workspace.manifest} is not a manifest of this version ({error!r}); binarize again") from None

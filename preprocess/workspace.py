@@ -13,6 +13,7 @@ from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.masking import SIDES
+from ppa_plugin.data.vocabulary import SENTENCEPIECE
 from ppa_plugin.files import directory_beside, naming_file, reading, sha256, write_beside
 from ppa_plugin.romanization.cache import FILE_NAME
 
@@ -33,7 +34,7 @@ class Workspace:
         self.data_bin = output / "data-bin"
         self.manifest = self.data_bin / "manifest.json"
         self.dictionary = self.data_bin / "dict.txt"
-        self.sentencepiece = self.data_bin / "sentencepiece.bpe.model"
+        self.sentencepiece = self.data_bin / SENTENCEPIECE
         self.dropped = output / "dropped.jsonl"
         self.doubtful = output / "in_doubt.jsonl"
         self._state = output / ".ppa-state"

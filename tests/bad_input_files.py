@@ -18,6 +18,7 @@ from made_up_shards import write_shards
 from safetensors.torch import save
 
 from ppa_plugin.model import checkpoint, names
+from ppa_plugin.model.families.xlmr import XLMR
 
 DEEP = 100_000
 _PIECES = 36
@@ -63,7 +64,7 @@ def state() -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     shapes = {
         name: next(shape for end, shape in by_end.items() if name.endswith(end))
-        for name in names.name_table(sizes["num_hidden_layers"])
+        for name in XLMR.names.table(sizes["num_hidden_layers"])
     }
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 

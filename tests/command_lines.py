@@ -27,7 +27,7 @@ from ppa_plugin.convert.cli import main as convert
 from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
 from ppa_plugin.evaluation.cli import main as evaluate
 from ppa_plugin.evaluation.report import main as report
-from ppa_plugin.model.architectures import TranslitXLMRConfig
+from ppa_plugin.model.architectures import CONFIGURATIONS
 from ppa_plugin.task import TranslitAlignmentConfig
 
 ROOT = Path(__file__).parents[1]
@@ -150,7 +150,7 @@ def _training_parsers() -> list[ArgumentParser]:
     for config in (
         TranslitAlignmentConfig,
         TranslitAlignmentCriterionConfig,
-        TranslitXLMRConfig,
+        *CONFIGURATIONS.values(),
         FairseqAdamConfig,
         PolynomialDecayLRScheduleConfig,
     ):

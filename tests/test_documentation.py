@@ -15,7 +15,7 @@ from command_lines import COMMANDS, PLUGIN, ROOT, flags_of, parse
 from ppa_preprocess.group import load_group
 
 from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig
-from ppa_plugin.model.architectures import TranslitXLMRConfig
+from ppa_plugin.model.architectures import CONFIGURATIONS as MODELS
 
 PAGES = sorted(
     path.relative_to(ROOT)
@@ -25,7 +25,7 @@ PAGES = sorted(
 CODE = re.compile(r"^( *)```(?s:.*?)^\1```$|(?:^ {4,}.*\n)+|`[^`\n]+`", re.M)
 LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.M)
 SHELL = {'"$(ppa-user-dir)"': PLUGIN, "$(which fairseq-train)": "fairseq-train", "$rank": "0"}
-CONFIGURATIONS = (TranslitAlignmentCriterionConfig, TranslitAlignmentConfig, TranslitXLMRConfig)
+CONFIGURATIONS = (TranslitAlignmentCriterionConfig, TranslitAlignmentConfig, *MODELS.values())
 # flags of programs that have no parser here
 OF_OTHERS = {"--no-build-isolation", "--nodes", "--gpus-per-node", "--help"}
 

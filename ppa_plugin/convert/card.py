@@ -9,6 +9,8 @@ from ppa_plugin.files import read_json
 from ppa_plugin.model import checkpoint as checkpoints
 from ppa_plugin.model import names
 from ppa_plugin.model.checkpoint import data_directories, settings
+from ppa_plugin.model.families import of_config
+from ppa_plugin.model.families.family import HEAD
 
 MANIFEST = "manifest.json"
 _NEW_HEAD = """
@@ -21,13 +23,13 @@ _CARD = """\
 ---
 license: other
 {languages}tags:
-{task}- xlm-roberta
+{task}- {family}
 - transliteration
 ---
 
 # {title}
 
-A multilingual encoder (XLM-R architecture, {size}), written by
+A multilingual encoder ({architecture} architecture, {size}), written by
 `ppa-convert to-hf` from a checkpoint of post-training alignment by transliteration
 (PPA, [arXiv 2406.19759](https://arxiv.org/abs/2406.19759)).
 
@@ -82,11 +84,13 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     added, transmi = origin.get("added_pieces"), origin.get("transmi")
     updates = checkpoints.updates(checkpoint)
     manifest = _manifest(checkpoint)
-    has_head = names.has_head(checkpoint.get("model", {names.HEAD}))
+    has_head = names.has_head(checkpoint.get("model", {HEAD}))
     return _CARD.format(
         title=title,
         languages=_language_codes(manifest),
         size=size,
+        family=config["model_type"],
+        architecture=of_config(config, title).title,
         vectors=_sentence_vectors(settings(checkpoint, "criterion"), config["num_hidden_layers"]),
         task="- fill-mask\n" if has_head else "",
         auto_class="AutoModelForMaskedLM" if has_head else "AutoModel",

@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="to-fairseq | to-hf | extend")
     to_fairseq = commands.add_parser(
         "to-fairseq",
-        help="Hugging Face XLM-R -> model.pt, dict.txt, sentencepiece.bpe.model, hf/",
+        help="Hugging Face XLM-R or ModernBERT -> model.pt, dict.txt, its tokenizer, hf/",
         epilog="example: ppa-convert to-fairseq cis-lmu/glot500-base glot500",
     )
     to_fairseq.add_argument("model", metavar="HF_DIR|HUB_NAME", help="a directory, or a model's name on the hub")
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     to_hf.set_defaults(command=_to_hf)
     found = "found through the data path in the checkpoint, or beside the checkpoint"
     for command, default in ((to_fairseq, "the model's own"), (to_hf, found)):
-        meaning = f"a SentencePiece model or a directory with sentencepiece.bpe.model (default: {default})"
+        meaning = f"a SentencePiece model (of ModernBERT a tokenizer.json), or its directory (default: {default})"
         command.add_argument("--tokenizer", metavar="DIR|FILE", help=meaning)
     for command in (to_fairseq, to_hf, _add_extend(commands)):
         command.add_argument("output", metavar="OUT_DIR", help="the directory to write")

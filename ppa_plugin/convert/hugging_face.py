@@ -1,4 +1,4 @@
-"""A Hugging Face directory of an XLM-R without its tensors: where it is, its config, which files hold the weights."""
+"""A Hugging Face directory without its tensors: where it is, its config, which files hold the weights."""
 
 import json
 import os
@@ -6,17 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ppa_plugin.commandline import UserError, positive, quoted
+from ppa_plugin.commandline import UserError
 from ppa_plugin.files import read_json, read_json_object
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-_SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
-_SIZES += ("max_position_embeddings", "type_vocab_size")
 _LARGEST_CONFIG = 1 << 26  # bytes
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-# fairseq's LayerNorm has this and no flag for another
-LAYER_NORM_EPS = 1e-5
 
 
 def locate(name: str) -> Path:
@@ -50,35 +46,6 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not os.path.lexists(path):
         raise UserError(f"{directory} holds no config.json: it is not a Hugging Face directory")
     return read_json_object(path, _LARGEST_CONFIG)
-
-
-def check_config(config: dict[str, Any], directory: str | Path) -> None:
-    """Raise `UserError` unless the config describes an XLM-R that fairseq's encoder computes alike."""
-    if config.get("model_type") != "xlm-roberta":
-        raise UserError(
-            f"{directory} is a {str(config.get('model_type'))[:40]} model; only xlm-roberta can be converted"
-        )
-    required = {
-        "hidden_act": "gelu",
-        "type_vocab_size": 1,
-        "pad_token_id": 1,
-        "position_embedding_type": "absolute",
-        "tie_word_embeddings": True,
-        "is_decoder": False,
-    }
-    for key, value in required.items():
-        # a config may leave out what equals its class's default; of these only type_vocab_size's is another (2)
-        found = config.get(key, 2 if key == "type_vocab_size" else value)
-        if found != value:
-            raise UserError(f"{directory}/config.json: {key} is {quoted(found)}; only {value!r} can be converted")
-    for key in _SIZES:
-        if config.get(key) not in positive:
-            raise UserError(f"{directory}/config.json: {key} is {quoted(config.get(key))}, not a size")
-    if config["hidden_size"] % config["num_attention_heads"]:
-        raise UserError(
-            f"{directory}/config.json: hidden_size {config['hidden_size']} is not a multiple of num_attention_heads "
-            f"{config['num_attention_heads']}"
-        )
 
 
 def write_config(directory: Path, config: dict[str, Any]) -> None:

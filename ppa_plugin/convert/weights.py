@@ -9,9 +9,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.hugging_face import LAYER_NORM_EPS, WEIGHTS, weight_files, write_config
+from ppa_plugin.convert.hugging_face import WEIGHTS, weight_files, write_config
 from ppa_plugin.files import check_file, reading
 from ppa_plugin.model.checkpoint import check_tensors, load_safely
+from ppa_plugin.model.families import of_config, of_names
 from ppa_plugin.model.names import has_head
 
 
@@ -69,19 +70,12 @@ def write_model(directory: Path, state: dict[str, torch.Tensor], config: dict[st
 
 def check_shapes(state: dict[str, torch.Tensor], config: dict[str, Any], where: str) -> None:
     """Raise `UserError` where the weights (Hugging Face names) are not those of the config's model."""
-    hidden, depth = config["hidden_size"], config["num_hidden_layers"]
+    family, depth = of_config(config, where), config["num_hidden_layers"]
     if depth > len(state):
         raise UserError(f"{where} holds {len(state)} parameters, the config says {depth} layers")
-    expected = {
-        "roberta.embeddings.word_embeddings.weight": (config["vocab_size"], hidden),
-        "roberta.embeddings.position_embeddings.weight": (config["max_position_embeddings"], hidden),
-        "roberta.embeddings.token_type_embeddings.weight": (config["type_vocab_size"], hidden),
-    }
-    for layer in range(depth):
-        expected[f"roberta.encoder.layer.{layer}.intermediate.dense.weight"] = (config["intermediate_size"], hidden)
-    if any(name.startswith(f"roberta.encoder.layer.{depth}.") for name in state):
+    if any(name.startswith(f"{family.names.layer}.{depth}.") for name in state):
         raise UserError(f"{where} has more layers than the {depth} that the config says")
-    for name, shape in expected.items():
+    for name, shape in family.expected_shapes(config).items():
         found = tuple(state[name].shape) if name in state else None
         if found != shape:
             raise UserError(f"{where}: {name} is {found or 'missing'}, the config says {shape}")
@@ -89,37 +83,5 @@ def check_shapes(state: dict[str, torch.Tensor], config: dict[str, Any], where: 
 
 def architecture(state: dict[str, torch.Tensor]) -> str:
     """The class of Transformers that has these parameters (Hugging Face names)."""
-    return "XLMRobertaForMaskedLM" if has_head(state) else "XLMRobertaModel"
-
-
-def derive_config(state: dict[str, torch.Tensor], heads: int, model: dict[str, Any]) -> dict[str, Any]:
-    """A `config.json` for weights (Hugging Face names) without one; the dropouts are those of `model`, fairseq's flags.
-
-    `heads` has to be told: the shapes of the weights do not show it.
-    """
-    vocabulary, hidden = state["roberta.embeddings.word_embeddings.weight"].shape
-    layers = {name.split(".")[3] for name in state if name.startswith("roberta.encoder.layer.")}
-    return {
-        "architectures": [architecture(state)],
-        "attention_probs_dropout_prob": model.get("attention_dropout", 0.1),
-        "bos_token_id": 0,
-        "classifier_dropout": None,
-        "eos_token_id": 2,
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": model.get("dropout", 0.1),
-        "hidden_size": hidden,
-        "initializer_range": 0.02,
-        "intermediate_size": state["roberta.encoder.layer.0.intermediate.dense.weight"].shape[0],
-        "layer_norm_eps": LAYER_NORM_EPS,
-        "max_position_embeddings": state["roberta.embeddings.position_embeddings.weight"].shape[0],
-        "model_type": "xlm-roberta",
-        "num_attention_heads": heads,
-        "num_hidden_layers": len(layers),
-        "output_past": True,
-        "pad_token_id": 1,
-        "position_embedding_type": "absolute",
-        "torch_dtype": "float32",
-        "type_vocab_size": state["roberta.embeddings.token_type_embeddings.weight"].shape[0],
-        "use_cache": True,
-        "vocab_size": vocabulary,
-    }
+    family = of_names(state)
+    return family.masked_lm if has_head(state) else family.bare

@@ -3,12 +3,16 @@
 import numpy as np
 import torch
 
-from ppa_plugin.data.masking import EOS, SIDES
+from ppa_plugin.data.masking import BOS, EOS, PAD, SIDES
 from ppa_plugin.data.training_blocks import collate_blocks
 
 
 def collate(
-    samples: list[dict], streams: tuple[str, ...], most_pairs: int | None = None, block_group: int | None = None
+    samples: list[dict],
+    streams: tuple[str, ...],
+    most_pairs: int | None = None,
+    control: tuple[int, ...] = (BOS, PAD, EOS),
+    block_group: int | None = None,
 ) -> dict:
     """Pack the items of a `PairedDataset` into one batch of T tokens in S sequences.
 
@@ -20,7 +24,7 @@ def collate(
     * `sequence`: {stream: (N,) the sequence that holds it};
     * `masked`: {stream: {"rows" (M,) of the packed tokens, "targets" (M,), pair after pair, and, on the host, `counts`
       (N,), how many each pair has}};
-    * `content`: the rows (K,) of the sides `orig` and `latn` that are not special, and `content_sequence` (K,);
+    * `content`: the rows (K,) of the sides `orig` and `latn` that are not `control`, and `content_sequence` (K,);
     * `texts` (N, 2): the items' hashes of their two sides, where they have them;
     * `blocks`, with `block_group`: where the token blocks of groups of so many pairs stand (`collate_blocks`);
     * `most_pairs`: the pairs of the largest batch of all ranks, as given, else this one's;
@@ -38,7 +42,7 @@ def collate(
         sequence[stream][pair] = number
     of_token = np.repeat(np.arange(len(order)), lengths)
     pooled = np.isin(of_token, np.concatenate([sequence[s] for s in streams if s != "tlm"] or [[]]))
-    content = np.flatnonzero(pooled & (tokens > EOS))  # <s>, <pad> and </s> come first in the dictionary
+    content = np.flatnonzero(pooled & ~np.isin(tokens, control))
     more = {}
     if block_group:
         firsts = {side: starts[sequence[side]] + 1 for side in SIDES}

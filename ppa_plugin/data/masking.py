@@ -1,6 +1,7 @@
 """What a pair becomes: its three streams, each with its own mask, drawn from (seed, epoch, id, stream) alone."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,26 +14,60 @@ BOS, PAD, EOS, UNK = 0, 1, 2, 3
 FIRST_PIECE = 4
 
 
+class Specials(NamedTuple):
+    """The ids of a vocabulary's special tokens, under the names that fairseq has for them."""
+
+    bos: int  # before a sequence
+    pad: int
+    eos: int  # after it, and between the sides of a pair
+    unk: int  # -1 where the tokenizer knows every text
+    mask: int
+
+    @property
+    def control(self) -> tuple[int, int, int]:
+        """Those that are no part of a text: never masked, never pooled."""
+        return self.bos, self.pad, self.eos
+
+    @classmethod
+    def xlmr(cls, vocabulary: int) -> "Specials":
+        """XLM-R's in a dictionary of so many entries."""
+        return cls(BOS, PAD, EOS, UNK, vocabulary - 1)
+
+
 @dataclass(frozen=True)
 class Masking:
     """The masking rule of BERT: how many tokens are chosen, and what becomes of them.
 
     Args:
-        vocabulary: entries of the dictionary; `<mask>` is the last one.
+        vocabulary: entries of the dictionary.
         prob: each token that is not special is chosen with this probability, independently.
         keep: share of the chosen tokens that stay as they are.
         random: share that become a random token, uniform over the pieces (never a special, never `<unk>`).
+        specials: of the dictionary; None for XLM-R's, where `<mask>` is the last entry.
     """
 
     vocabulary: int
     prob: float = 0.15
     keep: float = 0.1
     random: float = 0.1
+    specials: Specials | None = None
+
+    def __post_init__(self) -> None:
+        if self.specials is None:
+            object.__setattr__(self, "specials", Specials.xlmr(self.vocabulary))
+        special = sorted({index for index in self.specials if index >= 0})
+        # from which number of a token that is not special on each special lies before it
+        object.__setattr__(self, "_before", np.array(special) - np.arange(len(special)))
 
     @property
     def mask(self) -> int:
         """The index of `<mask>`."""
-        return self.vocabulary - 1
+        return self.specials.mask
+
+    def draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """`count` random tokens, none of them special: numbers of those that are not, each as its token."""
+        drawn = generator.integers(0, self.vocabulary - len(self._before), count)
+        return drawn + self._before.searchsorted(drawn, side="right")
 
 
 def stream_generator(seed: int, epoch: int, sample: int, stream: str) -> np.random.Generator:
@@ -52,21 +87,21 @@ def mask_tokens(tokens: np.ndarray, masking: Masking, generator: np.random.Gener
     Specials (`<s> <pad> </s> <mask>`) are never chosen; `<unk>` may be. Of the chosen, the share
     1 - keep - random becomes `<mask>`.
     """
-    special = (tokens <= EOS) | (tokens == masking.mask)
+    bos, pad, eos, _, mask = masking.specials
+    # not np.isin, which takes ten times as long for a sentence
+    special = (tokens == bos) | (tokens == pad) | (tokens == eos) | (tokens == mask)
     chosen = np.flatnonzero((generator.random(len(tokens)) < masking.prob) & ~special)
     fate = generator.random(len(chosen))
-    replacement = np.where(
-        fate < masking.random, generator.integers(FIRST_PIECE, masking.mask, len(chosen)), masking.mask
-    )
+    replacement = np.where(fate < masking.random, masking.draw(len(chosen), generator), masking.mask)
     masked = tokens.copy()
     replaced = fate < 1.0 - masking.keep
     masked[chosen[replaced]] = replacement[replaced]
     return masked, chosen
 
 
-def wrap(side: np.ndarray, max_positions: int) -> np.ndarray:
+def wrap(side: np.ndarray, max_positions: int, specials: Specials) -> np.ndarray:
     """`<s> side </s>` for the tokens of a side without specials, cut to `max_positions` with its specials."""
-    return np.concatenate(([BOS], side[: max_positions - 2], [EOS]))
+    return np.concatenate(([specials.bos], side[: max_positions - 2], [specials.eos]))
 
 
 def stream_lengths(orig: np.ndarray, latn: np.ndarray, max_positions: int) -> dict[str, np.ndarray]:
@@ -91,7 +126,9 @@ def share_positions(orig: int, latn: int, available: int) -> tuple[int, int]:
     return kept, min(latn, available - kept)
 
 
-def concatenate_pair(orig: np.ndarray, latn: np.ndarray, max_positions: int, truncation: str, swap: bool) -> np.ndarray:
+def concatenate_pair(
+    orig: np.ndarray, latn: np.ndarray, max_positions: int, truncation: str, swap: bool, specials: Specials
+) -> np.ndarray:
     """The TLM sequence `<s> a </s> b </s>` of at most `max_positions` tokens; (a, b) = (latn, orig) where `swap`.
 
     `truncation` "both" shortens both sides by their share (`share_positions`); "right" is the released rule: each
@@ -103,4 +140,4 @@ def concatenate_pair(orig: np.ndarray, latn: np.ndarray, max_positions: int, tru
     else:
         orig, latn = orig[: max_positions - 2], latn[: max_positions - 2]
     first, second = (latn, orig) if swap else (orig, latn)
-    return np.concatenate(([BOS], first, [EOS], second, [EOS]))[:max_positions]
+    return np.concatenate(([specials.bos], first, [specials.eos], second, [specials.eos]))[:max_positions]

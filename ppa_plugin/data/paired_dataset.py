@@ -11,7 +11,6 @@ from fairseq.data import FairseqDataset
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.bounds import bounded
 from ppa_plugin.data.masking import (
-    EOS,
     STREAMS,
     Masking,
     concatenate_pair,
@@ -78,7 +77,8 @@ class PairedDataset(FairseqDataset):
 
         With `hash_texts` also "texts": (2,) int64, the hashes of the tokens of `orig` and `latn` before masking.
         """
-        sides = {"orig": _without_eos(self.orig[index]), "latn": _without_eos(self.latn[index])}
+        eos = self.masking.specials.eos
+        sides = {"orig": _without(self.orig[index], eos), "latn": _without(self.latn[index], eos)}
         item = {"id": int(index)} | {stream: self._mask(int(index), stream, sides) for stream in self.streams}
         if self.hash_texts:
             # of the tokens that are left after cutting: the model sees no others
@@ -91,15 +91,17 @@ class PairedDataset(FairseqDataset):
         generator = stream_generator(self.seed, self.epoch, index, stream)
         if stream == "tlm":
             swap = generator.random() < 0.5
-            tokens = concatenate_pair(sides["orig"], sides["latn"], self.max_positions, self.tlm_truncation, swap)
+            both, specials = (sides["orig"], sides["latn"]), self.masking.specials
+            tokens = concatenate_pair(*both, self.max_positions, self.tlm_truncation, swap, specials)
         else:
-            tokens = wrap(sides[stream], self.max_positions)
+            tokens = wrap(sides[stream], self.max_positions, self.masking.specials)
         masked, chosen = mask_tokens(tokens, self.masking, generator)
         return masked, chosen, tokens[chosen]
 
     def collater(self, samples: list[dict]) -> dict:
         """Pack the streams of all pairs into one batch without padding, see `ppa_plugin.data.batch.collate`."""
-        return collate(samples, self.streams, self.most_pairs, self.blocks.group if self.blocks else None)
+        group = self.blocks.group if self.blocks else None
+        return collate(samples, self.streams, self.most_pairs, self.masking.specials.control, group)
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -183,6 +185,6 @@ def text_hash(tokens: np.ndarray) -> np.int64:
     return np.frombuffer(blake2b(tokens.astype("<i8").tobytes(), digest_size=8).digest(), dtype="<i8")[0]
 
 
-def _without_eos(row) -> np.ndarray:
+def _without(row, eos: int) -> np.ndarray:
     tokens = np.asarray(row)
-    return tokens[:-1] if len(tokens) and tokens[-1] == EOS else tokens
+    return tokens[:-1] if len(tokens) and tokens[-1] == eos else tokens

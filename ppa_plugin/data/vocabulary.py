@@ -1,5 +1,12 @@
-"""One dictionary for everything: fairseq index = Hugging Face id = SentencePiece id + 1, `<mask>` last."""
+"""One dictionary for everything: fairseq index = Hugging Face id, of a SentencePiece model or of a `tokenizer.json`.
 
+Of XLM-R's SentencePiece models the index is SentencePiece's id + 1, `<mask>` the last, and `dict.txt` lacks the four
+specials that fairseq puts first. Of a `tokenizer.json` every id is a line, and five lines are marked as specials:
+
+    <bos> 1 #ppa:bos
+"""
+
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +16,31 @@ import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.files import check_file, reading, write_beside
+from ppa_plugin.data.masking import Specials
+from ppa_plugin.data.tokenizer_file import FILES, TOKENIZER_JSON, load_tokenizer_file
+from ppa_plugin.files import check_file, count_lines, decode_text, is_file, reading, write_beside
 
 if TYPE_CHECKING:
     from fairseq.data import Dictionary
 
+SENTENCEPIECE = "sentencepiece.bpe.model"
 MASK = "<mask>"
 # XLM-R's four specials precede the pieces; SentencePiece's own three (<unk> <s> </s>) are left out.
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 _SENTENCEPIECE_SPECIALS = ["<unk>", "<s>", "</s>"]
+# what a line of `dict.txt` ends in that is a special of a tokenizer.json
+_MARK = " #ppa:"
+_MARKED = re.compile(rf"^(\S+) 1{_MARK}(\w+)$")
+
+
+def is_tokenizer_json(path: str | Path) -> bool:
+    """Whether a tokenizer's file is a `tokenizer.json`, and no SentencePiece model."""
+    return Path(path).suffix == ".json"
+
+
+def find_tokenizer(directory: Path) -> Path | None:
+    """The tokenizer's file of a directory: SentencePiece's where there is one, else a `tokenizer.json`, else None."""
+    return next((directory / name for name in (SENTENCEPIECE, TOKENIZER_JSON) if is_file(directory / name)), None)
 
 
 def load_sentencepiece(path: str | Path) -> sentencepiece.SentencePieceProcessor:
@@ -67,16 +90,26 @@ def is_entry(piece: str) -> bool:
     return bool(piece) and piece == "".join(piece.split())
 
 
-def entries(pieces: Sequence[str]) -> list[str]:
-    """The dictionary's names of the pieces from id 3 on: the lines of `dict.txt` but for the last one, `<mask>`.
+def tokenizer_files(path: str | Path) -> dict[str, Path]:
+    """{name: file} of what belongs to a tokenizer's file, itself too, under the names that copies have."""
+    path = Path(path)
+    if not is_tokenizer_json(path):
+        return {SENTENCEPIECE: path}
+    beside = {name: path.with_name(name) for name in FILES[1:]}
+    return {FILES[0]: path, **{name: file for name, file in beside.items() if is_file(file)}}
 
-    A piece has its own spelling, unless fairseq's text cannot hold it: XLM-R's piece U+0085 and others in which Python
-    sees white space, and those that spell one of the specials or repeat another piece. Such a one is named by its
-    index, `<id:97636>`, so that every entry is found by its name and stands at its Hugging Face id.
+
+def entries(pieces: Sequence[str], first: int = len(SPECIALS), taken: Sequence[str] = (*SPECIALS, MASK)) -> list[str]:
+    """The dictionary's names of pieces whose indices begin at `first`, of which none is in `taken`.
+
+    By default XLM-R's from SentencePiece's id 3 on: the lines of `dict.txt` but for the last one, `<mask>`. A piece
+    has its own spelling, unless fairseq's text cannot hold it: XLM-R's piece U+0085 and others in which Python sees
+    white space, and those that spell one of the specials or repeat another piece. Such a one is named by its index,
+    `<id:97636>`, so that every entry is found by its name and stands at its Hugging Face id.
     """
-    spelled, taken = set(pieces), {*SPECIALS, MASK}
+    spelled, taken = set(pieces), set(taken)
     names = []
-    for index, piece in enumerate(pieces, len(SPECIALS)):
+    for index, piece in enumerate(pieces, first):
         name = piece
         if piece in taken or not is_entry(piece):
             name = _escaped(index, spelled)
@@ -93,9 +126,35 @@ def _escaped(index: int, spelled: set[str]) -> str:
     return name
 
 
-def dictionary_entries(sentencepiece_path: str | Path) -> list[str]:
-    """The lines of `dict.txt` for a SentencePiece model, without their counts; raises as `load_sentencepiece` does."""
-    return [*entries(pieces(load_sentencepiece(sentencepiece_path))), MASK]
+def dictionary_entries(path: str | Path) -> list[str]:
+    """The lines of `dict.txt` for a tokenizer's file, without their counts.
+
+    Raises `UserError` as `load_sentencepiece` or `TokenizerFile` does.
+    """
+    if is_tokenizer_json(path):
+        return entries(load_tokenizer_file(path).tokens, first=0, taken=())
+    return [*entries(pieces(load_sentencepiece(path))), MASK]
+
+
+def vocabulary_size(path: str | Path) -> int:
+    """The number of ids that a tokenizer's file makes; raises as `dictionary_entries` does."""
+    return len(dictionary_entries(path)) + (0 if is_tokenizer_json(path) else len(SPECIALS))
+
+
+class TextEncoder:
+    """Text to the dictionary's indices, with a SentencePiece model or a `tokenizer.json`; `specials` are its own.
+
+    Raises `UserError` as `load_sentencepiece` or `TokenizerFile` does.
+    """
+
+    def __init__(self, path: str | Path):
+        if is_tokenizer_json(path):
+            file = load_tokenizer_file(path)
+            self.specials, self.encode = file.specials, file.encode
+        else:
+            processor = load_sentencepiece(path)
+            self.specials = Specials.xlmr(vocabulary_size(path))
+            self.encode = lambda lines: [to_indices(ids) for ids in processor.encode(list(lines))]
 
 
 def to_indices(ids: list[int]) -> np.ndarray:
@@ -104,26 +163,58 @@ def to_indices(ids: list[int]) -> np.ndarray:
     return np.where(ids == 0, SPECIALS.index("<unk>"), ids + 1)
 
 
-def write_dictionary(sentencepiece_path: str | Path, dict_path: str | Path) -> int:
-    """Write `dict.txt` for a SentencePiece model and return the size of the vocabulary, specials included.
+def write_dictionary(path: str | Path, dict_path: str | Path) -> int:
+    """Write `dict.txt` for a tokenizer's file and return the size of the vocabulary, specials included.
 
-    Raises `UserError` as `load_sentencepiece` does.
+    Raises `UserError` as `dictionary_entries` does.
     """
-    lines = dictionary_entries(sentencepiece_path)
+    lines, marks = dictionary_entries(path), {}
+    if is_tokenizer_json(path):
+        roles = load_tokenizer_file(path).specials._asdict()
+        marks = {index: f"{_MARK}{role}" for role, index in roles.items() if index >= 0}
     with write_beside(dict_path) as handle:
-        handle.writelines(f"{entry} 1\n" for entry in lines)
-    return len(SPECIALS) + len(lines)
+        handle.writelines(f"{entry} 1{marks.get(i, '')}\n" for i, entry in enumerate(lines))
+    return len(lines) + (0 if is_tokenizer_json(path) else len(SPECIALS))
+
+
+def layout(dict_path: Path) -> tuple[int, Specials]:
+    """The entries of a dictionary and its specials, from its file."""
+    marked = _marked(dict_path)
+    size = count_lines(dict_path)
+    return (size + len(SPECIALS), Specials.xlmr(size + len(SPECIALS))) if marked is None else (size, marked[1])
+
+
+def _marked(path: str | Path) -> tuple[list[str], Specials] | None:
+    """The names in a `dict.txt` that marks its specials, and these; None where it is XLM-R's."""
+    content = Path(path).read_bytes()
+    if _MARK.encode() not in content:
+        return None
+    names, roles = [], {}
+    # not splitlines(), which knows other ends of lines
+    for number, line in enumerate(decode_text(content, path).removesuffix("\n").split("\n"), 1):
+        name, _, count = line.partition(" ")
+        if match := _MARKED.match(line):
+            roles[match.group(2)] = number - 1
+        elif count != "1":
+            raise UserError(f"{path}, line {number}: {line[:60]!r} is not a token and 1")
+        names.append(name)
+    roles.setdefault("unk", -1)
+    if roles.keys() != set(Specials._fields) or len(set(names)) < len(names):
+        raise UserError(f"{path} does not mark each of the specials {', '.join(Specials._fields)} once; write it again")
+    return names, Specials(**roles)
 
 
 def load_dictionary(path: str | Path) -> "Dictionary":
     """Load `dict.txt`, ours or that of fairseq's own XLM-R release, as `dictionary_entries` names its entries.
 
-    The release lacks `<mask>`, which becomes the last entry, and spells pieces that are escaped here.
-    Raises `UserError` where the file is not such a dictionary.
+    It has `specials`, their indices. The release lacks `<mask>`, which becomes the last entry, and spells pieces that
+    are escaped here. Raises `UserError` where the file is not such a dictionary.
     """
     from fairseq.data import Dictionary
 
     check_file(path)
+    if (marked := _marked(path)) is not None:
+        return _dictionary(*marked)
     try:
         dictionary = Dictionary.load(str(path))
     except Exception as error:  # fairseq raises a plain Exception for what is not UTF-8
@@ -135,17 +226,35 @@ def load_dictionary(path: str | Path) -> "Dictionary":
     own = dictionary.symbols[len(SPECIALS) : mask_index]
     dictionary.symbols[len(SPECIALS) : mask_index] = entries(own)
     dictionary.indices = {symbol: index for index, symbol in enumerate(dictionary.symbols)}
+    dictionary.specials = Specials.xlmr(len(dictionary))
     return dictionary
 
 
-def check_dictionary(dictionary: "Dictionary", sentencepiece_path: str | Path) -> None:
-    """Raise `UserError` unless the dictionary's every index is the Hugging Face id of the model's piece."""
-    expected = [*SPECIALS, *dictionary_entries(sentencepiece_path)]
+def _dictionary(names: list[str], specials: Specials) -> "Dictionary":
+    """fairseq's dictionary with specials in other places than its own."""
+    from fairseq.data import Dictionary
+
+    dictionary = Dictionary()
+    dictionary.symbols, dictionary.count = names, [1] * len(names)
+    dictionary.indices = {name: index for index, name in enumerate(names)}
+    for role in ("bos", "pad", "eos", "unk"):
+        index = getattr(specials, role)
+        setattr(dictionary, f"{role}_index", index)
+        setattr(dictionary, f"{role}_word", names[index] if index >= 0 else None)
+    dictionary.specials = specials
+    return dictionary
+
+
+def check_dictionary(dictionary: "Dictionary", path: str | Path) -> None:
+    """Raise `UserError` unless the dictionary's every index is the id that the tokenizer's file has for the token."""
+    expected = [*(() if is_tokenizer_json(path) else SPECIALS), *dictionary_entries(path)]
     if dictionary.symbols == expected:
+        if dictionary.specials != (specials := TextEncoder(path).specials):
+            raise UserError(f"dict.txt has the specials {dictionary.specials}, {path} has {specials}; binarize again")
         return
     if len(dictionary) != len(expected):
-        difference = f"dict.txt has {len(dictionary)} entries, {sentencepiece_path} makes {len(expected)}"
+        difference = f"dict.txt has {len(dictionary)} entries, {path} makes {len(expected)}"
     else:
         index = next(i for i, (a, b) in enumerate(zip(dictionary.symbols, expected, strict=True)) if a != b)
-        difference = f"dict.txt entry {index} is {dictionary[index]!r}, {sentencepiece_path} has {expected[index]!r}"
-    raise UserError(f"{difference}: not of the same model; binarize again with your checkpoint's SentencePiece model")
+        difference = f"dict.txt entry {index} is {dictionary[index]!r}, {path} has {expected[index]!r}"
+    raise UserError(f"{difference}: not of the same model; binarize again with your checkpoint's tokenizer")

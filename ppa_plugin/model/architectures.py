@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
@@ -13,13 +13,16 @@ from torch import Tensor, nn
 
 from ppa_plugin.commandline import Range, UserError, exit_on_user_error, setting
 from ppa_plugin.model.attention import KERNELS
-from ppa_plugin.model.encoder import POSITION_OFFSET, MaskedLMHead, PackedEncoder
-from ppa_plugin.model.names import EMBED_TOKEN_TYPES, EMBED_TOKENS, as_fairseq, check_finite
-from ppa_plugin.model.sizes import ARCHITECTURES, SIZE_FLAGS, estimate_flops
+from ppa_plugin.model.families import FAMILIES
+from ppa_plugin.model.families.family import EMBED_TOKENS, Family
+from ppa_plugin.model.families.modernbert import LARGEST_THETA
+from ppa_plugin.model.names import as_fairseq, check_finite
+from ppa_plugin.model.sizes import ARCHITECTURES, MODEL_OF, SIZE_FLAGS, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
 _WIDTH = Range(1, 1 << 20, whole=True)
 _DROPOUT = Range(0, 1, below=True)
+_THETA = Range(1, LARGEST_THETA)
 
 
 @dataclass
@@ -50,6 +53,28 @@ class TranslitXLMRConfig(FairseqDataclass):
     )
 
 
+@dataclass
+class TranslitModernBERTConfig(TranslitXLMRConfig):
+    """As XLM-R's; the defaults are mmBERT base's."""
+
+    encoder_layers: int = setting(22, "number of blocks", Range(1, 1000, whole=True))
+    encoder_ffn_embed_dim: int = setting(1152, "width of the gated feed-forward layers", _WIDTH)
+    dropout: float = setting(0.0, "dropout after the embeddings", _DROPOUT)
+    attention_dropout: float = setting(0.0, "dropout on the attention weights and on its result", _DROPOUT)
+    local_attention: int = setting(
+        128, "tokens that a local block attends to, half of them on either side; a checkpoint decides", _WIDTH
+    )
+    global_attn_every_n_layers: int = setting(
+        3, "every how manieth block, from the first on, attends to everything; a checkpoint decides", _WIDTH
+    )
+    global_rope_theta: float = setting(
+        160_000.0, "base of the rotary positions in global blocks; a checkpoint decides", _THETA
+    )
+    local_rope_theta: float = setting(
+        160_000.0, "base of the rotary positions in local blocks; a checkpoint decides", _THETA
+    )
+
+
 class Output(NamedTuple):
     """What the criterion reads from one forward."""
 
@@ -70,12 +95,13 @@ class Output(NamedTuple):
     flops: int
 
 
-@register_model("translit_xlmr", dataclass=TranslitXLMRConfig)
-class TranslitXLMR(BaseFairseqModel):
-    """XLM-R over packed tokens, with its masked-LM head unless the config says that there is none.
+class PackedModel(BaseFairseqModel):
+    """A family's encoder over packed tokens, with its masked-LM head unless the config says that there is none.
 
-    The parameters are those of Hugging Face's XLMRobertaForMaskedLM, under the names of fairseq's RobertaModel.
+    The parameters are those of the family's class of Transformers, under names after fairseq's RobertaModel.
     """
+
+    family: ClassVar[Family]
 
     def __init__(self, config: TranslitXLMRConfig, vocabulary: int):
         super().__init__()
@@ -83,12 +109,12 @@ class TranslitXLMR(BaseFairseqModel):
         # checkpoints of earlier releases do not say
         headless, padding_rows = getattr(config, "headless", False), getattr(config, "padding_rows", 0)
         self.encoder = nn.Module()  # holds its two parts under fairseq's names
-        self.encoder.sentence_encoder = encoder = PackedEncoder(vocabulary + padding_rows, config)
-        self.encoder.lm_head = None if headless else MaskedLMHead(encoder.embed_tokens.weight)
+        self.encoder.sentence_encoder = encoder = self.family.encoder(vocabulary + padding_rows, config)
+        self.encoder.lm_head = None if headless else self.family.head(encoder.embed_tokens.weight)
         self.apply(_initialise)
 
     @classmethod
-    def build_model(cls, cfg: TranslitXLMRConfig, task) -> "TranslitXLMR":
+    def build_model(cls, cfg: TranslitXLMRConfig, task) -> "PackedModel":
         """Build the model for the task's dictionary; raises `UserError` where heads do not divide the width."""
         if cfg.encoder_embed_dim % cfg.encoder_attention_heads:
             raise UserError(
@@ -122,7 +148,7 @@ class TranslitXLMR(BaseFairseqModel):
         """
         encoder, head = self.encoder.sentence_encoder, self.encoder.lm_head
         tied = None if head_rows is None else TiedGradient()
-        packing = encoder.pack(lengths, cu_seqlens)
+        packing = encoder.pack(lengths, cu_seqlens, positions)
         encoded = encoder(encoder.embed(tokens, positions, tied), packing, layers, head_rows)
         masked = 0 if head_rows is None else len(head_rows)
         return Output(
@@ -138,12 +164,16 @@ class TranslitXLMR(BaseFairseqModel):
 
     def flops(self, lengths: np.ndarray, masked: int, wanted: Collection[int]) -> int:
         """Floating-point operations of a forward and backward over sequences of `lengths` (S,), M masked."""
-        first = self.encoder.sentence_encoder.layers[0]
+        encoder = self.encoder.sentence_encoder
         layers = self.depth if masked else max(wanted, default=0)
         narrow = bool(masked) and self.depth not in wanted
-        embed_dim, ffn_dim = first.fc1.in_features, first.fc1.out_features
-        frozen = not any(parameter.requires_grad for parameter in self.encoder.sentence_encoder.parameters())
-        return estimate_flops(layers, embed_dim, ffn_dim, self.entries, lengths, masked, narrow, frozen)
+        into, out = encoder.layers[0].fc1, encoder.layers[0].fc2
+        embed_dim, ffn_dim = into.in_features, out.in_features
+        frozen = not any(parameter.requires_grad for parameter in encoder.parameters())
+        matrices = into.out_features // ffn_dim + 1  # a gated layer's first product is twice as wide
+        return estimate_flops(
+            layers, embed_dim, ffn_dim, self.entries, lengths, masked, narrow, frozen, matrices, encoder.windows
+        )
 
     def freeze_above(self, layer: int) -> None:
         """Take the blocks above `layer` and the head, but for the tied embedding, out of training.
@@ -163,11 +193,11 @@ class TranslitXLMR(BaseFairseqModel):
 
     def max_positions(self) -> int:
         """Tokens of the longest sequence, specials included."""
-        return self.encoder.sentence_encoder.embed_positions.num_embeddings - POSITION_OFFSET
+        return self.encoder.sentence_encoder.max_positions
 
     @exit_on_user_error()
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
-        """Fit a checkpoint of fairseq's own XLM-R: its missing token-type row is zero, its leftovers are dropped.
+        """Fit a checkpoint of fairseq's own: what it lacks and is known is filled in, its leftovers are dropped.
 
         A checkpoint of another vocabulary or another architecture ends the run with one sentence.
         """
@@ -175,13 +205,34 @@ class TranslitXLMR(BaseFairseqModel):
         renamed = as_fairseq(state_dict, "the checkpoint")
         state_dict.clear()
         state_dict.update(renamed)
-        state_dict.setdefault(EMBED_TOKEN_TYPES, own[EMBED_TOKEN_TYPES].new_zeros(own[EMBED_TOKEN_TYPES].shape))
-        _check_shapes(state_dict, own, len(own[EMBED_TOKENS]) - self.entries)
+        self.family.complete(state_dict)
+        _check_shapes(state_dict, own, len(own[EMBED_TOKENS]) - self.entries, self.family.one)
 
 
-def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor], padding_rows: int) -> None:
+@register_model("translit_xlmr", dataclass=TranslitXLMRConfig)
+class TranslitXLMR(PackedModel):
+    """XLM-R: the parameters of Hugging Face's XLMRobertaForMaskedLM, under the names of fairseq's RobertaModel."""
+
+    family = FAMILIES["translit_xlmr"]
+
+
+@register_model("translit_modernbert", dataclass=TranslitModernBERTConfig)
+class TranslitModernBERT(PackedModel):
+    """ModernBERT: the parameters of Hugging Face's ModernBertForMaskedLM."""
+
+    family = FAMILIES["translit_modernbert"]
+
+
+# by what fairseq knows the model as
+CONFIGURATIONS: dict[str, type] = {
+    "translit_xlmr": TranslitXLMRConfig,
+    "translit_modernbert": TranslitModernBERTConfig,
+}
+
+
+def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor], padding_rows: int, title: str) -> None:
     if EMBED_TOKENS not in state_dict:
-        raise UserError(f"the checkpoint is not an XLM-R masked language model: it has no {EMBED_TOKENS}")
+        raise UserError(f"the checkpoint is not {title} masked language model: it has no {EMBED_TOKENS}")
     theirs, ours = len(state_dict[EMBED_TOKENS]) - padding_rows, len(own[EMBED_TOKENS]) - padding_rows
     if theirs != ours:
         raise UserError(
@@ -204,7 +255,7 @@ def _initialise(module: nn.Module) -> None:
     """BERT's initialisation, for training from scratch."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
     if isinstance(module, nn.Embedding) and module.padding_idx is not None:
         nn.init.zeros_(module.weight[module.padding_idx])
@@ -217,4 +268,4 @@ def _fill_in(args, sizes: tuple[int, ...]) -> None:
 
 
 for _name, _sizes in ARCHITECTURES.items():
-    register_model_architecture("translit_xlmr", _name)(functools.partial(_fill_in, sizes=_sizes))
+    register_model_architecture(MODEL_OF[_name], _name)(functools.partial(_fill_in, sizes=_sizes))

@@ -7,6 +7,9 @@
 * `nested`: scaled_dot_product_attention over jagged nested tensors.
 * `flash-attn`: the library of that name, where it is installed; half precision on a GPU only.
 * `runs`: scaled_dot_product_attention over runs of neighbours of similar length, padded to the run's longest.
+
+A window, where a family's blocks have one, is an argument of the kernels in `WINDOWED` (`Packing.window`) and a mask in
+`runs`, which attends in the place of any other kernel.
 """
 
 import functools
@@ -14,6 +17,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,9 +44,10 @@ class Run:
     last_token: int
     sequences: int
     longest: int
-    # for unequal lengths: where each token goes in the padded (sequences x longest), and which positions are real
+    # for unequal lengths: where each token goes in the padded (sequences x longest)
     slots: Tensor | None
-    real: Tensor | None
+    # for unequal lengths or a window: what attends to what, as scaled_dot_product_attention takes it
+    mask: Tensor | None
 
 
 def cut_into_runs(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -60,20 +65,32 @@ def cut_into_runs(lengths: np.ndarray) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def find_runs(lengths: np.ndarray, device: torch.device) -> list[Run]:
-    """The runs of packed sequences of `lengths` (S,), with what padding them takes on the device."""
+def find_runs(lengths: np.ndarray, device: torch.device, window: int | None = None) -> list[Run]:
+    """The runs of packed sequences of `lengths` (S,), with what padding and a window take on the device."""
     runs, token = [], 0
     for first, last in cut_into_runs(lengths):
         inside = lengths[first:last]
         longest, end = int(inside.max()), token + int(inside.sum())
-        slots = real = None
+        slots = mask = None
         if inside.min() != longest:
             keep = np.arange(longest) < inside[:, None]
             slots = torch.from_numpy(np.flatnonzero(keep)).to(device, non_blocking=True)
-            real = torch.from_numpy(keep).to(device, non_blocking=True)
-        runs.append(Run(token, end, last - first, longest, slots, real))
+            mask = torch.from_numpy(keep).to(device, non_blocking=True)[:, None, None, :]
+        if window is not None and longest - 1 > window:
+            mask = _within(window, longest, mask, device)
+        runs.append(Run(token, end, last - first, longest, slots, mask))
         token = end
     return runs
+
+
+def _within(window: int, longest: int, real: Tensor | None, device: torch.device) -> Tensor:
+    """(S or 1, 1, longest, longest): who is at most `window` away, of the `real` (S, 1, 1, longest) alone."""
+    places = torch.arange(longest, device=device)
+    near = (places - places[:, None]).abs() <= window
+    if real is None:
+        return near[None, None]
+    # what padding attends to is dropped, but it has to attend to something: a softmax of nothing is NaN, for all keys
+    return real & (near | ~real.transpose(2, 3))
 
 
 def padded_share(lengths: np.ndarray) -> float:
@@ -140,11 +157,24 @@ class Packing:
             cu_seqlens = torch.from_numpy(bounds).to(device, non_blocking=True)
         self.cu_seqlens = cu_seqlens
         self.shortest, self.longest = int(lengths.min()), int(lengths.max())
+        self.window: int | None = None  # how far a token sees to either side; None for its whole sequence
+        self.shared: dict[Any, Any] = {}  # what a family's blocks need of the tokens, made once for all
+        self._windowed: dict[int, Packing] = {}
+
+    def within(self, window: int | None) -> "Packing":
+        """The same with a window, for a kernel that knows of windows."""
+        if window is None or self.longest - 1 <= window:
+            return self
+        if window not in self._windowed:
+            kernel = self.kernel if self.kernel in WINDOWED else "runs"
+            self._windowed[window] = packing = Packing(self.lengths, self.cu_seqlens, kernel, self.device)
+            packing.window = window
+        return self._windowed[window]
 
     @cached_property
     def runs(self) -> list[Run]:
         """For the kernel `runs`."""
-        return find_runs(self.lengths, self.device)
+        return find_runs(self.lengths, self.device, self.window)
 
     @property
     def padded_share(self) -> float:
@@ -185,8 +215,7 @@ def _attend_run(projected: Tensor, run: Run, dropout: float) -> Tensor:
         padded = projected.new_zeros(positions, *projected.shape[1:])
         projected = padded.index_copy(0, run.slots, projected)
     heads = projected.unflatten(0, (run.sequences, run.longest)).permute(2, 0, 3, 1, 4)
-    mask = None if run.real is None else run.real[:, None, None, :]
-    attended = F.scaled_dot_product_attention(*heads, attn_mask=mask, dropout_p=dropout)
+    attended = F.scaled_dot_product_attention(*heads, attn_mask=run.mask, dropout_p=dropout)
     attended = attended.transpose(1, 2).flatten(0, 1)
     return attended if run.slots is None else attended.index_select(0, run.slots)
 
@@ -195,7 +224,8 @@ def _attend_flash(projected: Tensor, packing: Packing, dropout: float) -> Tensor
     bounds, longest = packing.cu_seqlens, packing.longest
     query, key, value = projected.unbind(1)
     causal = debug = False
-    return _flash_attention(query, key, value, bounds, bounds, longest, longest, dropout, causal, debug)[0]
+    window = {} if packing.window is None else dict.fromkeys(("window_size_left", "window_size_right"), packing.window)
+    return _flash_attention(query, key, value, bounds, bounds, longest, longest, dropout, causal, debug, **window)[0]
 
 
 def _attend_efficient(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
@@ -220,7 +250,10 @@ def _attend_nested(projected: Tensor, packing: Packing, dropout: float) -> Tenso
 def _attend_flash_attn(projected: Tensor, packing: Packing, dropout: float) -> Tensor:
     from flash_attn import flash_attn_varlen_qkvpacked_func
 
-    return flash_attn_varlen_qkvpacked_func(projected, packing.cu_seqlens, packing.longest, dropout_p=dropout)
+    window = (-1, -1) if packing.window is None else (packing.window, packing.window)
+    return flash_attn_varlen_qkvpacked_func(
+        projected, packing.cu_seqlens, packing.longest, dropout_p=dropout, window_size=window
+    )
 
 
 # (T, 3, H, D) queries, keys and values, their packing and the dropout of attention weights -> (T, H, D)
@@ -231,3 +264,5 @@ KERNELS: dict[str, Callable[[Tensor, Packing, float], Tensor]] = {
     "nested": _attend_nested,
     "flash-attn": _attend_flash_attn,
 }
+# those of them that look at `Packing.window`
+WINDOWED = {"runs", "flash", "flash-attn"}

@@ -12,7 +12,8 @@ import torch
 
 from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.files import check_file, is_file, reading
-from ppa_plugin.model import names
+from ppa_plugin.model.families import of_config
+from ppa_plugin.model.families.family import EMBED_TOKENS, TIED_OUTPUT
 
 # The key of `model.pt` under which `to-hf` finds what fairseq has no place for: the model's original config.json.
 ORIGIN = "hugging_face"
@@ -76,7 +77,7 @@ def check_content(checkpoint: Any, path: str | Path) -> None:
         raise UserError(f"{path} is not a fairseq checkpoint: it holds no state dict named 'model'")
     check_tensors(model, path)
     rows = padding_rows(checkpoint)
-    embedding = model.get(names.EMBED_TOKENS)
+    embedding = model.get(EMBED_TOKENS)
     if rows < 0 or (embedding is not None and rows >= max((1, *embedding.shape))):
         raise UserError(f"{path}: cfg.model.padding_rows is {rows}, which its embedding does not have")
     note = checkpoint.get(ORIGIN)
@@ -188,9 +189,9 @@ def build(
         note: what else the way back needs, see `ppa_plugin.convert.to_fairseq.Encoder`.
     """
     types = {str(t.dtype).removeprefix("torch.") for t in state.values()}
-    embedding = state[names.EMBED_TOKENS].float()
+    embedding = state[EMBED_TOKENS].float()
     # one tensor under both names, so that the file holds it once
-    wide = {k: embedding if k in (names.EMBED_TOKENS, names.TIED_OUTPUT) else t.float() for k, t in state.items()}
+    wide = {k: embedding if k in (EMBED_TOKENS, TIED_OUTPUT) else t.float() for k, t in state.items()}
     return {
         "args": None,
         "cfg": {"model": model_settings(config) | {"padding_rows": padding_rows}},
@@ -204,15 +205,5 @@ def build(
 
 
 def model_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """A Hugging Face config's sizes under the names of fairseq's flags."""
-    return {
-        "encoder_layers": config["num_hidden_layers"],
-        "encoder_embed_dim": config["hidden_size"],
-        "encoder_ffn_embed_dim": config["intermediate_size"],
-        "encoder_attention_heads": config["num_attention_heads"],
-        "max_positions": config["max_position_embeddings"] - 2,
-        "dropout": config.get("hidden_dropout_prob", 0.1),
-        "attention_dropout": config.get("attention_probs_dropout_prob", 0.1),
-        "activation_dropout": 0.0,
-        "activation_fn": "gelu",
-    }
+    """A Hugging Face config under the names of fairseq's flags; raises `UserError` where it is of no family."""
+    return of_config(config, "config.json").settings(config)

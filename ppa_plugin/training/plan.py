@@ -17,8 +17,8 @@ from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import UserError, shown
 from ppa_plugin.configuration import TranslitAlignmentConfig, TranslitAlignmentCriterionConfig, needed_streams
 from ppa_plugin.data.masking import SPECIALS_OF_STREAM
-from ppa_plugin.model.encoder import POSITION_OFFSET
-from ppa_plugin.model.sizes import ARCHITECTURES
+from ppa_plugin.model.families import FAMILIES
+from ppa_plugin.model.sizes import ARCHITECTURES, MODEL_OF, Sizes
 from ppa_plugin.objectives import TERMS
 from ppa_plugin.objectives.masked_lm import KEPT_SHARE, chunk_entries
 
@@ -35,17 +35,6 @@ CONTRAST, MLM_GROUP = 64, 16
 CUDA_CONTEXT = 10**9
 # pairs a micro-batch beyond which nobody asks
 _MOST_PAIRS = 4096
-
-
-class Sizes(NamedTuple):
-    """The sizes that decide on parameters and activations."""
-
-    layers: int
-    embed_dim: int
-    ffn_dim: int
-    heads: int
-    vocabulary: int
-    max_positions: int
 
 
 class Objective(NamedTuple):
@@ -89,7 +78,7 @@ def architecture_sizes(arch: str, vocabulary: int, max_positions: int) -> Sizes:
     """The sizes that `--arch` gives a model; raises `UserError` for a name that the plugin does not register."""
     if arch not in ARCHITECTURES:
         raise UserError(f"--arch {arch} is none of {', '.join(sorted(ARCHITECTURES))}")
-    return Sizes(*ARCHITECTURES[arch], vocabulary, max_positions)
+    return Sizes(*ARCHITECTURES[arch], vocabulary, max_positions, MODEL_OF[arch])
 
 
 def read_objective(flags: str, depth: int) -> Objective:
@@ -117,15 +106,8 @@ def read_objective(flags: str, depth: int) -> Objective:
 
 
 def parameter_count(sizes: Sizes) -> int:
-    """P, exactly, the tied embedding once.
-
-    Embeddings (V + positions + 2 + 1 token type) C and a LayerNorm 2C; a block 4 (C^2 + C) for attention, 2CF + F + C
-    for the feed-forward layers, 4C for two LayerNorms; the head C^2 + C, a LayerNorm 2C and the bias V.
-    """
-    c, f, v = sizes.embed_dim, sizes.ffn_dim, sizes.vocabulary
-    embeddings = (v + sizes.max_positions + POSITION_OFFSET + 1) * c + 2 * c
-    block = 4 * (c * c + c) + (2 * c * f + f + c) + 4 * c
-    return embeddings + sizes.layers * block + (c * c + c + 2 * c + v)
+    """P, exactly, the tied embedding once, as the model's family counts them."""
+    return FAMILIES[sizes.model].parameter_count(sizes)
 
 
 def pair_tokens(lengths: Mapping[str, np.ndarray], objective: Objective) -> tuple[int, int]:
@@ -171,24 +153,16 @@ def checkpoint_count(updates_in_all: int, epochs: int, save_interval_updates: in
 def activation_bytes(sizes: Sizes, tokens: int, masked: int, value_bytes: int, blocks: int | None = None) -> int:
     """What the forward keeps for the backward, without the logits; `blocks` of the model run, by default all.
 
-    * A block keeps (8C + 2F) b a token: its input; query, key and value; attention's result; the first LayerNorm's
-      input and result; the values before and after GELU; the second LayerNorm's input. To these come two dropout masks
-      of C bytes, 4 (H + 4) bytes of FP32 statistics, and 3C^2 b for the joined weights of query, key and value. Of the
-      top block, what follows attention, (4C + 2F) b and the masks, is kept for masked tokens alone.
-    * The embeddings keep C b a token for their LayerNorm, its statistics and a dropout mask; the head keeps 5C b a
-      masked token.
+    What embeddings and blocks keep a token, the family says (`Family.kept`): of the top block, what follows attention
+    is kept for masked tokens alone. The head keeps 5C b a masked token.
 
     Attention runs in a kernel that keeps no weights and pads nothing, as on a GPU. On a CPU torch keeps up to 4C b a
     token more for sequences of unequal length, and with attention dropout about 3 H t^2 b for a sequence of t tokens.
     """
-    c, f = sizes.embed_dim, sizes.ffn_dim
+    kept = FAMILIES[sizes.model].kept(sizes, value_bytes)
     layers = sizes.layers if blocks is None else blocks
-    before = 4 * c * value_bytes + 4 * sizes.heads
-    after = (4 * c + 2 * f) * value_bytes + 2 * c + 16
-    kept = layers * (tokens * before + 3 * c * c * value_bytes)
-    kept += ((layers - 1) * tokens + (masked or tokens)) * after + tokens * c * value_bytes
-    embeddings = tokens * (c * value_bytes + c + 8)
-    return kept + embeddings + 5 * masked * c * value_bytes
+    in_blocks = layers * (tokens * kept.before + kept.block) + ((layers - 1) * tokens + (masked or tokens)) * kept.after
+    return in_blocks + tokens * kept.embeddings + 5 * masked * sizes.embed_dim * value_bytes
 
 
 def kept_logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | None = None) -> int:

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 import torch
 
 from ppa_plugin.codes import ENGLISH
 from ppa_plugin.data.bounds import bounded
 from ppa_plugin.data.masking import wrap
-from ppa_plugin.data.vocabulary import load_sentencepiece, to_indices
+from ppa_plugin.data.vocabulary import TextEncoder
 from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 from ppa_plugin.evaluation.retrieval.top_k import top_k_accuracy
 from ppa_plugin.model.sizes import default_layer
@@ -27,18 +26,18 @@ class RetrievalMetric:
 
     Args:
         directory: holds `tatoeba.xxx-eng.xxx` and `tatoeba.xxx-eng.eng`, or Glot500's names.
-        sentencepiece_path: the model's SentencePiece file.
+        tokenizer: its file, of SentencePiece or a tokenizer.json.
         max_positions: longer sentences are cut.
     """
 
-    def __init__(self, directory: Path, sentencepiece_path: Path, max_positions: int):
+    def __init__(self, directory: Path, tokenizer: Path, max_positions: int):
         data = RetrievalSet(directory, "tatoeba")
-        processor = load_sentencepiece(sentencepiece_path)
+        encoder = TextEncoder(tokenizer)
         self.pairs = {}
         for target in data.targets(ENGLISH):
             pair = data.pair(ENGLISH, target)
             self.pairs[target] = tuple(
-                _encode(processor, side.sentences, max_positions) for side in (pair.queries, pair.candidates)
+                _encode(encoder, side.sentences, max_positions) for side in (pair.queries, pair.candidates)
             )
 
     @torch.no_grad()
@@ -55,8 +54,8 @@ class RetrievalMetric:
         return sum(shares) / len(shares)
 
 
-def _encode(processor: sentencepiece.SentencePieceProcessor, sentences, max_positions: int) -> list[np.ndarray]:
-    return [wrap(to_indices(ids), max_positions) for ids in processor.encode(list(sentences))]
+def _encode(encoder: TextEncoder, sentences, max_positions: int) -> list[np.ndarray]:
+    return [wrap(ids, max_positions, encoder.specials) for ids in encoder.encode(list(sentences))]
 
 
 def _embed(model, sequences: list[np.ndarray], layer: int) -> torch.Tensor:

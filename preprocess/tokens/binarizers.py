@@ -13,10 +13,9 @@ from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens, lines_path, open_tokens, text_path
 
 from ppa_plugin.data.blocks import ALIGN, DTYPE
-from ppa_plugin.data.masking import EOS, SIDES
+from ppa_plugin.data.masking import SIDES
 from ppa_plugin.data.shards import binarized_path
-from ppa_plugin.data.vocabulary import SPECIALS
-from ppa_plugin.files import count_lines
+from ppa_plugin.data.vocabulary import layout
 
 _CHUNK_ROWS = 16384
 
@@ -71,13 +70,14 @@ def fairseq_preprocess(dictionary: Path, part: Part, directory: Path) -> Sizes:
 
 def direct(dictionary: Path, part: Part, directory: Path) -> Sizes:
     """Write a part into `directory` from the tokens of `encoded/`: what fairseq-preprocess writes, byte for byte."""
-    dtype = token_dtype(count_lines(dictionary) + len(SPECIALS))
+    entries, specials = layout(dictionary)
+    dtype = token_dtype(entries)
     sizes = {}
     for side in SIDES:
         with open_tokens(part.encoded, side, dtype) as tokens:
             for split, rows in part.splits().items():
                 lines = np.load(lines_path(part.encoded, split))[rows]
-                _write_rows(binarized_path(directory, split, side), tokens, lines, dtype)
+                _write_rows(binarized_path(directory, split, side), tokens, lines, dtype, specials.eos)
                 sizes[split, side] = tokens.sizes[lines]
     return sizes
 
@@ -96,7 +96,7 @@ BINARIZERS: dict[str, Callable[[Path, Part, Path], Sizes]] = {
 }
 
 
-def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype, last: int | None = EOS) -> None:
+def _write_rows(prefix: Path, tokens: Tokens, lines: np.ndarray, dtype: np.dtype, last: int | None) -> None:
     """Write .bin and .idx of the rows of these lines, which end in `last`; 40 bytes of memory a row for the index."""
     from fairseq.data.indexed_dataset import MMapIndexedDataset
 

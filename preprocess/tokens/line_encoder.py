@@ -14,8 +14,9 @@ from ppa_preprocess.text.exclusion import Excluded, load_matcher
 from ppa_plugin import files
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data.blocks import BlockAligner, Encoded
-from ppa_plugin.data.masking import EOS, SIDES, UNK
-from ppa_plugin.data.vocabulary import SPECIALS, entries, load_sentencepiece, pieces, to_indices
+from ppa_plugin.data.masking import SIDES, Specials
+from ppa_plugin.data.tokenizer_file import TokenizerFile, load_tokenizer_file
+from ppa_plugin.data.vocabulary import SPECIALS, entries, is_tokenizer_json, load_sentencepiece, pieces, to_indices
 
 # what became of a pair; ALIKE + r: the r-th romanizer (from 0) wrote the same of its line
 KEPT, EMPTY_ORIG, EMPTY_LATN, IN_VALID, IN_EVALUATION, UNTOUCHED, ALIKE = range(7)
@@ -53,7 +54,8 @@ class LineEncoder:
         # Not SentencePiece's own pieces: its piece for an unknown character is the character itself, and a string of
         # unknown ones could spell an entry of the dictionary, such as <mask>.
         self._symbols = [*SPECIALS, *entries(pieces(processor))]
-        self.dtype = token_dtype(len(self._symbols) + 1)  # <mask>
+        self.specials = Specials.xlmr(len(self._symbols) + 1)  # <mask>
+        self.dtype = token_dtype(len(self._symbols) + 1)
 
     def indices(self, lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """(indices, lengths): those of all lines one after the other, without specials, and how many each line has."""
@@ -71,6 +73,24 @@ class LineEncoder:
         return " ".join([self._symbols[index] for index in np.frombuffer(row, dtype=self.dtype)[:-1].tolist()])
 
 
+class TokenizerLineEncoder(LineEncoder):
+    """The same with a `tokenizer.json`, whose ids are the dictionary's indices."""
+
+    def __init__(self, file: TokenizerFile) -> None:
+        self._file = file
+        self._symbols = entries(file.tokens, first=0, taken=())
+        self.specials = file.specials
+        self.dtype = token_dtype(len(self._symbols))
+
+    def indices(self, lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        ids = self._file.encode(lines)
+        return np.concatenate([np.empty(0, np.int64), *ids]), np.fromiter(map(len, ids), np.int64, len(ids))
+
+    def surfaces(self, lines: list[str]) -> list[list[str]]:
+        """What stands in each line in the place of each token."""
+        return self._file.surfaces(lines)
+
+
 def token_dtype(vocabulary: int) -> np.dtype:
     """The type in which fairseq-preprocess stores tokens of a dictionary with that many entries."""
     from fairseq.data.indexed_dataset import best_fitting_int_dtype
@@ -86,6 +106,8 @@ def load_encoder(spm: Path, sha256: str) -> LineEncoder:
     """
     if files.sha256(spm) != sha256:
         raise UserError(f"{spm} on {platform.node()} is another SentencePiece model than the run began with")
+    if is_tokenizer_json(spm):
+        return TokenizerLineEncoder(load_tokenizer_file(spm))
     return LineEncoder(load_sentencepiece(spm))
 
 
@@ -105,7 +127,8 @@ def encode_chunk(encoding: EncodingSettings, chunk: tuple[list[str], ...]) -> En
         in_evaluation = np.array([excluded.whole(line) is not None for line in chunk[1]], dtype=bool)
         outcomes = np.where((outcomes == KEPT) & in_evaluation, IN_EVALUATION, outcomes)
     kept = [np.where(outcomes == KEPT, np.minimum(lengths, most), 0) for _, lengths in sides]
-    tokens = [rows(*side, wished).astype(encoder.dtype) for side, wished in zip(sides, kept, strict=True)]
+    eos, unk = encoder.specials.eos, encoder.specials.unk
+    tokens = [rows(*side, wished, eos).astype(encoder.dtype) for side, wished in zip(sides, kept, strict=True)]
     blocks = []
     if encoding.alignment:
         encoded = [Encoded(lines, *side) for lines, side in zip(texts, sides, strict=True)]
@@ -116,14 +139,14 @@ def encode_chunk(encoding: EncodingSettings, chunk: tuple[list[str], ...]) -> En
         tokens=tuple(side.tobytes() for side in tokens),
         sizes=tuple((wished + (wished > 0)).astype(np.int32) for wished in kept),
         cut=tuple(int(((outcomes == KEPT) & (lengths > most)).sum()) for _, lengths in sides),
-        unknown=tuple(int((side == UNK).sum()) for side in tokens),
+        unknown=tuple(int((side == unk).sum()) for side in tokens),
         blocks=blocks,
     )
 
 
-def rows(indices: np.ndarray, lengths: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def rows(indices: np.ndarray, lengths: np.ndarray, kept: np.ndarray, eos: int) -> np.ndarray:
     """The first `kept` (N,) of the `lengths` (N,) indices of each line, then </s>; nothing where `kept` is 0."""
     if (kept != lengths).any():
         place = np.arange(len(indices)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         indices = indices[place < np.repeat(kept, lengths)]
-    return np.insert(indices, np.cumsum(kept)[kept > 0], EOS)
+    return np.insert(indices, np.cumsum(kept)[kept > 0], eos)

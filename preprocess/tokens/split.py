@@ -9,7 +9,6 @@ from ppa_preprocess.tokens.line_encoder import LineEncoder
 from ppa_preprocess.tokens.records import open_lines
 from ppa_preprocess.tokens.storage import Tokens
 
-from ppa_plugin.data.masking import UNK
 from ppa_plugin.data.sampling import random_order
 
 # Part of what `encoded/` depends on, so that what an earlier rule left there is made again.
@@ -68,7 +67,10 @@ def _shared(rest: np.ndarray, valid: np.ndarray, tokens: Tokens, path: Path, enc
     no token is unknown, tokens spell that text. Where one is, they do not say which characters it stands for, and to a
     vocabulary without the script every sentence is `<unk> <unk>`: then the characters are compared too.
     """
-    kinds = {row: _EQUAL_IF_SPELLED_ALIKE if tokens.count(UNK, row) else _EQUAL for row in tokens.take(valid)}
+    kinds = {
+        row: _EQUAL_IF_SPELLED_ALIKE if tokens.count(encoder.specials.unk, row) else _EQUAL
+        for row in tokens.take(valid)
+    }
     kind = np.fromiter((kinds.get(row, _OTHER) for row in tokens), dtype=np.uint8, count=len(tokens))
     shared, unsure = kind[rest] == _EQUAL, kind[rest] == _EQUAL_IF_SPELLED_ALIKE
     if unsure.any():

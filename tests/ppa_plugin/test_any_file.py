@@ -32,6 +32,7 @@ from ppa_plugin.evaluation.suite.suite_file import load_suite
 from ppa_plugin.evaluation.transfer.labelled_files import read_classes, read_tags
 from ppa_plugin.files import read_lines
 from ppa_plugin.leakage.sentences import sentences_of
+from ppa_plugin.model.families import of_config
 
 GROUP = """\
 name: g
@@ -63,7 +64,8 @@ def _tokenizer(path: Path) -> None:
 
 
 def _config(path: Path) -> None:
-    hugging_face.check_config(hugging_face.read_config(path.parent), path.parent)
+    config = hugging_face.read_config(path.parent)
+    of_config(config, path.parent).check_config(config, path.parent)
 
 
 TEXTS = {

@@ -14,7 +14,7 @@ from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecay
 from ppa_plugin import flag_ranges
 from ppa_plugin.commandline import Range, UserError, natural, positive, shown
 from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
-from ppa_plugin.model.architectures import TranslitXLMRConfig
+from ppa_plugin.model.architectures import CONFIGURATIONS as MODELS
 from ppa_plugin.task import TranslitAlignmentConfig
 
 CONFIGURATIONS = (
@@ -27,7 +27,7 @@ CONFIGURATIONS = (
     PolynomialDecayLRScheduleConfig,
     TranslitAlignmentConfig,
     TranslitAlignmentCriterionConfig,
-    TranslitXLMRConfig,
+    *MODELS.values(),
 )
 # of parts of fairseq that no run of this plugin has: TPUs, pipelines
 NOT_OURS = {"pipeline_chunks", "tpu_shards"}

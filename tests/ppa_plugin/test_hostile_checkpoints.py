@@ -9,6 +9,7 @@ from bad_input_files import EXPANDED, content
 from fairseq import checkpoint_utils
 from fairseq.trainer import Trainer
 
+from ppa_plugin.commandline import UserError
 from ppa_plugin.model.checkpoint import padding_rows, updates
 from ppa_plugin.training.starting_point import read_shape
 
@@ -65,7 +66,20 @@ def test_half_a_checkpoint(share, tmp_path, capsys):
     whole = (tmp_path / "whole.pt").read_bytes()
     (tmp_path / "start.pt").write_bytes(whole[: int(share * len(whole))])
     refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
-    assert read_shape(tmp_path / "start.pt") is None
+    assert read_shape(tmp_path / "start.pt") == {}
+
+
+@pytest.mark.parametrize("every", [0, -3, float("nan")])
+def test_settings_that_no_model_can_have_are_one_sentence(every, tmp_path):
+    model = {"encoder.sentence_encoder.layers.0.self_attn.qkv_proj.weight": torch.zeros(6, 2)}
+    cfg = {"model": {"global_attn_every_n_layers": every, "local_attention": 8, "local_rope_theta": "x"}}
+    torch.save({"model": model, "cfg": cfg}, tmp_path / "start.pt")
+    with pytest.raises(UserError, match=r"start\.pt: cfg\.model\.global_attn_every_n_layers"):
+        read_shape(tmp_path / "start.pt")
+    cfg["model"]["global_attn_every_n_layers"] = 2
+    torch.save({"model": model, "cfg": cfg}, tmp_path / "start.pt")
+    own = {"global_attn_every_n_layers": 2, "local_attention": 8}
+    assert read_shape(tmp_path / "start.pt") == {"headless": True, "padding_rows": 0} | own
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -36,6 +36,8 @@ class Pieces:
     """
 
     def __init__(self, path: str | Path):
+        if vocabulary.is_tokenizer_json(path):
+            raise UserError(f"{path} is no SentencePiece model, whose vocabulary alone can be extended")
         self.processor = vocabulary.load_sentencepiece(path)  # says what is wrong with a file
         self.proto = ModelProto.FromString(read_bytes(path))
         self.proto.DiscardUnknownFields()  # samples for a self-test, which more pieces would make fail

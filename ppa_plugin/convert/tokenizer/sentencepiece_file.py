@@ -19,7 +19,7 @@ from ppa_plugin.convert.tokenizer import normalizer
 from ppa_plugin.convert.tokenizer.tokenizer_json import (
     PIECES_A_LINE,
     first_difference,
-    given_sentencepiece,
+    given_tokenizer,
     without_specials,
 )
 from ppa_plugin.data import vocabulary
@@ -52,7 +52,7 @@ def find_sentencepiece(source: Path, given: str | None) -> Path:
     """
     tokenizer_json = source / _TOKENIZER_JSON
     if given is not None:
-        path = given_sentencepiece(given, "--tokenizer: ")
+        path = given_tokenizer(given, SENTENCEPIECE, "--tokenizer: ")
         if tokenizer_json.is_file():
             check_tokenizer_agrees(tokenizer_json, path)
         return path

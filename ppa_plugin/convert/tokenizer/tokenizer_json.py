@@ -19,6 +19,7 @@ from ppa_plugin.convert.tokenizer import normalizer
 from ppa_plugin.data import vocabulary
 from ppa_plugin.files import check_file, is_file
 from ppa_plugin.model.checkpoint import data_directories
+from ppa_plugin.model.families import of_config
 
 # Not XLMRobertaTokenizer: of Transformers 5 it takes nothing but the pieces out of tokenizer.json, and normalises
 # otherwise. The slow class of Transformers 4, which reads the SentencePiece model, can be asked for by its name.
@@ -55,31 +56,30 @@ _PROBES = (
 )
 
 
-def vocabulary_size(sentencepiece_path: str | Path) -> int:
-    """The number of ids that a SentencePiece model makes: its pieces, `<pad>` and `<mask>`."""
-    return len(vocabulary.SPECIALS) + len(vocabulary.pieces(vocabulary.load_sentencepiece(sentencepiece_path))) + 1
-
-
-def check_size(sentencepiece_path: str | Path, rows: int, model: str | Path, padding: int = 0) -> None:
+def check_size(tokenizer: str | Path, rows: int, model: str | Path, padding: int = 0) -> None:
     """Raise `UserError`, naming both sizes, where a tokenizer's ids are not the rows of a model's embedding matrix.
 
     The last `padding` rows belong to no id.
     """
-    size = vocabulary_size(sentencepiece_path)
+    size = vocabulary.vocabulary_size(tokenizer)
     if size != rows - padding:
         of_them = f", {padding} of them padding" if padding else ""
-        raise UserError(
-            f"{model} has {rows} embeddings{of_them}, the dictionary of {sentencepiece_path} has {size} entries"
-        )
+        raise UserError(f"{model} has {rows} embeddings{of_them}, the dictionary of {tokenizer} has {size} entries")
 
 
 def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:
     """Write `sentencepiece.bpe.model`, `tokenizer.json` and `tokenizer_config.json` to a directory with a config.json.
 
+    Of a model whose tokenizer is a `tokenizer.json`, its files are copied.
+
     `tokenizer.json` encodes as SentencePiece does, by which training reads text: ids are SentencePiece's + 1, `<unk>` 3
     and `<mask>` last. It is tried on `probe_lines`.
     Raises `UserError` where the model encodes some text otherwise than the tokenizers library can.
     """
+    if vocabulary.is_tokenizer_json(sentencepiece_path):
+        for name, file in vocabulary.tokenizer_files(sentencepiece_path).items():
+            shutil.copyfile(file, directory / name)
+        return
     processor = vocabulary.load_sentencepiece(sentencepiece_path)
     try:
         tokenizer = build(processor)
@@ -99,8 +99,8 @@ def write_tokenizer(directory: Path, sentencepiece_path: str | Path) -> None:
         space |= {"str_rep": space["replacement"], "add_prefix_space": space["prepend_scheme"] != "never"}
     text = json.dumps(described, indent=2, ensure_ascii=False)
     (directory / "tokenizer.json").write_text(text, encoding="utf-8")
-    # RoBERTa's table of positions begins with two that are none
-    longest = read_config(directory)["max_position_embeddings"] - 2
+    config = read_config(directory)
+    longest = of_config(config, directory).positions(config)
     text = json.dumps({**_TOKENIZER_CONFIG, "model_max_length": longest}, indent=2, sort_keys=True) + "\n"
     (directory / "tokenizer_config.json").write_text(text, encoding="utf-8")
 
@@ -198,8 +198,8 @@ def first_difference(
     return None
 
 
-def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkpoint_path: Path) -> Path:
-    """The SentencePiece model of a checkpoint.
+def find_tokenizer(tokenizer: str | None, checkpoint: dict[str, Any], checkpoint_path: Path, name: str) -> Path:
+    """The tokenizer's file of a checkpoint, of the `name` that its family says.
 
     `tokenizer`, a file or a directory, decides where it is given; else it is looked for in the first of the shards that
     the checkpoint was trained on and up to two levels above it, as the task finds its dictionary, then beside the
@@ -207,20 +207,26 @@ def find_sentencepiece(tokenizer: str | None, checkpoint: dict[str, Any], checkp
     Raises `UserError`, naming the places, where there is none.
     """
     if tokenizer is not None:
-        return given_sentencepiece(tokenizer)
+        return given_tokenizer(tokenizer, name)
     beside = checkpoint_path.absolute().parent
-    places = [directory / SENTENCEPIECE for directory in (*data_directories(checkpoint), beside, beside.parent)]
+    places = [directory / name for directory in (*data_directories(checkpoint), beside, beside.parent)]
     for place in places:
         if is_file(place):
             return place
-    raise UserError(f"no SentencePiece model at {', '.join(map(str, places))}; pass --tokenizer DIR|FILE")
+    raise UserError(f"no {_kind(name)} at {', '.join(map(str, places))}; pass --tokenizer DIR|FILE")
 
 
-def given_sentencepiece(given: str, named: str = "") -> Path:
-    """The SentencePiece model that `--tokenizer` names, itself or by its directory; `UserError` where it is none."""
-    path = Path(given) / SENTENCEPIECE if Path(given).is_dir() else Path(given)
+def given_tokenizer(given: str, name: str, named: str = "") -> Path:
+    """The file that `--tokenizer` names, itself or by its directory, where it is `name`; else `UserError`."""
+    path = Path(given) / name if Path(given).is_dir() else Path(given)
     if not is_file(path):
         if os.path.lexists(path):
             check_file(path, "--tokenizer")
-        raise UserError(f"{named}no SentencePiece model at {path}")
+        raise UserError(f"{named}no {_kind(name)} at {path}")
+    if vocabulary.is_tokenizer_json(path) != vocabulary.is_tokenizer_json(name):
+        raise UserError(f"{named}{path} is not of the kind of {name}, which this model's tokenizer is")
     return path
+
+
+def _kind(name: str) -> str:
+    return name if vocabulary.is_tokenizer_json(name) else "SentencePiece model"

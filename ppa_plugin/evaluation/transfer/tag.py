@@ -18,7 +18,7 @@ from ppa_plugin.evaluation.transfer.task_head import TaskHead
 class Tagger(TaskHead):
     """A sentence is one example, or several where it is longer than `max_length` tokens: every word is scored.
 
-    Each word is encoded on its own; its label stands at its first sub-word.
+    Each word is encoded on its own, as it would be in running text; its label stands at its first sub-word.
     """
 
     AUTO_CLASS = "AutoModelForTokenClassification"
@@ -36,8 +36,8 @@ class Tagger(TaskHead):
         for i, (sentence, tags) in enumerate(zip(split.sentences, self.gold(split), strict=True)):
             ids: list[int] = []
             labels: list[int] = []
-            for word, tag in zip(sentence.words, tags, strict=True):
-                word_ids = pieces[word]
+            for place, (word, tag) in enumerate(zip(sentence.words, tags, strict=True)):
+                word_ids = pieces[self._space + word if place and word else word]
                 if len(ids) + len(word_ids) > self._room:
                     examples.append(self._example(ids, labels, i))
                     ids, labels = [], []
@@ -46,9 +46,22 @@ class Tagger(TaskHead):
             examples.append(self._example(ids, labels, i))
         return examples
 
+    @cached_property
+    def _space(self) -> str:
+        """What stands before a word that is not its sentence's first, for its first piece to be that of running text.
+
+        Tokenizers as Gemma 2's have the space in the piece, and would take a word alone for the rest of another one.
+        """
+        alone, spaced, together = (
+            [i for text in texts for i in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+            for texts in (("a", "b"), ("a", " b"), ("a b",))
+        )
+        return " " if together != alone and together == spaced else ""
+
     def _pieces(self, split: Split) -> dict[str, list[int]]:
-        """Ids by word. A word of no tokens, or of more than fit in one example, is <unk>."""
-        words = list(dict.fromkeys(word for sentence in split.sentences for word in sentence.words))
+        """Ids by word, with `_space` and without. A word of no tokens, or of more than fit in one example, is <unk>."""
+        words = {word for sentence in split.sentences for word in sentence.words}
+        words = sorted(words | {self._space + word for word in words})
         ids = self.tokenizer(words, add_special_tokens=False)["input_ids"]
         unknown = [self.tokenizer.unk_token_id]
         return {w: list(i) if 0 < len(i) <= self._room else unknown for w, i in zip(words, ids, strict=True)}

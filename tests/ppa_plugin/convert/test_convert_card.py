@@ -14,7 +14,7 @@ from ppa_plugin.convert import card, cli, sentence_vectors
 from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 
 README = Path(__file__).parents[3] / "README.md"
-CONFIG = {"num_hidden_layers": 12, "hidden_size": 768, "vocab_size": 401145}
+CONFIG = {"model_type": "xlm-roberta", "num_hidden_layers": 12, "hidden_size": 768, "vocab_size": 401145}
 
 
 def made_card(tmp_path, **settings):

@@ -20,6 +20,7 @@ def values_of_any_size(monkeypatch):
     monkeypatch.setattr(flag_ranges, "check_command_line", lambda known: None)
 
 
+CONFIG = {"model_type": "xlm-roberta", "num_hidden_layers": 12, "hidden_size": 8, "vocab_size": 9}
 BASE = ["/data/shard00:/data/shard01", "--task", "translit_alignment", "--criterion", "translit_alignment"]
 BASE += ["--optimizer", "adam", "--lr-scheduler", "polynomial_decay", "--arch"]
 SECTIONS = ("task", "criterion", "model", "optimizer", "lr_scheduler", "optimization", "dataset", "common", "ema")
@@ -67,7 +68,12 @@ def configuration(arguments: list[str]) -> dict:
 
 def recipe(config: dict) -> list[str]:
     """The recipe of a card, as a shell would pass it on."""
-    text = card.model_card("t", {"num_hidden_layers": 12, "hidden_size": 8, "vocab_size": 9}, {"cfg": config}, {})
+    text = card.model_card(
+        "t",
+        CONFIG,
+        {"cfg": config},
+        {},
+    )
     assert "Flags of `fairseq-train`" in text
     return shlex.split(text.split("```")[-2])
 
@@ -149,6 +155,4 @@ def test_components_without_a_dataclass_hold_every_flag():
 @pytest.mark.parametrize("checkpoint", [{}, {"cfg": {}}, {"cfg": {"model": {"encoder_layers": 3}}}, {"args": None}])
 def test_without_settings_of_a_training_there_is_no_recipe(checkpoint):
     assert recipe_flags(checkpoint) == []
-    assert "does not say how it was trained" in card.model_card(
-        "t", {"num_hidden_layers": 12, "hidden_size": 8, "vocab_size": 9}, checkpoint, {}
-    )
+    assert "does not say how it was trained" in card.model_card("t", CONFIG, checkpoint, {})

@@ -15,6 +15,7 @@ from ppa_plugin.data.masking import (
     STREAMS,
     UNK,
     Masking,
+    Specials,
     concatenate_pair,
     mask_tokens,
     share_positions,
@@ -25,6 +26,8 @@ from ppa_plugin.data.masking import (
 
 VOCABULARY = 1000
 MASKING = Masking(VOCABULARY)
+SPECIALS = Specials.xlmr(VOCABULARY)
+GEMMAS = Specials(bos=2, pad=0, eos=1, unk=3, mask=4)
 
 
 def test_statistics_on_100k_tokens():
@@ -64,6 +67,28 @@ def test_specials_are_never_chosen_and_never_drawn(tokens, prob, keep, random, s
     assert not np.isin(masked[changed], [BOS, PAD, EOS, UNK]).any()
 
 
+@given(sample=st.integers(0, 2**40))
+def test_random_tokens_are_the_numbers_that_xlmrs_layout_gives(sample):
+    """Pieces from 4 to the one before <mask>, by one draw a token."""
+    ours, plain = (stream_generator(1, 1, sample, "orig") for _ in range(2))
+    assert (MASKING.draw(50, ours) == plain.integers(FIRST_PIECE, VOCABULARY - 1, 50)).all()
+
+
+@pytest.mark.parametrize("specials", [GEMMAS, Specials(bos=7, pad=3, eos=9, unk=-1, mask=0)])
+def test_specials_of_any_layout_are_never_chosen_and_never_drawn(specials):
+    masking = Masking(12, prob=1.0, keep=0.0, random=1.0, specials=specials)
+    tokens = np.tile(np.arange(12), 200)
+    masked, chosen = mask_tokens(tokens, masking, stream_generator(1, 1, 0, "latn"))
+    special = {index for index in specials if index >= 0}
+    assert set(tokens[chosen]) == set(range(12)) - (special - {specials.unk})
+    assert set(masked[chosen]) == set(range(12)) - special
+    masked, chosen = mask_tokens(tokens, Masking(12, 1.0, 0, 0, specials), stream_generator(1, 1, 0, "latn"))
+    assert set(masked[chosen]) == {specials.mask}
+    assert wrap(np.array([5]), 512, specials).tolist() == [specials.bos, 5, specials.eos]
+    both = concatenate_pair(np.array([5]), np.array([6]), 512, "both", False, specials)
+    assert both.tolist() == [specials.bos, 5, specials.eos, 6, specials.eos]
+
+
 def test_draws_repeat_and_differ_between_streams_epochs_samples_and_seeds():
     tokens = np.arange(FIRST_PIECE, 300)
     draws = {
@@ -88,7 +113,7 @@ def test_both_sides_keep_their_share(orig, latn, available):
 @given(orig=st.integers(1, 60), latn=st.integers(1, 60), swap=st.booleans(), positions=st.integers(5, 40))
 def test_tlm_sequence_keeps_both_sides_and_the_final_eos(orig, latn, swap, positions):
     a, b = np.full(orig, 10), np.full(latn, 20)
-    sequence = concatenate_pair(a, b, positions, "both", swap)
+    sequence = concatenate_pair(a, b, positions, "both", swap, SPECIALS)
     assert len(sequence) == min(positions, orig + latn + 3)
     assert sequence[0] == BOS
     assert sequence[-1] == EOS
@@ -101,15 +126,15 @@ def test_tlm_sequence_keeps_both_sides_and_the_final_eos(orig, latn, swap, posit
 
 def test_released_truncation_cuts_from_the_right():
     a, b = np.full(600, 10), np.full(600, 20)
-    sequence = concatenate_pair(a, b, 512, "right", swap=False)
+    sequence = concatenate_pair(a, b, 512, "right", swap=False, specials=SPECIALS)
     assert sequence.tolist() == [BOS] + [10] * 510 + [EOS]
-    short = concatenate_pair(a[:3], b[:2], 512, "right", swap=True)
+    short = concatenate_pair(a[:3], b[:2], 512, "right", swap=True, specials=SPECIALS)
     assert short.tolist() == [BOS, 20, 20, EOS, 10, 10, 10, EOS]
 
 
 def test_sides_are_cut_with_their_specials():
-    assert wrap(np.arange(10, 700), 512).tolist() == [BOS, *range(10, 520), EOS]
-    assert wrap(np.array([7]), 512).tolist() == [BOS, 7, EOS]
+    assert wrap(np.arange(10, 700), 512, SPECIALS).tolist() == [BOS, *range(10, 520), EOS]
+    assert wrap(np.array([7]), 512, SPECIALS).tolist() == [BOS, 7, EOS]
 
 
 @given(
@@ -123,7 +148,7 @@ def test_lengths_of_streams_are_those_of_the_sequences(orig, latn, positions, tr
     if truncation == "both" and not (orig and latn):
         return  # preprocessing leaves pairs with an empty side out
     sides = {"orig": np.full(orig, 7), "latn": np.full(latn, 8)}
-    made = {side: wrap(tokens, positions) for side, tokens in sides.items()}
-    made["tlm"] = concatenate_pair(*sides.values(), positions, truncation, swap)
+    made = {side: wrap(tokens, positions, SPECIALS) for side, tokens in sides.items()}
+    made["tlm"] = concatenate_pair(*sides.values(), positions, truncation, swap, SPECIALS)
     counted = stream_lengths(np.array([orig + 1]), np.array([latn + 1]), positions)  # as binarized, with </s>
     assert {stream: len(tokens) for stream, tokens in made.items()} == {s: n.item() for s, n in counted.items()}

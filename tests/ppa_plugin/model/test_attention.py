@@ -15,12 +15,15 @@ from ppa_plugin.model.attention import KERNELS, Packing, choose_kernel
 HEADS, WIDTH = 2, 8
 
 
-def alone(projected, lengths):
-    """Softmax attention written out, sequence by sequence, in float64."""
+def alone(projected, lengths, window=None):
+    """Softmax attention written out, sequence by sequence, in float64; with `window`, to either side."""
     parts = []
     for part in projected.double().split(lengths):
         query, key, value = part.permute(1, 2, 0, 3)
         scores = query @ key.transpose(1, 2) / WIDTH**0.5
+        if window is not None:
+            places = torch.arange(len(part))
+            scores = scores.masked_fill((places - places[:, None]).abs() > window, float("-inf"))
         parts.append((torch.softmax(scores, -1) @ value).transpose(0, 1))
     return torch.cat(parts)
 
@@ -35,6 +38,26 @@ def test_kernels_agree_with_each_sequence_alone_forward_and_backward(kernel, len
     weights = torch.randn(sum(lengths), HEADS, WIDTH, generator=generator)
     packing = Packing(np.array(lengths), None, kernel, torch.device("cpu"))
     ours, expected = KERNELS[kernel](projected, packing, 0.0), alone(projected, lengths)
+    torch.testing.assert_close(ours, expected.float(), rtol=1e-5, atol=1e-5)
+    (gradient,) = torch.autograd.grad((ours * weights).sum(), [projected])
+    (reference,) = torch.autograd.grad((expected * weights).sum(), [projected])
+    torch.testing.assert_close(gradient, reference, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", ["runs", "nested", "efficient"])
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=9), st.integers(1, 12))
+def test_windows_agree_with_each_sequence_alone_forward_and_backward(kernel, lengths, window):
+    lengths.sort(reverse=True)
+    generator = torch.Generator().manual_seed(sum(lengths))
+    projected = torch.randn(sum(lengths), 3, HEADS, WIDTH, generator=generator).requires_grad_()
+    weights = torch.randn(sum(lengths), HEADS, WIDTH, generator=generator)
+    packing = Packing(np.array(lengths), None, kernel, torch.device("cpu")).within(window)
+    if packing.window is None:
+        assert max(lengths) - 1 <= window
+        return
+    assert packing.kernel == "runs"  # the one of the three that knows of windows
+    ours, expected = KERNELS[packing.kernel](projected, packing, 0.0), alone(projected, lengths, window)
     torch.testing.assert_close(ours, expected.float(), rtol=1e-5, atol=1e-5)
     (gradient,) = torch.autograd.grad((ours * weights).sum(), [projected])
     (reference,) = torch.autograd.grad((expected * weights).sum(), [projected])
@@ -105,8 +128,10 @@ def test_the_operators_get_the_packed_tensors_and_their_bounds(monkeypatch, kern
     schema = getattr(torch.ops.aten, f"_{operator}_attention_forward").default._schema
     seen = {}
 
-    def record(*given):
+    def record(*given, **named):
         seen.update(zip((argument.name for argument in schema.arguments), given, strict=False))
+        assert named.keys() <= {argument.name for argument in schema.arguments}
+        seen.update(named)
         return (given[0],)
 
     monkeypatch.setattr(attention, f"_{operator}_attention", record)
@@ -118,6 +143,12 @@ def test_the_operators_get_the_packed_tensors_and_their_bounds(monkeypatch, kern
     assert bounds == [[0, 4, 7], [0, 4, 7]]
     assert [value for name, value in seen.items() if name.startswith("max_")] == [4, 4]
     assert seen["dropout_p"] == 0.25
+    assert not any(name.startswith("window") for name in seen)
+    windowed = Packing(np.array([4, 3]), None, kernel, torch.device("cpu")).within(2)
+    KERNELS[windowed.kernel](projected, windowed, 0.25)
+    assert (seen.get("window_size_left"), seen.get("window_size_right")) == (
+        (2, 2) if kernel == "flash" else (None, None)
+    )
     assert not seen.get("is_causal", seen.get("custom_mask_type"))
     assert seen.get("compute_log_sumexp", True)
 

@@ -6,6 +6,7 @@ from safetensors.torch import load_file
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.model import names
+from ppa_plugin.model.families.xlmr import EMBED_TOKEN_TYPES, XLMR
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def state(tiny_hf_directory):
 
 
 def test_table_names_every_parameter_of_transformers_model(state):
-    table = names.name_table(layers=3)
+    table = XLMR.names.table(layers=3)
     assert set(table) == set(state)
     assert len(set(table.values())) == len(table)
 
@@ -29,8 +30,8 @@ def test_fairseq_names_are_fairseqs_own():
 
     args = Namespace(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2)
     fairseq_names = {f"encoder.{name}" for name, _ in RobertaEncoder(args, Dictionary()).state_dict().items()}
-    ours = set(names.name_table(layers=3).values()) | {names.TIED_OUTPUT}
-    assert ours - fairseq_names == {names.EMBED_TOKEN_TYPES}
+    ours = set(XLMR.names.table(layers=3).values()) | {names.TIED_OUTPUT}
+    assert ours - fairseq_names == {EMBED_TOKEN_TYPES}
     ignored = {name for name in fairseq_names - ours if names._FAIRSEQ_IGNORED.fullmatch(name)}
     assert fairseq_names - ours == ignored
 
@@ -54,7 +55,7 @@ def test_duplicates_buffers_and_pooler_are_left_out(state):
 
 def test_fairseqs_leftovers_are_left_out_and_a_missing_token_type_row_is_zero(state):
     state = names.to_fairseq(state, "here")
-    del state[names.EMBED_TOKEN_TYPES]
+    del state[EMBED_TOKEN_TYPES]
     state["encoder.sentence_encoder.version"] = torch.ones(1)
     state["classification_heads.topic.dense.weight"] = torch.ones(1)
     back = names.to_hugging_face(state, "here")

@@ -10,7 +10,7 @@ from ppa_plugin.criterion import TranslitAlignmentCriterion, TranslitAlignmentCr
 from ppa_plugin.data.masking import Masking, mask_tokens
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.objectives import masked_lm
-from ppa_plugin.training.starting_point import Shape, first_checkpoint, read_shape
+from ppa_plugin.training.starting_point import first_checkpoint, read_shape
 
 VOCABULARY, PADDING = 40, 8
 EMBEDDING, BIAS = "encoder.sentence_encoder.embed_tokens.weight", "encoder.lm_head.bias"
@@ -120,4 +120,4 @@ def test_what_a_checkpoint_decides(tmp_path):
     torch.save({"model": {BIAS: torch.ones(2)}}, tmp_path / "plain.pt")
     (tmp_path / "torn.pt").write_bytes(b"PK")
     found = [read_shape(tmp_path / f"{name}.pt") for name in ("headless", "plain", "torn")]
-    assert found == [Shape(headless=True, padding_rows=3), Shape(headless=False, padding_rows=0), None]
+    assert found == [{"headless": True, "padding_rows": 3}, {"headless": False, "padding_rows": 0}, {}]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learner import make_learner
 from running import exit_code
+from tiny_modernbert import tiny_config, train_tokenizer
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import cli
@@ -330,6 +331,25 @@ def test_long_sentences_are_split_and_every_word_is_scored_once(tagger_parts, te
     # a model that is always right gives back exactly what the file says, sentence by sentence
     right = [[max(label, 0) for label in example.labels] for example in examples]
     assert head.labels_of(examples, right) == head.gold(split) == [list(s.tags) for s in split.sentences]
+
+
+def test_a_words_first_piece_is_that_of_running_text(sentences, tmp_path):
+    """Of a tokenizer with the spaces in its pieces, as Gemma 2's: a word alone would be the rest of another one."""
+    train_tokenizer(sentences, tmp_path)
+    tokenizer = import_transformers().AutoTokenizer.from_pretrained(tmp_path)
+    words = sentences[0].split()
+    (example,) = tagger((tokenizer, tiny_config(500)), 100).examples(split_of(words))
+    assert example.token_ids == tokenizer(" ".join(words))["input_ids"]
+    alone = [i for word in words for i in tokenizer(word, add_special_tokens=False)["input_ids"]]
+    assert example.token_ids[1:-1] != alone
+    firsts = [i for i, label in zip(example.token_ids, example.labels, strict=True) if label != IGNORED]
+    assert [token.startswith("▁") for token in tokenizer.convert_ids_to_tokens(firsts)] == [False] + [True] * 6
+    (example,) = tagger((tokenizer, tiny_config(500)), 100).examples(split_of(["city", "", "the"]))
+    assert example.token_ids.count(tokenizer.unk_token_id) == 1
+
+
+def test_words_that_need_no_space_get_none(tagger_parts):
+    assert tagger(tagger_parts, 30)._space == ""
 
 
 def test_what_the_tagger_feeds_the_model(tagger_parts):

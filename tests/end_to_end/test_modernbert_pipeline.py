@@ -124,6 +124,15 @@ def test_fairseqs_own_binarizer_is_refused(work, capsys):
     assert "add --binarizer direct" in capsys.readouterr().err
 
 
+def test_token_blocks_are_refused(work, tmp_path, capsys):
+    group = yaml.safe_load((work / "group.yaml").read_text(encoding="utf-8")) | {"alignment": True}
+    (tmp_path / "group.yaml").write_text(yaml.safe_dump(group), encoding="utf-8")
+    tokenizer = work / "base" / "tokenizer.json"
+    where = ("--config", tmp_path / "group.yaml", "--input", work / "corpus", "--output", tmp_path / "data")
+    assert exit_code(preprocess.main, "all", *where, "--spm", tokenizer, "--binarizer", "direct", "--workers", 1) == 2
+    assert f"{tokenizer} is a tokenizer.json, and the group says alignment" in capsys.readouterr().err
+
+
 def test_a_tokenizer_that_has_changed_is_found(work, trained, capsys):
     path = work / "data" / "data-bin" / "tokenizer_config.json"
     content = path.read_text(encoding="utf-8")

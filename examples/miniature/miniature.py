@@ -135,7 +135,7 @@ GIVEN = Settings(
     pretraining_batch=128,
     head_updates=240,
     base_updates=60,
-    updates=64,
+    updates=16,
     blocks=8,
     tasks=("bible", "tatoeba"),
 )

@@ -176,6 +176,10 @@ def _check_before_writing(group: Group, args: argparse.Namespace) -> dict[str, l
                 f"--spm {args.spm}: fairseq-preprocess knows the specials of SentencePiece's dictionaries alone; add "
                 "--binarizer direct"
             )
+        if is_tokenizer_json(args.spm) and group.alignment:
+            raise UserError(
+                f"--spm {args.spm} is a tokenizer.json, and the group says alignment, which needs a SentencePiece model"
+            )
     check_output(args.output)
     if args.output.is_file():
         raise UserError(f"--output {args.output} is a file, expected a directory")

@@ -36,7 +36,6 @@ from ppa_preprocess.workspace import Workspace, fresh_directory
 from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.data.blocks import ALIGN
 from ppa_plugin.data.masking import SIDES
-from ppa_plugin.data.vocabulary import is_tokenizer_json
 from ppa_plugin.files import count_lines, read_lines
 from ppa_plugin.parallel import Workers, map_ordered
 
@@ -51,10 +50,6 @@ def run(group: Group, spm: Path, workspace: Workspace, workers: Workers) -> None
 
     Raises `UserError` where a side is missing or not UTF-8, where the sides differ in lines, and where nothing is left.
     """
-    if group.alignment and is_tokenizer_json(spm):
-        raise UserError(
-            f"--spm {spm} is a tokenizer.json, and the group says alignment, which needs a SentencePiece model"
-        )
     encoding = EncodingSettings(spm, workspace.digest(spm), group.max_tokens, group.filters.exclude, group.alignment)
     for lang in group.languages:
         inputs = task_inputs(group, lang, spm, workspace)

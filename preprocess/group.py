@@ -175,7 +175,7 @@ def _group(content: Any, folder: Path) -> Group:
         if key in values:
             values[key] = _section(section, values[key], key, folder)
     if "romanizer" in values:
-        values["romanizer"] = _romanizers(values["romanizer"], "romanizer")
+        values["romanizer"] = _romanizers(values["romanizer"])
     return Group(**values)
 
 
@@ -183,24 +183,24 @@ def _language(content: Any, where: str) -> Language:
     values = known_fields(Language, content, where)
     if values.get("romanizer") is not None:
         try:
-            values["romanizer"] = _romanizers(values["romanizer"], "romanizer")
+            values["romanizer"] = _romanizers(values["romanizer"])
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
     return Language(**values)
 
 
-def _romanizers(content: Any, where: str) -> tuple[RomanizerChoice, ...]:
+def _romanizers(content: Any) -> tuple[RomanizerChoice, ...]:
     """One romanizer or a list of them, each a name alone or a mapping."""
     entries = content if isinstance(content, list) else [content]
     if not entries:
-        raise UserError(f"{where} is an empty list, expected one romanizer or several, such as [uroman, pypinyin]")
+        raise UserError("romanizer is an empty list, expected one romanizer or several, such as [uroman, pypinyin]")
     if len(entries) > _MOST_ROMANIZERS:
-        raise UserError(f"{where} names {len(entries):,}, expected at most {_MOST_ROMANIZERS}")
+        raise UserError(f"romanizer names {len(entries):,}, expected at most {_MOST_ROMANIZERS}")
     mappings = [{"name": entry} if isinstance(entry, str) else entry for entry in entries]
-    choices = [RomanizerChoice(**known_fields(RomanizerChoice, mapping, where)) for mapping in mappings]
+    choices = [RomanizerChoice(**known_fields(RomanizerChoice, mapping, "romanizer")) for mapping in mappings]
     names = [choice.name for choice in choices]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"{where} names {twice} twice, which would make two equal pairs of each line; name it once")
+        raise UserError(f"romanizer names {twice} twice, which would make two equal pairs of each line; name it once")
     return tuple(choices)
 
 

@@ -16,16 +16,19 @@ here=$(dirname "$0")
 shopt -s nullglob
 
 ppa-convert to-fairseq "$BASE" "$OUT/start" --overwrite
-work() { echo --output "$OUT/$1" --spm "$OUT/start/sentencepiece.bpe.model"; }
+spm="$OUT/start/sentencepiece.bpe.model"
 for name in uroman pypinyin pythainlp; do
-    ppa-preprocess all --config "$here/$name.yaml" --input "$CORPUS" $(work $name) --cache "$OUT/romanized"
+    ppa-preprocess all --config "$here/$name.yaml" --input "$CORPUS" --spm "$spm" --output "$OUT/$name" \
+        --cache "$OUT/romanized"
 done
 mkdir -p "$OUT/shuffled/pairs"
 for side in "$OUT"/uroman/pairs/*.orig; do cp "$side" "$OUT/shuffled/pairs"; done
 for side in "$OUT"/uroman/pairs/*.latn; do
     shuf --random-source="$side" "$side" > "$OUT/shuffled/pairs/$(basename "$side")"
 done
-for step in encode binarize; do ppa-preprocess $step --config "$here/uroman.yaml" $(work shuffled); done
+for step in encode binarize; do
+    ppa-preprocess $step --config "$here/uroman.yaml" --spm "$spm" --output "$OUT/shuffled"
+done
 
 measure() {
     ppa-evaluate retrieval --model "$1" --name "$2" --data "$EVAL" --task "$TASK" --sources "$SOURCES" \

@@ -1,10 +1,11 @@
-"""Embeddings and blocks over packed tokens, whatever the family: what is run, and which rows of it are wanted."""
+"""Embeddings, blocks and head over packed tokens, whatever the family: what is run, which rows of it are wanted."""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ppa_plugin.model.attention import Packing, choose_kernel
@@ -83,3 +84,22 @@ class PackedEncoder(nn.Module):
             return Encoded(None, layers)
         narrowed = depth > 0 and depth not in wanted
         return Encoded(hidden if narrowed else hidden.index_select(0, rows), layers)
+
+
+class MaskedLMHead(nn.Module):
+    """A masked-LM head before its output projection, whose weight is the token embedding (V, C).
+
+    With `bias` dense layer and LayerNorm have one, as RoBERTa's; the projection always has.
+    """
+
+    def __init__(self, weight: nn.Parameter, bias: bool = True):
+        super().__init__()
+        embed_dim = weight.size(1)
+        self.dense = nn.Linear(embed_dim, embed_dim, bias=bias)
+        self.layer_norm = nn.LayerNorm(embed_dim, bias=bias)
+        self.weight = weight
+        self.bias = nn.Parameter(torch.zeros(len(weight)))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden (M, C) -> (M, C); the logits are the product with `weight` (V, C) plus `bias` (V,)."""
+        return self.layer_norm(F.gelu(self.dense(hidden)))

@@ -24,7 +24,7 @@ def first_checkpoint(
 def read_shape(path: Path) -> dict[str, Any]:
     """The settings of the model, by their names, that follow a checkpoint, of whose weights the names alone are read.
 
-    None where it cannot be read, which loading it explains. Padding is what a checkpoint calls so: a matrix that is
+    Nothing where it cannot be read, which loading it explains. Padding is what a checkpoint calls so: a matrix that is
     larger than the dictionary is else of another vocabulary. Raises `UserError` for a setting that no model can have.
     """
     try:

@@ -29,3 +29,10 @@ def make_dataset(orig_lengths, latn_lengths, vocabulary: int = 50, **options) ->
     return PairedDataset(
         make_rows(orig_lengths, vocabulary, 1), make_rows(latn_lengths, vocabulary, 2), Masking(vocabulary), **options
     )
+
+
+def to_fake(value, fake):
+    """A batch whose tensors hold no values: reading one back raises."""
+    if isinstance(value, dict):
+        return {key: to_fake(each, fake) for key, each in value.items()}
+    return fake.from_tensor(value) if torch.is_tensor(value) else value

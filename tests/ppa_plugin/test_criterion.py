@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fairseq.utils import move_to_cuda
-from pairs import make_dataset
+from pairs import make_dataset, to_fake
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 
 from ppa_plugin.commandline import UserError
@@ -206,12 +206,6 @@ def test_a_step_on_a_gpu_waits_for_nothing():
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert torch.isfinite(loss)
-
-
-def to_fake(value, fake):
-    if isinstance(value, dict):
-        return {key: to_fake(each, fake) for key, each in value.items()}
-    return fake.from_tensor(value) if torch.is_tensor(value) else value
 
 
 def test_counts_are_logged(model):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from fairseq import checkpoint_utils
 from made_up_text import sentences, write_corpus, write_group
+from running import kept_for_backward
 
 from ppa_plugin.data.batch import collate
 from ppa_plugin.data.masking import STREAMS, Masking, stream_lengths
@@ -95,18 +96,8 @@ def test_activations_are_estimated_within_a_quarter_of_what_the_forward_keeps(le
     """What autograd saves, counted by storage; without attention dropout, so that a CPU keeps no attention weights."""
     pairs, model = pairs_of(lengths, TINY), build(TINY)
     batch = collate([pairs[i] for i in range(len(pairs))], STREAMS)
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept, alive = {}, []
-
-    def count(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-            alive.append(tensor)  # so that no address is given out twice
-        return tensor
-
     masked = [batch["masked"][stream] for stream in STREAMS]
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    with kept_for_backward(model) as kept:
         output = model(**batch["net_input"], head_rows=torch.cat([m["rows"] for m in masked]), layers=[3])
         loss = masked_lm_loss(output.head, torch.cat([m["targets"] for m in masked]), output.weight, output.bias)
     total = sum(len(m["rows"]) for m in masked)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ppa_plugin.commandline import UserError, positive, quoted
 from ppa_plugin.model.attention import KERNELS, Packing
 from ppa_plugin.model.dropout import dropout
-from ppa_plugin.model.encoder import PackedEncoder
+from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
 from ppa_plugin.model.families.family import (
     EMBED_TOKENS,
     LAYER_NORM_EPS,
@@ -137,22 +137,6 @@ class ModernBERTEncoder(PackedEncoder):
         return [layer.window for layer in self.layers]
 
 
-class ModernBERTHead(nn.Module):
-    """The head before its output projection, whose weight is the token embedding; the bias is the projection's."""
-
-    def __init__(self, weight: nn.Parameter):
-        super().__init__()
-        embed_dim = weight.size(1)
-        self.dense = nn.Linear(embed_dim, embed_dim, bias=False)
-        self.layer_norm = nn.LayerNorm(embed_dim, bias=False)
-        self.weight = weight
-        self.bias = nn.Parameter(torch.zeros(len(weight)))
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """hidden (M, C) -> (M, C); the logits are the product with `weight` (V, C) plus `bias` (V,)."""
-        return self.layer_norm(F.gelu(self.dense(hidden)))
-
-
 class ModernBERT(Family):
     """ModernBERT and mmBERT."""
 
@@ -216,8 +200,8 @@ class ModernBERT(Family):
             )
         return ModernBERTEncoder(vocabulary, config)
 
-    def head(self, weight: nn.Parameter) -> ModernBERTHead:
-        return ModernBERTHead(weight)
+    def head(self, weight: nn.Parameter) -> MaskedLMHead:
+        return MaskedLMHead(weight, bias=False)
 
     def check_config(self, config: dict[str, Any], directory: Any) -> None:
         super().check_config(config, directory)

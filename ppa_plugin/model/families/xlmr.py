@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ppa_plugin.model.attention import PackedSelfAttention, Packing
 from ppa_plugin.model.dropout import dropout
-from ppa_plugin.model.encoder import PackedEncoder
+from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
 from ppa_plugin.model.families.family import (
     EMBED_TOKENS,
     LAYER_NORM_EPS,
@@ -83,22 +83,6 @@ class XLMREncoder(PackedEncoder):
         embedded = look_up(self.embed_tokens.weight, tokens, tied) + self.embed_positions(positions + POSITION_OFFSET)
         embedded = self.layernorm_embedding(embedded + self.embed_token_types.weight[0])
         return dropout(embedded, self.dropout, self.training)
-
-
-class MaskedLMHead(nn.Module):
-    """RoBERTa's head before its output projection, whose weight is the token embedding."""
-
-    def __init__(self, weight: nn.Parameter):
-        super().__init__()
-        embed_dim = weight.size(1)
-        self.dense = nn.Linear(embed_dim, embed_dim)
-        self.layer_norm = nn.LayerNorm(embed_dim)
-        self.weight = weight
-        self.bias = nn.Parameter(torch.zeros(len(weight)))
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """hidden (M, C) -> (M, C); the logits are the product with `weight` (V, C) plus `bias` (V,)."""
-        return self.layer_norm(F.gelu(self.dense(hidden)))
 
 
 class XLMR(Family):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationKeyError
-from pairs import make_dataset
-from torch._subclasses.fake_tensor import FakeTensorMode
+from pairs import make_dataset, to_fake
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.configuration import (
@@ -216,14 +216,10 @@ def test_nothing_in_a_step_reads_a_value_back_from_the_device(model, kind):
     )
     batch = dataset.collater([dataset[i] for i in range(5)])
     with FakeTensorMode(allow_non_fake_inputs=True) as fake:
-
-        def to_fake(value):
-            if isinstance(value, dict):
-                return {key: to_fake(each) for key, each in value.items()}
-            return fake.from_tensor(value) if torch.is_tensor(value) else value
-
-        total, _, _ = criterion(copy.deepcopy(model).train(), to_fake(batch))
+        total, _, _ = criterion(copy.deepcopy(model).train(), to_fake(batch, fake))
         total.backward()
+        with pytest.raises(DataDependentOutputException):
+            total.item()
 
 
 def test_off_it_is_not_computed_and_takes_data_without_blocks(model):

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from running import kept_for_backward
 from tiny_modernbert import FAMILY, LAYERS, ours_of, packed, padded, random_model, tiny_config
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -211,17 +212,7 @@ def test_estimated_activations_are_near_those_that_are_kept():
     """Sequences of one length, for which a CPU pads nothing, and windows that cut none."""
     sizes = Sizes(4, 16, 24, 2, 90, 64, "translit_modernbert")
     batch, model = packed([30] * 8), small(64)
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept, alive = {}, []
-
-    def count(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-            alive.append(tensor)  # so that no address is given out twice
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    with kept_for_backward(model) as kept:
         model(**batch, layers=[4])
     estimated = plan.activation_bytes(sizes, 240, 0, value_bytes=4)
     assert estimated == pytest.approx(sum(kept.values()), rel=0.25)

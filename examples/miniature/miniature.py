@@ -64,9 +64,22 @@ VARIANTS = {
 }
 # beyond the paper: equal texts are no negatives; sub-words of the romanized text are added to the vocabulary
 EXTENDED = "MLM+SEQ+TLM, extended vocabulary"
-# SEQ alone is what an encoder without a head can have
+# without masked LM, which an encoder without a head can have: they start from it as it came
+_NO_MLM = ("--mlm-weight", "0", "--tlm-weight", "0")
+WITHOUT_MLM = {"SEQ": _NO_MLM, "SEQ+TOK": (*_NO_MLM, "--tok-weight", "1")}
+# explicit token alignment, and one of its settings at a time
+_SEQ_TOK = ("--tlm-weight", "0", "--tok-weight")
+WITH_TOK = {
+    "MLM+SEQ+TOK": (*_SEQ_TOK, "1"),
+    "MLM+SEQ+TLM+TOK": ("--tok-weight", "1"),
+    "MLM+SEQ+TOK, weight 0.1": (*_SEQ_TOK, "0.1"),
+    "MLM+SEQ+TOK, weight 10": (*_SEQ_TOK, "10"),
+    "MLM+SEQ+TOK, layer 4": (*_SEQ_TOK, "1", "--tok-layer", "4"),
+    "MLM+SEQ+TOK, l2": (*_SEQ_TOK, "1", "--tok-loss", "l2"),
+}
 EXTENSIONS = {
-    "SEQ": ("--mlm-weight", "0", "--tlm-weight", "0"),
+    **WITHOUT_MLM,
+    **WITH_TOK,
     "MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",),
     EXTENDED: (),
 }
@@ -221,7 +234,8 @@ def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tup
     """
     text = {path.stem: path for path in sorted((data / "corpus" / group).glob("*.txt"))}
     base, extended = out / "base-fairseq", out / "extended" / group
-    preprocess(out, group, text, base / "sentencepiece.bpe.model", settings)
+    with_blocks = any("TOK" in variant for variant in settings.variants)
+    preprocess(out, group, text, base / "sentencepiece.bpe.model", settings, with_blocks)
     if EXTENDED in settings.variants:
         if not (extended / "model.pt").is_file():
             more = ("--text", out / "work" / group / "pairs", "--pieces", str(settings.pieces))
@@ -232,7 +246,7 @@ def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tup
     def one(seed: int, variant: str) -> None:
         say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
         start, work = (extended, f"{group}-extended") if variant == EXTENDED else (base, group)
-        if variant == "SEQ" and settings.base:
+        if variant in WITHOUT_MLM and settings.base:
             start = out / "encoder-fairseq"
         more = ("--finetune-from-model", start / "model.pt", *(VARIANTS | EXTENSIONS)[variant])
         if settings.base:  # the paper's contrast and means, and its layer, whatever the number of blocks
@@ -289,9 +303,11 @@ def vocabulary(out: Path, corpus: dict[str, Path], settings: Settings) -> None:
     (out / "new.bpe.model").rename(out / "sentencepiece.bpe.model")
 
 
-def preprocess(out: Path, name: str, text: dict[str, Path], spm: Path, settings: Settings) -> None:
+def preprocess(
+    out: Path, name: str, text: dict[str, Path], spm: Path, settings: Settings, with_blocks: bool = False
+) -> None:
     """Text to shards in `out/work/NAME`, all lines of it; romanized parts are shared through one cache."""
-    flags = (*group_flags(out, name, text, settings), "--input", out / "text" / name, "--spm", spm)
+    flags = (*group_flags(out, name, text, settings, with_blocks), "--input", out / "text" / name, "--spm", spm)
     log = out / "logs" / f"preprocess_{name}.log"
     run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
 
@@ -304,7 +320,7 @@ def romanize(out: Path, name: str, text: dict[str, Path], settings: Settings) ->
     run(log, "ppa-preprocess", "romanize", *flags, "--cache", out / "romanized")
 
 
-def group_flags(out: Path, name: str, text: dict[str, Path], settings: Settings) -> tuple:
+def group_flags(out: Path, name: str, text: dict[str, Path], settings: Settings, with_blocks: bool = False) -> tuple:
     """Write the group file and gather its text; the flags that name the group and where its work lies."""
     folder = out / "text" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -318,6 +334,7 @@ def group_flags(out: Path, name: str, text: dict[str, Path], settings: Settings)
         "valid_size": 50,
         "sampling": {"share": 1.0, "min_lines": 0},
         "max_tokens": settings.max_tokens,
+        "alignment": with_blocks,
         "languages": {language: {"uroman": None} for language in text},
     }
     (out / f"{name}.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from made_up_results import result
 
 from ppa_plugin.evaluation.results import append_results
@@ -51,6 +52,20 @@ def test_other_settings_need_another_output(miniature, tmp_path):
     miniature.keep_settings(tmp_path, miniature.Settings(seeds=(2, 3), variants=("MLM",)))
     with pytest.raises(SystemExit, match="give another --output"):
         miniature.keep_settings(tmp_path, miniature.Settings(updates=1))
+
+
+@pytest.mark.parametrize(("variants", "expected"), [(("MLM", "SEQ"), False), (("MLM", "MLM+SEQ+TOK, l2"), True)])
+def test_blocks_are_made_where_a_variant_trains_on_them(miniature, tmp_path, monkeypatch, variants, expected):
+    commands = []
+    monkeypatch.setattr(miniature, "run", lambda _log, *command, **_more: commands.append([*map(str, command)]))
+    corpus = tmp_path / "data" / "corpus" / "g"
+    corpus.mkdir(parents=True)
+    (corpus / "ell_Grek.txt").write_text("ένα\n", encoding="utf-8")
+    chosen = miniature.Settings(variants=variants)
+    miniature.post_train(tmp_path, tmp_path / "data", "g", chosen, ("--cpu",), jobs=1)
+    assert yaml.safe_load((tmp_path / "g.yaml").read_text())["alignment"] is expected
+    weights = [c[c.index("--tok-weight") + 1] if "--tok-weight" in c else None for c in commands if "--optimizer" in c]
+    assert weights == ([None, "1"] if expected else [None, None])
 
 
 def test_tables_are_means_over_targets_and_deviations_over_seeds(miniature, tmp_path):

@@ -25,6 +25,7 @@ join what an --output has; a setting that would change numbers needs another --o
 import argparse
 import json
 import os
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -66,7 +67,7 @@ VARIANTS = {
 EXTENDED = "MLM+SEQ+TLM, extended vocabulary"
 # without masked LM, which an encoder without a head can have: they start from it as it came
 _NO_MLM = ("--mlm-weight", "0", "--tlm-weight", "0")
-WITHOUT_MLM = {"SEQ": _NO_MLM, "SEQ+TOK": (*_NO_MLM, "--tok-weight", "1")}
+WITHOUT_MLM = {"SEQ": _NO_MLM, "SEQ+TOK": (*_NO_MLM, "--tok-weight", "1"), "SEQ, shuffled": _NO_MLM}
 # explicit token alignment, and one of its settings at a time
 _SEQ_TOK = ("--tlm-weight", "0", "--tok-weight")
 WITH_TOK = {
@@ -80,6 +81,8 @@ WITH_TOK = {
 EXTENSIONS = {
     **WITHOUT_MLM,
     **WITH_TOK,
+    # a control: every sentence with the romanization of another one
+    "MLM+SEQ+TLM, shuffled": (),
     "MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",),
     EXTENDED: (),
 }
@@ -241,11 +244,14 @@ def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tup
             more = ("--text", out / "work" / group / "pairs", "--pieces", str(settings.pieces))
             run(out / "logs" / f"extend_{group}.log", "ppa-convert", "extend", base, extended, *more)
         preprocess(out, f"{group}-extended", text, extended / "sentencepiece.bpe.model", settings)
+    if any("shuffled" in variant for variant in settings.variants):
+        shuffle(out, group, text, base / "sentencepiece.bpe.model", settings)
     environment = {} if jobs == 1 else {"OMP_NUM_THREADS": "1"}
 
     def one(seed: int, variant: str) -> None:
         say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
         start, work = (extended, f"{group}-extended") if variant == EXTENDED else (base, group)
+        work += "-shuffled" if "shuffled" in variant else ""
         if variant in WITHOUT_MLM and settings.base:
             start = out / "encoder-fairseq"
         more = ("--finetune-from-model", start / "model.pt", *(VARIANTS | EXTENSIONS)[variant])
@@ -310,6 +316,22 @@ def preprocess(
     flags = (*group_flags(out, name, text, settings, with_blocks), "--input", out / "text" / name, "--spm", spm)
     log = out / "logs" / f"preprocess_{name}.log"
     run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
+
+
+def shuffle(out: Path, group: str, text: dict[str, Path], spm: Path, settings: Settings) -> None:
+    """A group's shards in which every sentence has the romanization of the one half a file further on."""
+    name = f"{group}-shuffled"
+    pairs, shuffled = (out / "work" / work / "pairs" for work in (group, name))
+    shuffled.mkdir(parents=True, exist_ok=True)
+    for language in text:
+        shutil.copyfile(pairs / f"{language}.orig", shuffled / f"{language}.orig")
+        lines = (pairs / f"{language}.latn").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        half = len(lines) // 2
+        moved = "".join(f"{line}\n" for line in lines[half:] + lines[:half])
+        (shuffled / f"{language}.latn").write_text(moved, encoding="utf-8")
+    flags = (*group_flags(out, name, text, settings), "--spm", spm, "--binarizer", "direct")
+    for step in ("encode", "binarize"):
+        run(out / "logs" / f"{step}_{name}.log", "ppa-preprocess", step, *flags)
 
 
 def romanize(out: Path, name: str, text: dict[str, Path], settings: Settings) -> None:

@@ -14,6 +14,8 @@ _CLASSIFY = "ppa-evaluate classify --model m --data d --task sib200 --sources en
 _TAG = "ppa-evaluate tag --model m --data d --task ner --sources eng_Latn --output out.jsonl"
 _SELECT = "ppa-evaluate select --checkpoints c --data d --output out.jsonl"
 _SCRIPTS = "ppa-evaluate scripts --model m --data d --task sib --output out.jsonl"
+_TOKENS = "ppa-evaluate tokens --model m --data d --task sib --output out.jsonl"
+_WORDS = "ppa-evaluate tokens --model m --parallel t --alignments a --languages eng_Latn,ell_Grek --output out.jsonl"
 _VOCABULARY = "ppa-evaluate vocabulary --model m --pairs d --output out.jsonl"
 _SUITE = "ppa-evaluate suite --config suite.yaml"
 _ALL = "ppa-preprocess all --config group.yaml --input in --spm spm.model --output out"
@@ -236,6 +238,23 @@ ROWS = [
     *refused(_SCRIPTS, "layers", "-1", "some", "nor layers such as 0,4,8, nor all"),
     *refused(_SCRIPTS, "projection", "x", "nor layers such as 0,4,8, nor all"),
     *refused(_SCRIPTS, "batch-size", "0", _POSITIVE),
+    *refused(_TOKENS, "sentences", "0", "-1", _POSITIVE),
+    *refused(_TOKENS, "group", "0", "eight", _POSITIVE),
+    *refused(_TOKENS, "seed", "-1", "4294967296", "is not a whole number from 0 to 4294967295"),
+    *refused(_TOKENS, "layers", "-1", "some", "nor layers such as 0,4,8, nor all"),
+    *refused(_TOKENS, "map-layer", "-1", "all", HUGE, _NATURAL),
+    Row(f"{_TOKENS} --map greek", "'greek' is not a language code such as"),
+    *refused(_TOKENS, "batch-size", "0", _POSITIVE),
+    Row(f"{_TOKENS} --alignments a", "--alignments is of --parallel FILE, and --data has no such text"),
+    Row(_TOKENS.replace(" --task sib", ""), "--data needs --task, which says which files in it"),
+    Row(_TOKENS.replace("--data d ", ""), "one of the arguments --data --parallel is required"),
+    Row(f"{_TOKENS} --parallel t", "argument --parallel: not allowed with argument --data"),
+    Row(_WORDS, "cannot read t: No such file or directory"),
+    Row(_WORDS.replace("--alignments a ", ""), "--parallel needs --alignments FILE, the links of its"),
+    Row(_WORDS.replace(",ell_Grek", ""), "--languages with those of its columns, such as eng_Latn,ell_Grek"),
+    Row(f"{_WORDS} --task sib", "--task is of --data; leave it out with --parallel"),
+    Row(f"{_WORDS} --map ell_Grek", "--map is of --data; leave it out"),
+    Row(f"{_WORDS} --map-layer 0", "--map-layer is of --data; leave it out"),
     *refused(_VOCABULARY, "lines", "0", "-1", _POSITIVE),
     *refused(_VOCABULARY, "workers", "0", "999999", "is not a whole number from 1 to 1024"),
     *refused(_SUITE, "jobs", "-1", "many", "999999", "is not a whole number from 0 to 1024"),

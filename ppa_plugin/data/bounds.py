@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+# pairs whose token blocks are one another's candidates, in training and in `ppa-evaluate tokens`
+BLOCK_GROUP = 8
+
 
 def bounded(
     lengths: Sequence[int], most: int | None = None, most_tokens: int | None = None, padded: bool = False

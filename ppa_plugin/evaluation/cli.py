@@ -3,10 +3,10 @@
 import argparse
 
 from ppa_plugin import commandline
-from ppa_plugin.evaluation.commands import classify, leakage, retrieval, scripts, select, suite, tag, vocabulary
+from ppa_plugin.evaluation.commands import classify, leakage, retrieval, scripts, select, suite, tag, tokens, vocabulary
 
 # one module a command, in the order of the help
-_COMMANDS = (retrieval, classify, tag, select, suite, vocabulary, scripts, leakage)
+_COMMANDS = (retrieval, classify, tag, select, suite, vocabulary, scripts, tokens, leakage)
 
 
 def main(argv: list[str] | None = None) -> None:

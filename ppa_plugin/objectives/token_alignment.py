@@ -15,6 +15,7 @@ from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ppa_plugin.commandline import Range, UserError, setting
+from ppa_plugin.data.bounds import BLOCK_GROUP
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.model.sizes import default_layer
 from ppa_plugin.objectives.contrastive import packed_mean_pool
@@ -38,7 +39,7 @@ class TokenAlignmentFlags:
         "InfoNCE between the two vectors of each block of tokens, or their mean squared distance (Cao et al. 2020)",
     )
     tok_negatives: int = setting(
-        8,
+        BLOCK_GROUP,
         "blocks contrast within consecutive groups of this many pairs of their rank; with batches of a multiple of it, "
         "training is the same on any number of ranks",
         Range(1, 4096, whole=True),

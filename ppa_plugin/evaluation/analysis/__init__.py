@@ -1,1 +1,1 @@
-"""What alignment changes besides accuracy: the script barrier, and which sub-words text needs."""
+"""What alignment changes besides accuracy: the script barrier, which sub-words text needs, and whether tokens match."""

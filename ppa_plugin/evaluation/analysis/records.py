@@ -6,6 +6,9 @@ fields of its kind:
 `vocabulary`  how a tokenizer covers one side (`orig` or `latn`) of a language's text
 `scripts`     how well a linear probe on the sentence vectors of a layer tells the scripts apart
 `projection`  the sentence vectors of a layer in two dimensions
+`tokens`      how often a block of tokens finds its romanization at a layer, in one language
+`words`       how often a word finds its translation at a layer, by word alignments that were given
+`token_map`   how alike the blocks of one sentence and of its romanization are
 `leakage`     how many lines of an evaluation set stand in a corpus; of no model
 """
 
@@ -36,8 +39,20 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
+def _is_positive(value: Any) -> bool:
+    return is_count(value) and value > 0
+
+
 def _is_point(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
+
+
+def _is_cosine(value: Any) -> bool:
+    return is_number(value) and abs(value) <= 1
+
+
+def _are_cosines(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, list) and all(map(_is_cosine, row)) for row in value)
 
 
 def _is_group(value: Any) -> bool:
@@ -49,6 +64,8 @@ def _is_group(value: Any) -> bool:
 _OF_EVERY_KIND = dict.fromkeys(("data_sha256", "version"), _is_text)
 _OF_A_MODEL = dict.fromkeys(("model", "model_sha256"), _is_text)
 _OF_A_LAYER = {**_OF_A_MODEL, "layer": is_count, "pool": _is_text}
+_OF_A_TEXT = {**_OF_A_MODEL, "task": _is_text, "language": _is_text, "layer": is_count}
+_WORD_COUNTS = ("source_words", "target_words", "source_left_out", "target_left_out")
 _SIZES = ("words", "tokens", "distinct_tokens", "unknown_tokens")
 # The fields that a record of a kind has to have, and what tells that they are what they should be; it may have more.
 FIELDS = {
@@ -62,6 +79,21 @@ FIELDS = {
     },
     "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": is_a(dict)},
     "projection": {**_OF_A_LAYER, "method": _is_text, "points": _is_list, "labels": _is_list},
+    "tokens": {
+        **_OF_A_TEXT,
+        **dict.fromkeys(("accuracy", "chance", "from_orig", "from_latn"), is_share),
+        **dict.fromkeys(("blocks", "pairs", "pairs_without", "depth"), is_count),
+        "group": _is_positive,
+        "romanizer": _is_text,
+    },
+    "words": {
+        **_OF_A_MODEL,
+        **dict.fromkeys(("source", "target"), _is_text),
+        **dict.fromkeys(("accuracy", "chance", "from_source", "from_target"), is_share),
+        **dict.fromkeys(("layer", "lines", "lines_without", "depth", *_WORD_COUNTS), is_count),
+        "group": _is_positive,
+    },
+    "token_map": {**_OF_A_TEXT, "number": is_count, "orig": _are_texts, "latn": _are_texts, "cosines": _are_cosines},
     "leakage": {
         **dict.fromkeys(("corpus", "corpus_sha256", "set", "language"), _is_text),
         **dict.fromkeys(("lines", "exact", "contained"), is_count),
@@ -70,9 +102,12 @@ FIELDS = {
 }
 # Those that it may have; records of early releases have no group.
 _MORE_FIELDS = {"unit": _is_text, "shared": or_none(is_share), "group": or_none(_is_group), "layer": is_count}
-_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side"), or_none(_is_text))
+_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side", "source", "target"), or_none(_is_text))
 # What makes two records the same measurement; None where a kind has no such field.
-_KEY = ("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side", "corpus", "set")
+_KEY = (
+    *("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side", "corpus", "set"),
+    *("source", "target"),
+)
 
 
 def record(kind: str, model: Model, data_sha256: str, **values: Any) -> Record:
@@ -97,9 +132,8 @@ def read_analysis(path: str | Path) -> list[Record]:
     records = []
     for number, entry in numbered_json(path, "records of an analysis"):
         if reason := _fault(entry):
-            raise UserError(
-                f"{path}, line {number}: {reason}; ppa-evaluate vocabulary, scripts and leakage write such records"
-            )
+            commands = "ppa-evaluate vocabulary, scripts, tokens and leakage"
+            raise UserError(f"{path}, line {number}: {reason}; {commands} write such records")
         records.append(entry)
     return records
 
@@ -108,7 +142,7 @@ def latest(records: Iterable[Record]) -> list[Record]:
     """Of records of the same measurement the last one, in order.
 
     The same are those of one kind, model (name and weights), data, task, layer, pool, language, side, corpus (by its
-    path, whatever its text) and set.
+    path, whatever its text), set, source and target.
     """
     return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
 
@@ -126,6 +160,10 @@ def _fault(entry: Any) -> str | None:
             return f"a {kind} record whose {name} is {json.dumps(entry[name])[:40]}"
     if kind == "vocabulary" and entry["side"] not in SIDES:
         return f"a vocabulary record whose side is neither {' nor '.join(SIDES)}"
+    if kind == "token_map":
+        sides = {len(entry["orig"]), len(entry["latn"]), len(entry["cosines"]), *map(len, entry["cosines"])}
+        if len(sides) > 1 or 0 in sides:
+            return "a token_map record whose cosines are not a row and a column for each block"
     if kind == "projection":
         points, labels = entry["points"], entry["labels"]
         if len(points) != len(labels) or not all(map(_is_point, points)) or not _are_texts(labels):

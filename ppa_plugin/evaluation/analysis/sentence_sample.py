@@ -32,11 +32,10 @@ def draw(data: RetrievalSet, languages: list[str], most: int, seed: int) -> tupl
     numbers give the same sentences; lines without text are passed over. The hash is that of the `data_sha256` of every
     language's pair with English, in the order of the languages.
 
-    Raises `UserError` for a language that the set lacks, one without text, files of different length where a line has
-    to be the same sentence in all, or where all languages are of one script.
+    Raises `UserError` for a language that the set lacks, one without text, or files of different length where a line
+    has to be the same sentence in all.
     """
     data.check_languages(languages)
-    check_scripts(languages)
     pairs = [data.pair(language, ENGLISH) for language in languages if language != ENGLISH]
     # where line i is not the same sentence in every language, a sentence is known by its English one
     numbered = _by_line(pairs) if TASKS[data.task].parallel else _by_english(pairs)
@@ -50,6 +49,16 @@ def draw(data: RetrievalSet, languages: list[str], most: int, seed: int) -> tupl
         samples.append(Sample(language, tuple(numbers), tuple(numbered[language][number] for number in numbers)))
     digest = hashlib.sha256("".join(pair.data_sha256 for pair in pairs).encode()).hexdigest()
     return samples, digest
+
+
+def draw_alone(data: RetrievalSet, language: str, most: int, seed: int) -> tuple[Sample, str]:
+    """As `draw`, of one language, whatever others there are; English from its file with the first other language."""
+    if language != ENGLISH:
+        (sample,), digest = draw(data, [language], most, seed)
+    else:
+        other = next(found for found in data.languages if found != ENGLISH)
+        (_, sample), digest = draw(data, [other, ENGLISH], most, seed)
+    return sample, digest
 
 
 def check_scripts(languages: list[str]) -> None:

@@ -58,7 +58,10 @@ def run(args: argparse.Namespace) -> None:
     from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 
     data = RetrievalSet(args.data, args.task)
-    samples, data_sha256 = sentence_sample.draw(data, args.languages or data.languages, args.sentences, args.seed)
+    languages = args.languages or data.languages
+    data.check_languages(languages)
+    sentence_sample.check_scripts(languages)
+    samples, data_sha256 = sentence_sample.draw(data, languages, args.sentences, args.seed)
     balanced = probe.balance(samples)
     directory, model = Model.located(args.model, args.name)
     device = flags.device_or_default(args.device)

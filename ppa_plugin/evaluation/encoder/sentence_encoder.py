@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch.nn.functional import embedding_bag
 from torch.nn.utils.rnn import pad_sequence
 
 from ppa_plugin.commandline import UserError, progress
@@ -118,18 +120,56 @@ class SentenceEncoder:
         layer = self.layers[finite.index(False)]
         raise UserError(f"{self.directory}: vectors of layer {layer} are not finite, though its weights are")
 
-    def _vectors(self, token_ids: list[list[int]]) -> torch.Tensor:
-        """B sentences as lists of ids -> L x B x C. `content` of a sentence with no tokens of its own is zeros."""
+    @torch.inference_mode()
+    def encode_spans(
+        self, token_ids: Sequence[np.ndarray], spans: Sequence[np.ndarray], batch_size: int = BATCH_SENTENCES
+    ) -> torch.Tensor:
+        """The means of runs of tokens at each of `layers`: L x K x C float32 on the model's device.
+
+        Args:
+            token_ids: the tokens (T,) of each sentence without specials, at most `max_length` - 2; each sentence is
+                read by itself, between `<s>` and `</s>`.
+            spans: from and to which of its tokens (K_i, 2), of each sentence; K is all of them, sentence after
+                sentence. None is empty; a sentence without any is not read.
+            batch_size: sentences a batch.
+
+        Raises `UserError` where a vector is not finite.
+        """
+        ends = np.cumsum([len(of_sentence) for of_sentence in spans])
+        vectors = torch.empty(len(self.layers), ends[-1], self.model.config.hidden_size, device=self.device)
+        first, last = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        asked = [i for i, of_sentence in enumerate(spans) if len(of_sentence)]
+        for places in cut_batches([len(token_ids[i]) + 2 for i in asked], batch_size, BATCH_TOKENS):
+            batch = [asked[place] for place in places]
+            hidden, padded, _ = self._hidden([[first, *token_ids[i].tolist(), last] for i in batch])
+            wide = padded.size(1)
+            runs = np.concatenate([spans[i] + row * wide + 1 for row, i in enumerate(batch)])
+            slots = np.concatenate([np.arange(ends[i] - len(spans[i]), ends[i]) for i in batch])
+            rows = torch.from_numpy(np.concatenate([np.arange(*run) for run in runs])).to(self.device)
+            sizes = runs[:, 1] - runs[:, 0]
+            starts = torch.from_numpy(np.cumsum(sizes) - sizes).to(self.device)
+            slots = torch.from_numpy(slots).to(self.device)
+            for number, k in enumerate(self.layers):
+                tokens = hidden[k].flatten(0, 1).float()
+                vectors[number, slots] = embedding_bag(rows, tokens, starts, mode="mean")
+        self._check_finite(vectors)
+        return vectors
+
+    def _hidden(self, token_ids: list[list[int]]) -> tuple[tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor]:
+        """B sentences as lists of ids -> B x T x C of every layer; their ids, padded, and which are tokens, B x T."""
         rows = [torch.tensor(ids, dtype=torch.long) for ids in token_ids]
         padded = pad_sequence(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
         lengths = torch.tensor([len(ids) for ids in token_ids])
         attended = torch.arange(padded.size(1)) < lengths[:, None]
-        keep = attended
+        inputs = {"input_ids": padded.to(self.device), "attention_mask": attended.long().to(self.device)}
+        return self.model(**inputs, output_hidden_states=True).hidden_states, padded, attended
+
+    def _vectors(self, token_ids: list[list[int]]) -> torch.Tensor:
+        """B sentences as lists of ids -> L x B x C. `content` of a sentence with no tokens of its own is zeros."""
+        hidden, padded, keep = self._hidden(token_ids)
         if self.pool == "content":
             for token_id in (self.tokenizer.cls_token_id, self.tokenizer.sep_token_id):
                 keep = keep & (padded != token_id)
-        inputs = {"input_ids": padded.to(self.device), "attention_mask": attended.long().to(self.device)}
-        hidden = self.model(**inputs, output_hidden_states=True).hidden_states
         weights = keep.unsqueeze(-1).float().to(self.device)
         counts = weights.sum(dim=1).clamp(min=1)
         return torch.stack([(hidden[k].float() * weights).sum(dim=1) / counts for k in self.layers])

@@ -20,6 +20,7 @@ class SentencePieceTokenizer:
     """What evaluation asks of a tokenizer of Transformers, with the ids that training gives.
 
     `<s> text </s>`; id = SentencePiece's + 1, `<unk>` 3, `<mask>` last. Specials that a text spells are text.
+    `processor` is the SentencePiece model.
 
     Raises:
         UserError: where the file is no SentencePiece model as XLM-R's.
@@ -28,11 +29,11 @@ class SentencePieceTokenizer:
     cls_token_id, pad_token_id, sep_token_id, unk_token_id = BOS, PAD, EOS, UNK
 
     def __init__(self, path: Path, model_max_length: int):
-        self._processor = load_sentencepiece(path)
+        self.processor = load_sentencepiece(path)
         self.model_max_length = model_max_length
 
     def __len__(self) -> int:
-        return self._processor.get_piece_size() + 2  # <pad> and <mask>
+        return self.processor.get_piece_size() + 2  # <pad> and <mask>
 
     def __call__(
         self,
@@ -47,7 +48,7 @@ class SentencePieceTokenizer:
         longest = (max_length or self.model_max_length) if truncation else None
         if longest is not None and add_special_tokens:
             longest = max(0, longest - 2)
-        ids = [to_indices(pieces).tolist()[:longest] for pieces in self._processor.encode(texts)]
+        ids = [to_indices(pieces).tolist()[:longest] for pieces in self.processor.encode(texts)]
         if add_special_tokens:
             ids = [[BOS, *row, EOS] for row in ids]
         return {"input_ids": ids[0] if isinstance(text, str) else ids}

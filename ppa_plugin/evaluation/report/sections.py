@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables
+from ppa_plugin.evaluation.report import analysis_tables, methods, paper_tables, token_tables
 from ppa_plugin.evaluation.report.grid import Grid, Picture, Section, slug, with_unique_names
 from ppa_plugin.evaluation.report.groups import EVERYTHING, Group, read_groups
 from ppa_plugin.evaluation.report.measured import Measured, last_steps, one_layer
@@ -11,6 +11,7 @@ from ppa_plugin.evaluation.report.plots.analysis_figures import probe_plot, proj
 from ppa_plugin.evaluation.report.plots.drawing import bar_plot
 from ppa_plugin.evaluation.report.plots.figures import layer_curves, step_curves
 from ppa_plugin.evaluation.report.plots.heat_maps import OVERVIEW_ROWS, gain_maps, overview
+from ppa_plugin.evaluation.report.plots.token_maps import layer_plots, map_pictures
 from ppa_plugin.evaluation.report.published.counts import read_manifest
 from ppa_plugin.evaluation.report.published.facts import read_paper
 from ppa_plugin.evaluation.report.published.sections import paper_sections
@@ -111,4 +112,10 @@ class Report:
         probe = analysis_tables.script_table(self.analysis.get("scripts", []))
         pictures = probe_plot(self.analysis.get("scripts", [])) + projection_plot(self.analysis.get("projection", []))
         leakage = analysis_tables.leakage_tables(self.analysis.get("leakage", []))
-        return [*grids, *([probe] if probe else []), *pictures, *leakage]
+        return [*grids, *([probe] if probe else []), *pictures, *self._token_blocks(), *leakage]
+
+    def _token_blocks(self) -> list[Grid | Picture]:
+        blocks, words, maps = (self.analysis.get(kind, []) for kind in ("tokens", "words", "token_map"))
+        lines = [*token_tables.block_lines(blocks), *token_tables.word_lines(words)]
+        grids = [*token_tables.layer_tables(lines), *token_tables.language_tables(blocks)]
+        return [*grids, *layer_plots(lines), *map_pictures(maps)]

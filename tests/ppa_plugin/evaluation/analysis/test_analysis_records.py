@@ -1,6 +1,7 @@
 """The analysis file: what is appended is read back, and what is no record is one sentence."""
 
 import json
+import re
 
 import pytest
 
@@ -11,6 +12,27 @@ from ppa_plugin.evaluation.model import Model
 PROJECTION = {"layer": 8, "pool": "all", "method": "pca", "labels": ["tur_Latn", "ell_Grek"]}
 MODEL = Model("aligned", "models/aligned", "ab" * 32)
 SCRIPTS = {"layer": 8, "pool": "all", "accuracy": 0.75, "chance": 0.5, "scripts": {"Arab": 4, "Latn": 4}}
+
+
+TOKENS = {"task": "sib", "language": "ell_Grek", "layer": 8, "accuracy": 0.5, "chance": 0.1, "from_orig": 0.6}
+TOKENS |= {
+    "from_latn": 0.4,
+    "blocks": 90,
+    "pairs": 9,
+    "pairs_without": 1,
+    "depth": 12,
+    "group": 8,
+    "romanizer": "uroman 1",
+}
+MAP = {"task": "sib", "language": "ell_Grek", "layer": 8, "number": 3, "orig": ["α", "β"], "latn": ["a", "v"]}
+MAP |= {"cosines": [[0.5, -0.25], [0.0, 1.0]]}
+WORDS = {"source": "eng_Latn", "target": "ell_Grek", "layer": 8, "accuracy": 0.5, "chance": 0.1, "from_source": 0.5}
+WORDS |= dict.fromkeys(("source_words", "target_words", "source_left_out", "target_left_out", "lines"), 5)
+WORDS |= {"from_target": 0.5, "lines_without": 0, "depth": 12, "group": 8}
+
+
+def of_tokens(kind, values, **changed):
+    return record(kind, MODEL, "cd" * 32, **{**values, **changed})
 
 
 def scripts(**changed):
@@ -40,6 +62,45 @@ def test_every_kind_is_read(tmp_path):
     path = tmp_path / "analysis.jsonl"
     path.write_text("\n\n".join([vocabulary("latn"), projection([[0, 1.5], [-2, 3]]), json.dumps(scripts())]))
     assert [entry["kind"] for entry in read_analysis(path)] == ["vocabulary", "projection", "scripts"]
+
+
+def test_records_of_tokens_are_read_and_told_apart(tmp_path):
+    path = tmp_path / "analysis.jsonl"
+    tokens = [of_tokens("tokens", TOKENS, language=language) for language in ("ell_Grek", "fas_Arab")]
+    words = [of_tokens("words", WORDS, target=language) for language in ("ell_Grek", "fas_Arab")]
+    every = [*tokens, *words, of_tokens("token_map", MAP)]
+    append_analysis(path, every)
+    assert read_analysis(path) == every
+    again = of_tokens("words", WORDS, accuracy=0.75)
+    assert latest([*every, again]) == [*tokens, again, *every[3:]]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (of_tokens("tokens", TOKENS, from_latn=1.5), "a tokens record whose from_latn is 1.5"),
+        (of_tokens("tokens", TOKENS, group=0), "a tokens record whose group is 0"),
+        (of_tokens("tokens", TOKENS, language=["ell_Grek"]), 'a tokens record whose language is ["ell_Grek"]'),
+        (of_tokens("words", WORDS, source=None), "a words record whose source is null"),
+        (of_tokens("words", {k: v for k, v in WORDS.items() if k != "lines"}), "a words record without lines"),
+        (
+            of_tokens("token_map", MAP, cosines=[[1.0, 0.5], [0.5]]),
+            "a token_map record whose cosines are not",
+        ),
+        (
+            of_tokens("token_map", MAP, latn=["a"]),
+            "a token_map record whose cosines are not a row and a column for e",
+        ),
+        (of_tokens("token_map", MAP, cosines=[], orig=[], latn=[]), "a token_map record whose cosines are not a row"),
+        (of_tokens("token_map", MAP, cosines=[[1.5]]), "a token_map record whose cosines is [[1.5]]"),
+        (of_tokens("token_map", MAP, cosines=[["x"]]), 'a token_map record whose cosines is [["x"]]'),
+    ],
+)
+def test_what_is_no_record_of_tokens_is_said(tmp_path, line, says):
+    path = tmp_path / "analysis.jsonl"
+    path.write_text(json.dumps(line))
+    with pytest.raises(UserError, match=re.escape(f"{path}, line 1: {says}")):
+        read_analysis(path)
 
 
 def test_a_line_that_another_program_left_open_is_not_continued(tmp_path):

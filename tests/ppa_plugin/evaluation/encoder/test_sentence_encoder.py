@@ -3,6 +3,7 @@
 import shutil
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -51,6 +52,23 @@ def test_agrees_with_a_plain_loop(directory, tokenizer, tiny_hf_model, sentences
     torch.testing.assert_close(vectors, expected, rtol=1e-5, atol=1e-5)
     assert torch.equal(vectors[3], vectors[-1])
     assert torch.equal(vectors, encoder.encode(texts, batch_size=4))
+
+
+def test_runs_of_tokens_are_means_of_a_plain_loop(directory, tokenizer, tiny_hf_model, sentences):
+    encoder = SentenceEncoder(directory, [0, 3, 2])
+    ids = [np.array(of_sentence[1:-1]) for of_sentence in tokenizer(sentences)["input_ids"]]
+    # overlapping, repeated and unordered runs, and none of every third sentence
+    spans = [np.array([[2, 5], [0, 1], [1, len(of)], [0, 1]] if i % 3 else [], int) for i, of in enumerate(ids)]
+    spans = [runs.reshape(-1, 2) for runs in spans]
+    expected = []
+    for of_sentence, runs in zip(ids, spans, strict=True):
+        with torch.no_grad():
+            states = tiny_hf_model(torch.tensor([[0, *of_sentence, 2]]), output_hidden_states=True).hidden_states
+        chosen = torch.stack([states[k][0, 1:-1] for k in (0, 3, 2)])
+        expected += [chosen[:, start:stop].mean(1) for start, stop in runs]
+    for batch_size in (1, 4, 64):
+        vectors = encoder.encode_spans(ids, spans, batch_size)
+        torch.testing.assert_close(vectors, torch.stack(expected, dim=1), rtol=1e-5, atol=1e-5)
 
 
 def test_an_empty_sentence(directory):

@@ -222,12 +222,13 @@ def commands(model, data, output):
     return {
         "retrieval": (*shared, *tatoeba, "--sources", "eng_Latn", "--layer", "1"),
         "scripts": (*shared, *tatoeba, "--sentences", "10"),
+        "tokens": (*shared, *tatoeba, "--sentences", "10"),
         "classify": (*shared, "--data", data, "--task", "sib200", *source),
         "tag": (*shared, "--data", data, "--task", "ner", *source),
     }
 
 
-@pytest.mark.parametrize("command", ["retrieval", "scripts", "classify", "tag"])
+@pytest.mark.parametrize("command", ["retrieval", "scripts", "tokens", "classify", "tag"])
 def test_every_command_measures_the_model_or_exits_2(plain, data, tmp_path, capsys, command):
     def values(model, name):
         output = tmp_path / f"{name}.jsonl"
@@ -299,7 +300,7 @@ def with_added_tokens(plain, tmp_path):
     return copy
 
 
-@pytest.mark.parametrize("command", ["retrieval", "scripts", "classify", "tag", "vocabulary"])
+@pytest.mark.parametrize("command", ["retrieval", "scripts", "tokens", "classify", "tag", "vocabulary"])
 def test_tokens_without_a_row_in_the_embedding_are_one_sentence(with_added_tokens, data, tmp_path, capsys, command):
     output = tmp_path / "results.jsonl"
     (tmp_path / "corpus").mkdir()

@@ -25,6 +25,7 @@ from ppa_plugin.evaluation.report.measured import Measured, for_tables
 from ppa_plugin.evaluation.report.methods import method_tables
 from ppa_plugin.evaluation.report.published.counts import read_manifest
 from ppa_plugin.evaluation.report.published.facts import Count, read_paper, read_published
+from ppa_plugin.evaluation.report.token_tables import block_lines, language_tables, layer_tables, word_lines
 from ppa_plugin.evaluation.results import read_results
 from ppa_plugin.evaluation.variants import in_order, remarks
 
@@ -36,6 +37,22 @@ VOCABULARY |= {"distinct_tokens": 3, "unknown_tokens": 1, "tokens_per_word": 1.5
 PROBE = {"kind": "scripts", **EVERY, "layer": 1, "pool": "all", "accuracy": 0.5, "chance": 0.5, "scripts": {"Grek": 2}}
 LEAKAGE = {"kind": "leakage", "data_sha256": "cd", "version": "0", "corpus": "text", "corpus_sha256": "ef", "set": "b"}
 LEAKAGE |= {"language": "ell_Grek", "lines": 4, "exact": 1, "contained": 1, "share": 0.5}
+TOKENS = {"kind": "tokens", **EVERY, "task": "sib", "language": "ell_Grek", "layer": 1, "accuracy": 0.5, "chance": 0.1}
+TOKENS |= {"from_orig": 0.6, "from_latn": 0.4, "blocks": 9, "pairs": 2, "pairs_without": 1, "depth": 3, "group": 8}
+TOKENS |= {"romanizer": "uroman 1"}
+WORDS = {
+    "kind": "words",
+    **EVERY,
+    "source": "eng_Latn",
+    "target": "ell_Grek",
+    "layer": 1,
+    "accuracy": 0.5,
+    "chance": 0.1,
+}
+WORDS |= dict.fromkeys(("source_words", "target_words", "source_left_out", "target_left_out", "lines"), 5)
+WORDS |= {"from_source": 0.6, "from_target": 0.4, "lines_without": 0, "depth": 3, "group": 8}
+MAP = {"kind": "token_map", **EVERY, "task": "sib", "language": "ell_Grek", "layer": 1, "number": 0}
+MAP |= {"orig": ["a"], "latn": ["b"], "cosines": [[0.5]]}
 POINTS = {
     "kind": "projection",
     **EVERY,
@@ -236,12 +253,15 @@ def tables_of_analysis(path) -> None:
     vocabulary_tables(kinds.get("vocabulary", []))
     script_table(kinds.get("scripts", []))
     leakage_tables(kinds.get("leakage", []))
+    blocks = kinds.get("tokens", [])
+    layer_tables([*block_lines(blocks), *word_lines(kinds.get("words", []))])
+    language_tables(blocks)
 
 
 READERS = {
     "results": (tables_of_results, records([dataclasses.asdict(result()), dataclasses.asdict(result("b", seed=1))])),
     "results-bytes": (tables_of_results, mutated(f"{RESULT}\n{RESULT}\n".encode())),
-    "analysis": (tables_of_analysis, records([VOCABULARY, PROBE, POINTS, LEAKAGE])),
+    "analysis": (tables_of_analysis, records([VOCABULARY, PROBE, POINTS, LEAKAGE, TOKENS, WORDS, MAP])),
     "analysis-bytes": (read_analysis, mutated("".join(json.dumps(r) + "\n" for r in (VOCABULARY, POINTS)).encode())),
     "paper": (read_published, mutated(PAPER.encode())),
     "counts": (lambda path: read_paper([path]), mutated(COUNTS.encode())),

@@ -1,0 +1,137 @@
+"""Tables of how well tokens are aligned: blocks that find their romanization, words that find their translation."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from ppa_plugin.evaluation.analysis.records import Record
+from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, slug
+from ppa_plugin.evaluation.tables import percent
+from ppa_plugin.model.sizes import default_layer
+
+# Records of one text by model, layer and language.
+_Measured = dict[str, dict[int, dict[str, Record]]]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Accuracy by model and layer, all over the same text; `name` is for files, `chance` the share by chance."""
+
+    name: str
+    title: str
+    curves: dict[str, dict[int, float]]
+    chance: float
+    note: str
+
+
+def block_lines(records: list[Record]) -> list[Lines]:
+    """Of `tokens` records, for each task: the mean over the languages that no model lacks at any of its layers."""
+    found = []
+    for task, models in _by_task(records).items():
+        if not (common := _common(models)):
+            continue
+        curves = {
+            model: {layer: _mean(languages, common) for layer, languages in sorted(layers.items())}
+            for model, layers in models.items()
+        }
+        chance = fmean(_at_layer(layers)[language]["chance"] for layers in models.values() for language in common)
+        title = f"How often a block of tokens finds its romanization: {task}"
+        note = f"Mean over {len(common)} languages: {', '.join(common)}." if len(common) > 1 else f"{common[0]}."
+        found.append(Lines(slug("tokens", task), title, curves, chance, note))
+    return found
+
+
+def word_lines(records: list[Record]) -> list[Lines]:
+    """Of `words` records, for each parallel text."""
+    texts: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        texts[record["source"], record["target"], record["data_sha256"]].append(record)
+    found = []
+    several = Counter((source, target) for source, target, _ in texts)
+    for (source, target, digest), of_text in texts.items():
+        curves: dict[str, dict[int, float]] = defaultdict(dict)
+        for record in sorted(of_text, key=lambda record: record["layer"]):
+            curves[record["model"]][record["layer"]] = record["accuracy"]
+        first = of_text[-1]
+        which = f", data {digest[:8]}" if several[source, target] > 1 else ""
+        title = f"How often a word finds its translation: {source}, {target}{which}"
+        note = (
+            f"{first['lines']:,} lines; {first['source_words']:,} words of {source} and {first['target_words']:,} of "
+            f"{target} that are linked to one of the other side."
+        )
+        chance = fmean(record["chance"] for record in of_text)
+        found.append(Lines(slug("words", source, target), title, dict(curves), chance, note))
+    return found
+
+
+def layer_tables(lines: Iterable[Lines]) -> list[Grid]:
+    """A table each: a layer a row, a model a column, in percent."""
+    return [_layer_table(of_text) for of_text in lines]
+
+
+def _layer_table(lines: Lines) -> Grid:
+    layers = sorted({layer for curve in lines.curves.values() for layer in curve})
+    rows = [
+        Row((str(layer),), tuple(Cell(percent(curve.get(layer))) for curve in lines.curves.values()))
+        for layer in layers
+    ]
+    notes = (
+        f"Percent, the mean of both directions; by chance {percent(lines.chance)}. Layer 0: the embeddings.",
+        lines.note,
+    )
+    return Grid(lines.name, lines.title, ("layer",), tuple(lines.curves), tuple(rows), (), notes)
+
+
+def language_tables(records: list[Record]) -> list[Grid]:
+    """Of `tokens` records, for each task of several languages: a language a row, a model a column, at one layer."""
+    tables = [_language_table(task, models) for task, models in _by_task(records).items()]
+    return [table for table in tables if sum(not row.summary for row in table.rows) > 1]
+
+
+def _language_table(task: str, models: _Measured) -> Grid:
+    shown = {model: _at_layer(layers) for model, layers in models.items()}
+    every = [record for languages in shown.values() for record in languages.values()]
+    rows = [
+        Row((language,), tuple(_cell(languages.get(language)) for languages in shown.values()))
+        for language in sorted({record["language"] for record in every})
+    ]
+    if common := _common(models):
+        means = tuple(Cell(percent(_mean(languages, common))) for languages in shown.values())
+        rows.append(Row((f"mean ({len(common)})",), means, rule=True, summary=True))
+    columns = tuple(f"{model}, layer {next(iter(of.values()))['layer']}" for model, of in shown.items())
+    groups = sorted({record["group"] for record in every})
+    without, pairs = (sum(record[name] for record in every) for name in ("pairs_without", "pairs"))
+    notes = (
+        "Percent. The layer is the one that the paper uses, or the nearest to it that was measured; candidates are the "
+        f"blocks of {' or '.join(map(str, groups))} sentences.",
+        f"Of {pairs + without:,} sentences, all languages and models together, {without:,} have no block.",
+    )
+    title = f"How often a block of tokens finds its romanization, by language: {task}"
+    return Grid(slug("tokens", task, "languages"), title, ("language",), columns, tuple(rows), (), notes)
+
+
+def _cell(record: Record | None) -> Cell:
+    return Cell(percent(record["accuracy"] if record else None))
+
+
+def _by_task(records: list[Record]) -> dict[str, _Measured]:
+    tasks: dict[str, _Measured] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    for record in records:
+        tasks[record["task"]][record["model"]][record["layer"]][record["language"]] = record
+    return tasks
+
+
+def _common(models: _Measured) -> list[str]:
+    """The languages that no model lacks at any of its layers."""
+    return sorted(set.intersection(*(set(languages) for layers in models.values() for languages in layers.values())))
+
+
+def _mean(languages: dict[str, Record], common: list[str]) -> float:
+    return fmean(languages[language]["accuracy"] for language in common)
+
+
+def _at_layer(layers: dict[int, dict[str, Record]]) -> dict[str, Record]:
+    """The records of the layer that the paper uses, or of the nearest one that was measured."""
+    (depth, *_) = (record["depth"] for languages in layers.values() for record in languages.values())
+    return layers[min(layers, key=lambda layer: abs(layer - default_layer(depth)))]

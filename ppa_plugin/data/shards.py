@@ -19,9 +19,10 @@ _ROWS_A_CHUNK = 1 << 20
 _AGAIN = "run ppa-preprocess binarize again"
 
 
-def find_beside(shard: Path, name: str) -> Path | None:
-    """The file `name` in the shard or up to two levels above it, None where there is none."""
-    return next((d / name for d in (shard, *list(shard.resolve().parents)[:2]) if (d / name).is_file()), None)
+def find_beside(shard: Path, *names: str) -> Path | None:
+    """The nearest file of one of these names in the shard or up to two levels above it, None where there is none."""
+    places = (shard, *list(shard.resolve().parents)[:2])
+    return next((d / name for d in places for name in names if (d / name).is_file()), None)
 
 
 def binarized_path(directory: Path, split: str, side: str) -> Path:

@@ -182,7 +182,7 @@ class PackedModel(BaseFairseqModel):
         """
         head = self.encoder.lm_head
         own = [] if head is None else [head.dense, head.layer_norm]
-        for module in (*self.encoder.sentence_encoder.layers[layer:], *own):
+        for module in (*self.encoder.sentence_encoder.above(layer), *own):
             module.requires_grad_(False)
         if head is not None:
             head.bias.requires_grad_(False)

@@ -48,6 +48,10 @@ class PackedEncoder(nn.Module):
         """What follows the last block, (R, C) -> (R, C); layer L of L is its result, as of Transformers."""
         return hidden
 
+    def above(self, layer: int) -> list[nn.Module]:
+        """What layer `layer` does not depend on: the blocks above it, and what follows the last one."""
+        return list(self.layers[layer:])
+
     @property
     def windows(self) -> list[int | None]:
         """How far each block's attention sees to either side; None for everything."""

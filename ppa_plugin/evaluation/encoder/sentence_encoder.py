@@ -52,6 +52,9 @@ class SentenceEncoder:
         cut = config.model_type in _POST_NORM
         options = {"add_pooling_layer": False} if cut else {}
         model, _ = loading.load_network("AutoModel", self.directory, config, **options)
+        plain = self.tokenizer("a", add_special_tokens=False)["input_ids"]
+        # not by their names: which of them a tokenizer calls cls and sep, and whether any, differs
+        self._added = [token_id for token_id in self.tokenizer("a")["input_ids"] if token_id not in plain]
         loading.check_ids(self.tokenizer, model.get_input_embeddings().num_embeddings, self.directory)
         if cut:
             model.config.num_hidden_layers = blocks = max(*self.layers, 1)
@@ -126,7 +129,7 @@ class SentenceEncoder:
         attended = torch.arange(padded.size(1)) < lengths[:, None]
         keep = attended
         if self.pool == "content":
-            for token_id in (self.tokenizer.cls_token_id, self.tokenizer.sep_token_id):
+            for token_id in self._added:
                 keep = keep & (padded != token_id)
         inputs = {"input_ids": padded.to(self.device), "attention_mask": attended.long().to(self.device)}
         hidden = self.model(**inputs, output_hidden_states=True).hidden_states

@@ -131,6 +131,10 @@ class ModernBERTEncoder(PackedEncoder):
         """The last LayerNorm: layer L of L is after it, the layers below are as the blocks leave them."""
         return self.layer_norm(hidden)
 
+    def above(self, layer: int) -> list[nn.Module]:
+        """As every family's; the last LayerNorm is of layer L alone."""
+        return [*super().above(layer), *([self.layer_norm] if layer < len(self.layers) else [])]
+
     @property
     def windows(self) -> list[int | None]:
         """How far each block's attention sees to either side; None for everything."""

@@ -2,6 +2,7 @@
 
 import filecmp
 import json
+import shutil
 
 import pytest
 import torch
@@ -89,6 +90,23 @@ def test_sentence_transformers_gives_the_vectors_that_we_measure(converted, sent
     ours.model.float()
     assert ours.layers == (layer or 3,)
     torch.testing.assert_close(torch.from_numpy(theirs.encode(sentences)), ours.encode(sentences), rtol=1e-4, atol=1e-4)
+
+
+def test_content_is_without_the_tokens_that_its_tokenizer_adds(theirs, sentences, tmp_path):
+    """Gemma's names them bos and eos, and nothing cls or sep."""
+    shutil.copytree(theirs, tmp_path / "hf")
+    path = tmp_path / "hf" / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: settings[key] for key in settings if key not in ("cls_token", "sep_token")}))
+    encoders = [SentenceEncoder(tmp_path / "hf", pool=pool) for pool in ("all", "content")]
+    everything, content = (encoder.encode(sentences) for encoder in encoders)
+    tokenizer = import_transformers().AutoTokenizer.from_pretrained(tmp_path / "hf")
+    for text, vector in zip(sentences, content, strict=True):
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        with torch.no_grad():
+            hidden = encoders[0].model(ids, output_hidden_states=True).hidden_states[3][0]
+        torch.testing.assert_close(vector, hidden[1:-1].mean(dim=0), rtol=1e-5, atol=1e-5)
+    assert (everything - content).abs().max() > 0.1
 
 
 def test_what_cannot_be_converted_is_one_sentence(theirs, sentencepiece_path, tmp_path, capsys):

@@ -83,6 +83,17 @@ def test_only_wanted_rows_of_the_top_block_are_the_same(ours):
     torch.testing.assert_close(narrow, whole, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("layer", [0, 2, LAYERS])
+def test_what_a_layer_does_not_depend_on_is_frozen(theirs, layer):
+    """Else DistributedDataParallel waits for gradients that never come: of the last LayerNorm too."""
+    model = ours_of(theirs)
+    model.freeze_above(layer)
+    model(**packed([9, 4]), layers=[layer]).layers[layer].square().sum().backward()
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained == {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert ("encoder.sentence_encoder.layer_norm.weight" in trained) == (layer == LAYERS)
+
+
 def test_windows_and_thetas_matter(theirs):
     batch = packed([40])
     changes = ({"local_attention": 6}, {"local_rope_theta": 1000.0}, {"global_attn_every_n_layers": 2})

@@ -179,7 +179,7 @@ def _padding_rows(source: Path, pieces: Path, rows: int) -> int:
 
 def _warn_of_epsilon(config: dict[str, Any], family: Family, source: Path) -> None:
     epsilon = config.get(family.epsilon_key, family.epsilon)
-    if epsilon != LAYER_NORM_EPS:
+    if epsilon != LAYER_NORM_EPS and family.epsilon_key not in family.own_flags:
         sys.stderr.write(
             f"warning: {source}/config.json has {family.epsilon_key} {json.dumps(epsilon)}; fairseq computes with "
             f"{LAYER_NORM_EPS}, so outputs differ slightly\n"

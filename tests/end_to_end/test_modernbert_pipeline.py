@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ppa_preprocess import cli as preprocess
 from running import exit_code
-from tiny_modernbert import random_model, tiny_config, tokens_in, train_tokenizer
+from tiny_families import modernbert_config, random_model, tokens_in, train_tokenizer
 from training import load, losses, train
 
 from ppa_plugin.convert import cli as convert
@@ -43,7 +43,7 @@ def work(tmp_path_factory) -> Path:
     (work / "hf").mkdir()
     text = [line for lang in (*LANGUAGES, "eng_Latn") for line in sentences(lang, 64)]
     entries = tokens_in(train_tokenizer(text, work / "hf", 300))
-    random_model(tiny_config(entries)).save_pretrained(work / "hf")
+    random_model(modernbert_config(entries)).save_pretrained(work / "hf")
     assert exit_code(convert.main, "to-fairseq", work / "hf", work / "base") == 0
     group = {
         "name": "tiny",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from running import exit_code
 from safetensors.torch import load_file
-from tiny_modernbert import random_model, tiny_config, tokens_in, train_tokenizer
+from tiny_families import modernbert_config, random_model, tokens_in, train_tokenizer
 
 from ppa_plugin.convert import cli
 from ppa_plugin.evaluation.encoder.loading import import_transformers
@@ -24,7 +24,7 @@ def theirs(sentences, tmp_path_factory):
     directory = tmp_path_factory.mktemp("modernbert") / "hf"
     directory.mkdir()
     entries = tokens_in(train_tokenizer(sentences, directory))
-    random_model(tiny_config(entries // 8 * 8 + 16)).bfloat16().save_pretrained(directory)
+    random_model(modernbert_config(entries // 8 * 8 + 16)).bfloat16().save_pretrained(directory)
     return directory
 
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from fairseq.data import Dictionary
-from tiny_modernbert import tokens_in, train_tokenizer
+from tiny_families import tokens_in, train_tokenizer
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data import vocabulary

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
+from tiny_xlmr import train_pieces
 
+from ppa_plugin.data.vocabulary import vocabulary_size
 from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.architectures import CONFIGURATIONS, PackedModel, TranslitGTE, TranslitModernBERT
 from ppa_plugin.model.families import FAMILIES, of_config
@@ -61,6 +63,7 @@ class Tiny:
     config: Callable[..., Any]
     architectures: tuple[str, ...]
     entries: int  # of the published vocabulary
+    train_tokenizer: Callable[[list[str], Path, int], int]
 
     @property
     def family(self) -> Family:
@@ -69,11 +72,6 @@ class Tiny:
     @property
     def settings(self) -> type:
         return CONFIGURATIONS[self.family.model]
-
-
-MODERNBERT = Tiny(TranslitModernBERT, modernbert_config, ("mmbert_base", "mmbert_small"), 256_000)
-GTE = Tiny(TranslitGTE, gte_config, ("gte_multilingual_base",), 250_048)
-ALL = [pytest.param(MODERNBERT, id="modernbert"), pytest.param(GTE, id="gte", marks=needs_gte)]
 
 
 def random_model(config: Any) -> Any:
@@ -144,9 +142,9 @@ def padded(batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).bool()
 
 
-def train_tokenizer(sentences: list[str], directory: Path, size: int = 400) -> Path:
+def train_tokenizer(sentences: list[str], directory: Path, size: int = 400) -> int:
     """A tokenizer as Gemma 2's and mmBERT's: BPE with bytes for unknown characters, the spaces in the pieces, its own
-    specials first; with `tokenizer_config.json`, into a directory that exists.
+    specials first; `tokenizer.json` and `tokenizer_config.json`, into a directory that exists. Returns its ids.
     """
     model = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
     model.normalizer = tokenizers.normalizers.Replace(" ", "▁")
@@ -175,9 +173,25 @@ def train_tokenizer(sentences: list[str], directory: Path, size: int = 400) -> P
     settings |= {"cls_token": "<bos>", "sep_token": "<eos>", "model_max_length": 512}
     settings |= {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids", "attention_mask"]}
     (directory / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    return directory / "tokenizer.json"
+    return len(vocabulary)
 
 
-def tokens_in(path: Path) -> int:
-    """How many ids a tokenizer.json has."""
-    return tokenizers.Tokenizer.from_file(str(path)).get_vocab_size()
+def train_sentencepiece(sentences: list[str], directory: Path, size: int = 310) -> int:
+    """A SentencePiece model as XLM-R's, into a directory that exists. Returns its ids."""
+    path = train_pieces(sentences, size, directory / "sentencepiece.bpe.model")
+    path.with_suffix(".vocab").unlink()
+    return vocabulary_size(path)
+
+
+MODERNBERT = Tiny(TranslitModernBERT, modernbert_config, ("mmbert_base", "mmbert_small"), 256_000, train_tokenizer)
+GTE = Tiny(TranslitGTE, gte_config, ("gte_multilingual_base",), 250_048, train_sentencepiece)
+ALL = [pytest.param(MODERNBERT, id="modernbert"), pytest.param(GTE, id="gte", marks=needs_gte)]
+
+
+def save(tiny: Tiny, sentences: list[str], directory: Path, size: int, padding: int = 0, dtype=torch.float32) -> Path:
+    """A random model and its tokenizer as Transformers' directory; `padding` makes its rows a multiple of so many."""
+    directory.mkdir(parents=True)
+    entries = tiny.train_tokenizer(sentences, directory, size)
+    rows = entries + padding - entries % padding if padding else entries
+    random_model(tiny.config(rows)).to(dtype).save_pretrained(directory)
+    return directory

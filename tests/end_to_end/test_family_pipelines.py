@@ -124,6 +124,14 @@ def test_the_trained_model_is_converted_and_measured(work, trained):
     assert {(row["metric"], row["layer"], row["n"]) for row in rows} >= {("top10", 3, 12)}
 
 
+def test_the_base_is_measured_at_every_layer(work):
+    arguments = ("--model", work / "hf", "--data", work / "tatoeba", "--task", "tatoeba", "--sources", "eng_Latn")
+    output = ("--layer", "all", "--output", work / "layers.jsonl")
+    assert exit_code(evaluate.main, "retrieval", *arguments, *output) == 0
+    rows = [json.loads(line) for line in (work / "layers.jsonl").read_text().splitlines()]
+    assert [row["layer"] for row in rows if row["metric"] == "top10"] == [0, 1, 2, 3, 4]
+
+
 def test_its_checkpoints_are_ranked(work, trained, capsys):
     arguments = ("--checkpoints", work / "run", "--data", work / "tatoeba", "--output", work / "ranked.jsonl")
     assert exit_code(evaluate.main, "select", *arguments, "--best-to", work / "best") == 0

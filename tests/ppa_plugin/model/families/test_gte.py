@@ -1,5 +1,9 @@
 """What is GTE's alone: its rotary positions, epsilon and token type, in its model, its config and its names."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_families import GTE, LAYERS, as_in_a_file, gte_config, needs_gte, ours_of, packed, random_model
@@ -7,7 +11,9 @@ from tiny_families import GTE, LAYERS, as_in_a_file, gte_config, needs_gte, ours
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.encoder.loading import import_transformers
 from ppa_plugin.model.names import to_fairseq, to_hugging_face
+from ppa_plugin.model.rotary import Rotation
 
+PAGE = Path(__file__).parents[4] / "docs" / "conversion.md"
 FAMILY = GTE.family
 CONFIG = {
     **{"model_type": "gte", "vocab_size": 90, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 4},
@@ -52,6 +58,17 @@ def test_the_angles_are_transformers_however_a_config_says_them(said):
     FAMILY.check_config(CONFIG | said, "here")
     angles = 1.0 / found["rope_theta"] ** (torch.arange(0, 8, 2).float() / 8) / found["rope_factor"]
     torch.testing.assert_close(theirs.rotary_emb.inv_freq, angles, rtol=1e-6, atol=0)
+
+
+def test_the_authors_scaled_angles_are_what_the_page_calls_linear():
+    """Their class: base B F, frequencies divided by F^(2 / D); B = 20,000, F = 8, D = 64."""
+    said = json.loads("{" + re.search(r'"rope_parameters": .*}', PAGE.read_text(encoding="utf-8")).group() + "}")
+    settings = FAMILY.settings(CONFIG | said)
+    rotation = Rotation(torch.arange(512), 64, settings["rope_theta"], settings["rope_factor"])
+    frequencies = 1.0 / 160_000.0 ** (torch.arange(0, 64, 2).double() / 64) / 8 ** (2 / 64)
+    angles = torch.arange(512).double()[:, None, None] * frequencies
+    torch.testing.assert_close(rotation.cos.double(), angles.cos(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(rotation.sin.double(), angles.sin(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(

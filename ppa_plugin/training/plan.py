@@ -45,6 +45,7 @@ class Objective(NamedTuple):
     blocks: int  # that run: without masked positions, up to the highest layer that a term reads
     mask_prob: float
     max_positions: int
+    block_group: int = 0  # pairs among whose token blocks TOK contrasts; 0 without TOK
 
 
 class Load(NamedTuple):
@@ -53,6 +54,8 @@ class Load(NamedTuple):
     tokens: float  # over its streams
     masked: float
     blocks: int | None = None  # that run; None for all
+    token_blocks: float = 0.0  # of TOK
+    block_group: int = 0
 
 
 class Memory(NamedTuple):
@@ -64,6 +67,7 @@ class Memory(NamedTuple):
     buckets: int  # pytorch_ddp's copy of the gradients; 0 on one GPU
     activations: int  # kept from the forward for the backward, without the logits
     logits: int  # kept, or the chunk at work
+    token_blocks: int  # TOK's vectors and similarities
     tied_gradient: int  # of the embedding, before it is added to .grad
     step: int  # what Adam takes while it steps, when nothing of the micro-batch is left
 
@@ -71,7 +75,7 @@ class Memory(NamedTuple):
     def peak(self) -> int:
         """The state of the training, and a micro-batch or Adam's step, whichever is larger."""
         state = self.parameters + self.gradients + self.optimizer + self.buckets
-        return state + max(self.activations + self.logits + self.tied_gradient, self.step)
+        return state + max(self.activations + self.logits + self.token_blocks + self.tied_gradient, self.step)
 
 
 def architecture_sizes(arch: str, vocabulary: int, max_positions: int) -> Sizes:
@@ -102,7 +106,14 @@ def read_objective(flags: str, depth: int) -> Objective:
     terms = [term(cfg, depth) for term in TERMS]
     masked = tuple(stream for term in terms for stream in term.masked_streams)
     highest = max((layer for term in terms for layer in term.layers), default=0)
-    return Objective(needed_streams(cfg), masked, depth if masked else highest, cfg.mask_prob, cfg.max_positions)
+    return Objective(
+        needed_streams(cfg),
+        masked,
+        depth if masked else highest,
+        cfg.mask_prob,
+        cfg.max_positions,
+        cfg.tok_negatives if cfg.tok_weight else 0,
+    )
 
 
 def parameter_count(sizes: Sizes) -> int:
@@ -177,6 +188,16 @@ def logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | 
     return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) or at_work
 
 
+def token_block_bytes(sizes: Sizes, pairs: int, blocks: float, group: int) -> int:
+    """What TOK keeps for the backward, of `blocks` token blocks a pair that contrast in groups of `group` pairs.
+
+    Of each block two vectors in FP32, 8C bytes. Of each group a similarity for every two of its vectors: the softmax in
+    FP32, and in a byte whether it counts. (`--tok-loss l2` keeps no more than the vectors.)
+    """
+    vectors = 2 * blocks * group
+    return ceil(pairs * blocks * 8 * sizes.embed_dim + ceil(pairs / group) * 5 * vectors**2) if group else 0
+
+
 def memory(
     sizes: Sizes,
     precision: str,
@@ -204,6 +225,7 @@ def memory(
         buckets=count * gradient_bytes if ranks > 1 else 0,
         activations=activation_bytes(sizes, ceil(pairs * load.tokens), masked, value_bytes, load.blocks),
         logits=logits_bytes(sizes, masked, value_bytes, card_bytes) if masked else 0,
+        token_blocks=token_block_bytes(sizes, pairs, load.token_blocks, load.block_group),
         tied_gradient=embedding * value_bytes,
         step=12 * embedding if precision == "memory-efficient-fp16" else 0,
     )

@@ -48,14 +48,21 @@ class Objective(NamedTuple):
     block_group: int = 0  # pairs among whose token blocks TOK contrasts; 0 without TOK
 
 
+class TokenBlocks(NamedTuple):
+    """What a pair of mean length is to TOK."""
+
+    count: float  # its blocks
+    tokens: float  # those of both sides that are in blocks
+    group: int  # pairs whose blocks contrast with one another
+
+
 class Load(NamedTuple):
     """What a pair of mean length is to the model."""
 
     tokens: float  # over its streams
     masked: float
     blocks: int | None = None  # that run; None for all
-    token_blocks: float = 0.0  # of TOK
-    block_group: int = 0
+    token_blocks: TokenBlocks | None = None  # None without TOK
 
 
 class Memory(NamedTuple):
@@ -188,14 +195,17 @@ def logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | 
     return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) or at_work
 
 
-def token_block_bytes(sizes: Sizes, pairs: int, blocks: float, group: int) -> int:
-    """What TOK keeps for the backward, of `blocks` token blocks a pair that contrast in groups of `group` pairs.
+def token_block_bytes(sizes: Sizes, pairs: int, blocks: TokenBlocks | None) -> int:
+    """What TOK keeps for the backward, 0 without it.
 
-    Of each block two vectors in FP32, 8C bytes. Of each group a similarity for every two of its vectors: the softmax in
-    FP32, and in a byte whether it counts. (`--tok-loss l2` keeps no more than the vectors.)
+    Of each token of a block its hidden state in FP32, 4C bytes, and of each block two vectors, 8C bytes. Of each group
+    a similarity for every two of its vectors: the softmax in FP32, and in a byte whether it counts. (`--tok-loss l2`
+    keeps none of these.)
     """
-    vectors = 2 * blocks * group
-    return ceil(pairs * blocks * 8 * sizes.embed_dim + ceil(pairs / group) * 5 * vectors**2) if group else 0
+    if blocks is None:
+        return 0
+    states = pairs * (4 * blocks.tokens + 8 * blocks.count) * sizes.embed_dim
+    return ceil(states + ceil(pairs / blocks.group) * 5 * (2 * blocks.count * blocks.group) ** 2)
 
 
 def memory(
@@ -225,7 +235,7 @@ def memory(
         buckets=count * gradient_bytes if ranks > 1 else 0,
         activations=activation_bytes(sizes, ceil(pairs * load.tokens), masked, value_bytes, load.blocks),
         logits=logits_bytes(sizes, masked, value_bytes, card_bytes) if masked else 0,
-        token_blocks=token_block_bytes(sizes, pairs, load.token_blocks, load.block_group),
+        token_blocks=token_block_bytes(sizes, pairs, load.token_blocks),
         tied_gradient=embedding * value_bytes,
         step=12 * embedding if precision == "memory-efficient-fp16" else 0,
     )

@@ -131,13 +131,13 @@ def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: T
 
 def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, training: Training) -> list[str]:
     mean = total.trained / total.pairs
-    masked_a_pair, blocks_a_pair = objective.mask_prob * total.maskable / total.pairs, total.blocks / total.pairs
-    load = plan.Load(mean, masked_a_pair, objective.blocks, blocks_a_pair, objective.block_group)
+    blocks = _token_blocks(total, objective)
+    load = plan.Load(mean, objective.mask_prob * total.maskable / total.pairs, objective.blocks, blocks)
     pairs = plan.micro_batch(training.batch, training.pairs, 1)
     columns = [plan.memory(sizes, precision, pairs, load) for precision in plan.PRECISIONS]
     masked = ceil(pairs * load.masked)
     rows = [("GB", *("FP32" if precision == "fp32" else f"--{precision}" for precision in plan.PRECISIONS))]
-    of_blocks = {f"token blocks, {blocks_a_pair:.1f} a pair": "token_blocks"} if objective.block_group else {}
+    of_blocks = {f"token blocks, {blocks.count:.1f} a pair": "token_blocks"} if blocks else {}
     for name, field in {
         "parameters": "parameters",
         "gradients": "gradients",
@@ -170,6 +170,14 @@ def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, t
         *align(flags),
         "the estimate is for pairs of mean length; --max-tokens bounds a micro-batch of long ones",
     ]
+
+
+def _token_blocks(total: _Shard, objective: plan.Objective) -> plan.TokenBlocks | None:
+    """Of a mean pair, as if every token of its sides were in a block."""
+    if not objective.block_group:
+        return None
+    tokens = total.orig + total.latn - len(SIDES) * total.pairs
+    return plan.TokenBlocks(total.blocks / total.pairs, tokens / total.pairs, objective.block_group)
 
 
 def _micro_batch_flags(gpus: int, fits: int, training: Training) -> str:

@@ -121,9 +121,8 @@ def test_what_token_blocks_keep_is_what_is_estimated():
     with kept_for_backward(torch.nn.ParameterList([hidden])) as kept:
         vectors = block_vectors(hidden, rows, rows // 2, shape)
         block_info_nce(*vectors, torch.ones(shape, dtype=torch.bool), texts)[0].sum()
-    estimated = plan.token_block_bytes(TINY, pairs, blocks, group)
+    estimated = plan.token_block_bytes(TINY, pairs, plan.TokenBlocks(blocks, 4 * blocks, group))
     assert estimated == pytest.approx(sum(kept.values()), rel=0.1)
-    assert plan.token_block_bytes(TINY, pairs, blocks, 0) == 0
 
 
 def test_memory_of_the_training_state():

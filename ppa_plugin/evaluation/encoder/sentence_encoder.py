@@ -13,8 +13,9 @@ from ppa_plugin.model.sizes import default_layer
 
 # The paper's; a longer sentence is cut, in a model that takes more tokens too.
 MAX_LENGTH = 512
-# Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
-_POST_NORM = ("bert", "roberta", "xlm-roberta")
+# Where the blocks are of encoders whose output is the last one's and nothing more, so that those above the one asked for
+# can stay out.
+_POST_NORM = {**dict.fromkeys(("bert", "roberta", "xlm-roberta"), "encoder.layer"), "gte": "layers"}
 
 
 class SentenceEncoder:
@@ -49,7 +50,7 @@ class SentenceEncoder:
             )
         self.layers = self.chosen(layer)
         self.tokenizer = loading.load_tokenizer(self.directory)
-        cut = config.model_type in _POST_NORM
+        cut = _POST_NORM.get(config.model_type)
         options = {"add_pooling_layer": False} if cut else {}
         model, _ = loading.load_network("AutoModel", self.directory, config, **options)
         plain = self.tokenizer("a", add_special_tokens=False)["input_ids"]
@@ -58,7 +59,7 @@ class SentenceEncoder:
         loading.check_ids(self.tokenizer, model.get_input_embeddings().num_embeddings, self.directory)
         if cut:
             model.config.num_hidden_layers = blocks = max(*self.layers, 1)
-            model.encoder.layer = model.encoder.layer[:blocks]
+            model.set_submodule(cut, model.get_submodule(cut)[:blocks])
         self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
         self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, loading.positions(config))
 

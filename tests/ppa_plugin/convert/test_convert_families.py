@@ -208,6 +208,14 @@ def test_a_gtes_vocabulary_is_extended_and_its_pooler_kept(gte, sentences, tmp_p
 
 
 @needs_gte
+def test_a_gtes_blocks_above_the_layer_are_not_computed(gte, sentences):
+    encoder = SentenceEncoder(gte, layer=2)
+    assert len(encoder.model.layers) == 2
+    both = SentenceEncoder(gte, layer=[2, 4]).encode_layers(sentences)
+    torch.testing.assert_close(encoder.encode(sentences), both[0], rtol=0, atol=1e-6)
+
+
+@needs_gte
 def test_training_and_evaluation_read_a_gtes_text_alike(gte, tmp_path):
     """By SentencePiece, for which a special that a text spells is text."""
     _, back = there_and_back(gte, tmp_path)

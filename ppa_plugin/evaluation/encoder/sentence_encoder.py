@@ -13,8 +13,8 @@ from ppa_plugin.model.sizes import default_layer
 
 # The paper's; a longer sentence is cut, in a model that takes more tokens too.
 MAX_LENGTH = 512
-# Where the blocks are of encoders whose output is the last one's and nothing more: those above the one asked for can stay
-# out.
+# Encoders whose output is the last block's and nothing more, and where their blocks are: those above the layer that is
+# asked for can stay out.
 _POST_NORM = {**dict.fromkeys(("bert", "roberta", "xlm-roberta"), "encoder.layer"), "gte": "layers"}
 
 

@@ -69,8 +69,7 @@ class TranslitAlignmentTask(FairseqTask):
         logger.info("dictionary: %d entries", len(dictionary))
         retrieval = None
         if cfg.retrieval_data and trains:
-            found = [find_beside(shards[0], name) for name in (SENTENCEPIECE, TOKENIZER_JSON)]
-            tokenizer = next((path for path in found if path is not None), None)
+            tokenizer = find_beside(shards[0], SENTENCEPIECE, TOKENIZER_JSON)
             if tokenizer is None:
                 raise UserError(
                     f"--retrieval-data needs a {SENTENCEPIECE} or {TOKENIZER_JSON} in {shards[0]} or above it"

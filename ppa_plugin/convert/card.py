@@ -77,8 +77,17 @@ This project uses the universal romanizer software 'uroman' written by Ulf Hermj
 """
 
 
-def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], origin: dict[str, Any]) -> str:
-    """The README.md of a converted checkpoint, its recipe read from the checkpoint's own settings."""
+def model_card(
+    title: str,
+    config: dict[str, Any],
+    checkpoint: dict[str, Any],
+    origin: dict[str, Any],
+    around: tuple[str, str],
+) -> str:
+    """The README.md of a converted checkpoint, its recipe read from the checkpoint's own settings.
+
+    `around` is what the tokenizer puts before and after a text.
+    """
     size = "{num_hidden_layers} layers, {hidden_size} wide, vocabulary {vocab_size}".format_map(config)
     started_from = settings(checkpoint, "checkpoint").get("finetune_from_model")
     added, transmi = origin.get("added_pieces"), origin.get("transmi")
@@ -91,7 +100,7 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
         size=size,
         family=config["model_type"],
         architecture=of_config(config, title).title,
-        vectors=_sentence_vectors(settings(checkpoint, "criterion"), config["num_hidden_layers"]),
+        vectors=_sentence_vectors(settings(checkpoint, "criterion"), config["num_hidden_layers"], *around),
         task="- fill-mask\n" if has_head else "",
         auto_class="AutoModelForMaskedLM" if has_head else "AutoModel",
         head=_NEW_HEAD.format(seed=origin["new_head"]) if origin.get("new_head") is not None else "",
@@ -106,10 +115,10 @@ def model_card(title: str, config: dict[str, Any], checkpoint: dict[str, Any], o
     )
 
 
-def _sentence_vectors(criterion: dict[str, Any], depth: int) -> str:
+def _sentence_vectors(criterion: dict[str, Any], depth: int, begin: str, end: str) -> str:
     """What sentence-transformers gives, in a sentence without its end."""
     layer, pooling = sentence_vectors.chosen(criterion, depth)
-    of = "the vectors of `<s>` in" if pooling == "cls" else "means over the tokens of"
+    of = f"the vectors of `{begin}` in" if pooling == "cls" else f"means over all tokens, `{begin}` and `{end}` too, of"
     vectors = f"Sentence vectors are {of} " + (f"layer {layer}" if layer else "layer 0 (the embeddings)")
     if criterion.get("seq_weight"):
         return f"{vectors}, which is where the contrastive term was applied"

@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="to-fairseq | to-hf | extend")
     to_fairseq = commands.add_parser(
         "to-fairseq",
-        help="Hugging Face XLM-R or ModernBERT -> model.pt, dict.txt, its tokenizer, hf/",
+        help="Hugging Face XLM-R, ModernBERT or GTE -> model.pt, dict.txt, its tokenizer, hf/",
         epilog="example: ppa-convert to-fairseq cis-lmu/glot500-base glot500",
     )
     to_fairseq.add_argument("model", metavar="HF_DIR|HUB_NAME", help="a directory, or a model's name on the hub")

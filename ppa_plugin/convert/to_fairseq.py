@@ -35,7 +35,7 @@ _NOTED = ("source", "added_pieces", "transmi", "new_head", "prefixed", "pooler")
 
 @dataclass(frozen=True)
 class Encoder:
-    """An XLM-R, with or without its masked-LM head, and its tokenizer.
+    """An encoder, with or without its masked-LM head, and its tokenizer.
 
     Args:
         state: the parameters, under fairseq's names, in the type that they came in.
@@ -46,7 +46,7 @@ class Encoder:
         transmi: where romanizations of its own pieces are among them, how those were merged: `mean` or `max`.
         padding_rows: rows of the embedding matrix after those of the tokenizer's ids.
         new_head: the seed that its masked-LM head was drawn with; None where the head, if any, is the model's own.
-        prefixed: of an encoder without a head, whether its names came with the prefix `roberta.`.
+        prefixed: of an encoder without a head, whether its names came with the family's prefix, such as `roberta.`.
         pooler: of an encoder without a head, its pooler (Hugging Face's names), which fairseq has no place for.
     """
 
@@ -179,7 +179,7 @@ def _padding_rows(source: Path, pieces: Path, rows: int) -> int:
 
 def _warn_of_epsilon(config: dict[str, Any], family: Family, source: Path) -> None:
     epsilon = config.get(family.epsilon_key, family.epsilon)
-    if epsilon != LAYER_NORM_EPS:
+    if epsilon != LAYER_NORM_EPS and family.epsilon_key not in family.own_flags:
         sys.stderr.write(
             f"warning: {source}/config.json has {family.epsilon_key} {json.dumps(epsilon)}; fairseq computes with "
             f"{LAYER_NORM_EPS}, so outputs differ slightly\n"

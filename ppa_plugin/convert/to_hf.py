@@ -41,7 +41,7 @@ class Converted:
         with reading(self.path, "a checkpoint"):
             criterion = checkpoint.settings(self.trained, "criterion")
             layer, pooling = sentence_vectors.chosen(criterion, self.config["num_hidden_layers"])
-            text = card.model_card(title, self.config, self.trained, self.origin)
+            text = card.model_card(title, self.config, self.trained, self.origin, vocabulary.around(self.pieces))
         weights.write_model(directory, self.state, self.config)
         tokenizer_json.write_tokenizer(directory, self.pieces)
         family = of_config(self.config, self.path)

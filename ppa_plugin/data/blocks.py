@@ -25,6 +25,7 @@ from ppa_plugin.romanization.edges import edge_ends
 
 # the name of what lies beside the sides `orig` and `latn` on disk, and the type of its numbers
 ALIGN, DTYPE = "align", np.dtype(np.uint8)
+NUMBERS_A_BLOCK = 2  # its tokens on either side
 _NONE = b"\0"
 
 
@@ -59,7 +60,7 @@ class Blocks(NamedTuple):
 
 def read_row(row: np.ndarray) -> np.ndarray:
     """The blocks (B, 2) of a row (R,); B = 0 where it has none."""
-    return row[: len(row) // 2 * 2].astype(np.int64).reshape(-1, 2)
+    return row[: len(row) // NUMBERS_A_BLOCK * NUMBERS_A_BLOCK].astype(np.int64).reshape(-1, NUMBERS_A_BLOCK)
 
 
 def check_rows(numbers: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

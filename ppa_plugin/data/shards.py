@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.blocks import ALIGN, DTYPE, check_rows
+from ppa_plugin.data.blocks import ALIGN, DTYPE, NUMBERS_A_BLOCK, check_rows
 from ppa_plugin.data.masking import SIDES
 from ppa_plugin.files import check_file, reading
 
@@ -19,9 +19,10 @@ _ROWS_A_CHUNK = 1 << 20
 _AGAIN = "run ppa-preprocess binarize again"
 
 
-def find_beside(shard: Path, name: str) -> Path | None:
-    """The file `name` in the shard or up to two levels above it, None where there is none."""
-    return next((d / name for d in (shard, *list(shard.resolve().parents)[:2]) if (d / name).is_file()), None)
+def find_beside(shard: Path, *names: str) -> Path | None:
+    """The nearest file of one of these names in the shard or up to two levels above it, None where there is none."""
+    places = (shard, *list(shard.resolve().parents)[:2])
+    return next((d / name for d in places for name in names if (d / name).is_file()), None)
 
 
 def binarized_path(directory: Path, split: str, side: str) -> Path:
@@ -76,17 +77,27 @@ def load_blocks(directory: Path, split: str, pair: dict) -> tuple[Any, int]:
 
     Raises `UserError` where there are none on disk, a file is torn, or blocks are of more tokens than a side has.
     """
+    path = _blocks_path(directory, split)
+    kind, data_path = _check_files(path)
+    blocks = _open(path)
+    if kind != DTYPE or not _are_blocks_of(pair, data_path, blocks.sizes):
+        raise UserError(f"{data_path} does not hold the token blocks of its pairs; {_AGAIN}")
+    return blocks, int((blocks.sizes > 1).sum())
+
+
+def count_blocks(directory: Path, split: str) -> int:
+    """How many token blocks the pairs of one language have, by the index; `UserError` where there is none."""
+    return int((index_sizes(_blocks_path(directory, split)) // NUMBERS_A_BLOCK).sum())
+
+
+def _blocks_path(directory: Path, split: str) -> Path:
     path = binarized_path(directory, split, ALIGN)
     if not os.path.lexists(f"{path}.idx"):
         raise UserError(
             f"{path}.idx is missing: --tok-weight trains on token blocks; say `alignment: true` in the group file and "
             "run ppa-preprocess again, or leave --tok-weight at 0"
         )
-    kind, data_path = _check_files(path)
-    blocks = _open(path)
-    if kind != DTYPE or not _are_blocks_of(pair, data_path, blocks.sizes):
-        raise UserError(f"{data_path} does not hold the token blocks of its pairs; {_AGAIN}")
-    return blocks, int((blocks.sizes > 1).sum())
+    return path
 
 
 def _are_blocks_of(pair: dict, path: Path, lengths: np.ndarray) -> bool:

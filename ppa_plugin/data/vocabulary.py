@@ -16,7 +16,7 @@ import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto, TrainerSpec
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.data.masking import Specials
+from ppa_plugin.data.masking import BOS, EOS, Specials
 from ppa_plugin.data.tokenizer_file import FILES, TOKENIZER_JSON, load_tokenizer_file
 from ppa_plugin.files import check_file, count_lines, decode_text, is_file, reading, write_beside
 
@@ -139,6 +139,14 @@ def dictionary_entries(path: str | Path) -> list[str]:
 def vocabulary_size(path: str | Path) -> int:
     """The number of ids that a tokenizer's file makes; raises as `dictionary_entries` does."""
     return len(dictionary_entries(path)) + (0 if is_tokenizer_json(path) else len(SPECIALS))
+
+
+def around(path: str | Path) -> tuple[str, str]:
+    """The tokens that stand before and after every text, as a tokenizer's file spells them."""
+    if not is_tokenizer_json(path):
+        return SPECIALS[BOS], SPECIALS[EOS]
+    file = load_tokenizer_file(path)
+    return file.tokens[file.specials.bos], file.tokens[file.specials.eos]
 
 
 class TextEncoder:

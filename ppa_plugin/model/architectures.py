@@ -15,8 +15,9 @@ from ppa_plugin.commandline import Range, UserError, exit_on_user_error, setting
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.families import FAMILIES
 from ppa_plugin.model.families.family import EMBED_TOKENS, Family
-from ppa_plugin.model.families.modernbert import LARGEST_THETA
+from ppa_plugin.model.families.gte import LARGEST_FACTOR
 from ppa_plugin.model.names import as_fairseq, check_finite
+from ppa_plugin.model.rotary import LARGEST_THETA
 from ppa_plugin.model.sizes import ARCHITECTURES, MODEL_OF, SIZE_FLAGS, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
@@ -75,6 +76,20 @@ class TranslitModernBERTConfig(TranslitXLMRConfig):
     )
 
 
+@dataclass
+class TranslitGTEConfig(TranslitXLMRConfig):
+    """As XLM-R's; the defaults are gte-multilingual base's."""
+
+    encoder_ffn_embed_dim: int = setting(3072, "width of the gated feed-forward layers", _WIDTH)
+    attention_dropout: float = setting(0.0, "dropout on the attention weights", _DROPOUT)
+    activation_dropout: float = setting(0.1, "dropout after the feed-forward activation", _DROPOUT)
+    rope_theta: float = setting(160_000.0, "base of the rotary positions; a checkpoint decides", _THETA)
+    rope_factor: float = setting(
+        1.0, "what the rotary positions are divided by; a checkpoint decides", Range(1, LARGEST_FACTOR)
+    )
+    layer_norm_eps: float = setting(1e-12, "what a LayerNorm adds to the variance; a checkpoint decides", Range(0, 1))
+
+
 class Output(NamedTuple):
     """What the criterion reads from one forward."""
 
@@ -110,7 +125,7 @@ class PackedModel(BaseFairseqModel):
         headless, padding_rows = getattr(config, "headless", False), getattr(config, "padding_rows", 0)
         self.encoder = nn.Module()  # holds its two parts under fairseq's names
         self.encoder.sentence_encoder = encoder = self.family.encoder(vocabulary + padding_rows, config)
-        self.encoder.lm_head = None if headless else self.family.head(encoder.embed_tokens.weight)
+        self.encoder.lm_head = None if headless else self.family.head(encoder.embed_tokens.weight, config)
         self.apply(_initialise)
 
     @classmethod
@@ -182,7 +197,7 @@ class PackedModel(BaseFairseqModel):
         """
         head = self.encoder.lm_head
         own = [] if head is None else [head.dense, head.layer_norm]
-        for module in (*self.encoder.sentence_encoder.layers[layer:], *own):
+        for module in (*self.encoder.sentence_encoder.above(layer), *own):
             module.requires_grad_(False)
         if head is not None:
             head.bias.requires_grad_(False)
@@ -223,10 +238,18 @@ class TranslitModernBERT(PackedModel):
     family = FAMILIES["translit_modernbert"]
 
 
+@register_model("translit_gte", dataclass=TranslitGTEConfig)
+class TranslitGTE(PackedModel):
+    """gte-multilingual: the parameters of Hugging Face's GteForMaskedLM."""
+
+    family = FAMILIES["translit_gte"]
+
+
 # by what fairseq knows the model as
 CONFIGURATIONS: dict[str, type] = {
     "translit_xlmr": TranslitXLMRConfig,
     "translit_modernbert": TranslitModernBERTConfig,
+    "translit_gte": TranslitGTEConfig,
 }
 
 

@@ -48,6 +48,10 @@ class PackedEncoder(nn.Module):
         """What follows the last block, (R, C) -> (R, C); layer L of L is its result, as of Transformers."""
         return hidden
 
+    def above(self, layer: int) -> list[nn.Module]:
+        """What layer `layer` does not depend on: the blocks above it, and what follows the last one."""
+        return list(self.layers[layer:])
+
     @property
     def windows(self) -> list[int | None]:
         """How far each block's attention sees to either side; None for everything."""
@@ -92,11 +96,11 @@ class MaskedLMHead(nn.Module):
     With `bias` dense layer and LayerNorm have one, as RoBERTa's; the projection always has.
     """
 
-    def __init__(self, weight: nn.Parameter, bias: bool = True):
+    def __init__(self, weight: nn.Parameter, bias: bool = True, epsilon: float = 1e-5):
         super().__init__()
         embed_dim = weight.size(1)
         self.dense = nn.Linear(embed_dim, embed_dim, bias=bias)
-        self.layer_norm = nn.LayerNorm(embed_dim, bias=bias)
+        self.layer_norm = nn.LayerNorm(embed_dim, eps=epsilon, bias=bias)
         self.weight = weight
         self.bias = nn.Parameter(torch.zeros(len(weight)))
 

@@ -25,7 +25,7 @@ _FAIRSEQ_IGNORED = re.compile(
     r"encoder\.sentence_encoder\.version|encoder\.sentence_encoder\.embed_positions\._float_tensor"
     r"|(encoder\.)?classification_heads\..*"
 )
-_NORM = re.compile("norm", re.IGNORECASE)
+_NORM = re.compile(r"norm|_ln\.", re.IGNORECASE)
 # what tells a masked-LM head under Hugging Face's names, where its module is not called as fairseq's
 _OUTPUT_BIASES = {hf for family in FAMILIES.values() for hf, own in family.names.head.items() if own == OUTPUT_BIAS}
 _WRAPPERS = {
@@ -45,8 +45,8 @@ def as_transformers(
     """A Hugging Face state dict under the names of the family's class with a masked-LM head, tied tensors once.
 
     What Transformers loads under other names is taken as it takes it: an encoder that `AutoModel` saved, without the
-    prefix; the gamma and beta of a LayerNorm; a tied tensor saved under its second name alone. Without `family` the
-    names tell it.
+    prefix, or under an earlier one; the gamma and beta of a LayerNorm; a tied tensor saved under its second name alone.
+    Without `family` the names tell it.
     Raises `UserError`, naming `where` and the parameter, where an output projection is not the embedding matrix, two
     names mean one parameter, or the model lies inside another module.
     """
@@ -60,6 +60,8 @@ def as_transformers(
     renamed: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
         new = re.sub(r"(?<=LayerNorm\.)(gamma|beta)$", lambda m: {"gamma": "weight", "beta": "bias"}[m.group()], name)
+        if table.earlier_prefix:
+            new = re.sub(f"^{re.escape(table.earlier_prefix)}", table.prefix, new)
         if new.startswith(table.unprefixed):
             new = table.prefix + new
         if new in renamed:

@@ -22,7 +22,8 @@ class Sizes(NamedTuple):
 SIZE_FLAGS = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads")
 # What --arch stands for, by the flags' names, under the model that fairseq builds. Glot500-m is XLM-R base with a
 # vocabulary of 401,145, which comes with the dictionary; the tiny one is small enough for two cores, for quick start
-# and tests. mmBERT (Marone et al. 2025) is ModernBERT with Gemma 2's vocabulary of 256,000.
+# and tests. mmBERT (Marone et al. 2025) is ModernBERT with Gemma 2's vocabulary of 256,000; gte-multilingual (Zhang et
+# al. 2024) has XLM-R's of 250,002 and 46 rows of padding.
 _BY_MODEL = {
     "translit_xlmr": {
         "glot500_base": (12, 768, 3072, 12),
@@ -33,6 +34,9 @@ _BY_MODEL = {
     "translit_modernbert": {
         "mmbert_base": (22, 768, 1152, 12),
         "mmbert_small": (22, 384, 1152, 6),
+    },
+    "translit_gte": {
+        "gte_multilingual_base": (12, 768, 3072, 12),
     },
 }
 ARCHITECTURES = {name: sizes for of_model in _BY_MODEL.values() for name, sizes in of_model.items()}

@@ -45,6 +45,15 @@ class Objective(NamedTuple):
     blocks: int  # that run: without masked positions, up to the highest layer that a term reads
     mask_prob: float
     max_positions: int
+    block_group: int = 0  # pairs among whose token blocks TOK contrasts; 0 without TOK
+
+
+class TokenBlocks(NamedTuple):
+    """What a pair of mean length is to TOK."""
+
+    count: float  # its blocks
+    tokens: float  # those of both sides that are in blocks
+    group: int  # pairs whose blocks contrast with one another
 
 
 class Load(NamedTuple):
@@ -53,6 +62,7 @@ class Load(NamedTuple):
     tokens: float  # over its streams
     masked: float
     blocks: int | None = None  # that run; None for all
+    token_blocks: TokenBlocks | None = None  # None without TOK
 
 
 class Memory(NamedTuple):
@@ -64,6 +74,7 @@ class Memory(NamedTuple):
     buckets: int  # pytorch_ddp's copy of the gradients; 0 on one GPU
     activations: int  # kept from the forward for the backward, without the logits
     logits: int  # kept, or the chunk at work
+    token_blocks: int  # TOK's vectors and similarities
     tied_gradient: int  # of the embedding, before it is added to .grad
     step: int  # what Adam takes while it steps, when nothing of the micro-batch is left
 
@@ -71,7 +82,7 @@ class Memory(NamedTuple):
     def peak(self) -> int:
         """The state of the training, and a micro-batch or Adam's step, whichever is larger."""
         state = self.parameters + self.gradients + self.optimizer + self.buckets
-        return state + max(self.activations + self.logits + self.tied_gradient, self.step)
+        return state + max(self.activations + self.logits + self.token_blocks + self.tied_gradient, self.step)
 
 
 def architecture_sizes(arch: str, vocabulary: int, max_positions: int) -> Sizes:
@@ -102,7 +113,14 @@ def read_objective(flags: str, depth: int) -> Objective:
     terms = [term(cfg, depth) for term in TERMS]
     masked = tuple(stream for term in terms for stream in term.masked_streams)
     highest = max((layer for term in terms for layer in term.layers), default=0)
-    return Objective(needed_streams(cfg), masked, depth if masked else highest, cfg.mask_prob, cfg.max_positions)
+    return Objective(
+        needed_streams(cfg),
+        masked,
+        depth if masked else highest,
+        cfg.mask_prob,
+        cfg.max_positions,
+        cfg.tok_negatives if cfg.tok_weight else 0,
+    )
 
 
 def parameter_count(sizes: Sizes) -> int:
@@ -177,6 +195,19 @@ def logits_bytes(sizes: Sizes, masked: int, value_bytes: int, card_bytes: int | 
     return kept_logits_bytes(sizes, masked, value_bytes, card_bytes) or at_work
 
 
+def token_block_bytes(sizes: Sizes, pairs: int, blocks: TokenBlocks | None) -> int:
+    """What TOK keeps for the backward, 0 without it.
+
+    Of each token of a block its hidden state in FP32, 4C bytes, and of each block two vectors, 8C bytes. Of each group
+    a similarity for every two of its vectors: the softmax in FP32, and in a byte whether it counts. (`--tok-loss l2`
+    keeps none of these.)
+    """
+    if blocks is None:
+        return 0
+    states = pairs * (4 * blocks.tokens + 8 * blocks.count) * sizes.embed_dim
+    return ceil(states + ceil(pairs / blocks.group) * 5 * (2 * blocks.count * blocks.group) ** 2)
+
+
 def memory(
     sizes: Sizes,
     precision: str,
@@ -204,6 +235,7 @@ def memory(
         buckets=count * gradient_bytes if ranks > 1 else 0,
         activations=activation_bytes(sizes, ceil(pairs * load.tokens), masked, value_bytes, load.blocks),
         logits=logits_bytes(sizes, masked, value_bytes, card_bytes) if masked else 0,
+        token_blocks=token_block_bytes(sizes, pairs, load.token_blocks),
         tied_gradient=embedding * value_bytes,
         step=12 * embedding if precision == "memory-efficient-fp16" else 0,
     )

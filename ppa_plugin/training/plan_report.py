@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ppa_plugin.commandline import UserError, align
 from ppa_plugin.data.masking import SIDES, stream_lengths
-from ppa_plugin.data.shards import binarized_path, index_sizes
+from ppa_plugin.data.shards import binarized_path, count_blocks, index_sizes
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.training import Training, plan
 
@@ -23,6 +23,10 @@ class _Shard(NamedTuple):
     latn: int
     trained: int  # tokens of the streams
     maskable: int  # those of them that may be masked
+    blocks: int  # of TOK
+
+
+_SHOWN = 4  # of its numbers, in the table of shards
 
 
 def check(training: Training) -> None:
@@ -53,14 +57,15 @@ def run(paths: list[Path], dictionary: Path, training: Training) -> Iterator[str
 
 def _read_shard(path: Path, objective: plan.Objective) -> _Shard:
     """Count a shard from the indexes of its languages; the manifest has the sums over all shards only."""
-    pairs = orig = latn = trained = maskable = 0
+    pairs = orig = latn = trained = maskable = blocks = 0
     for index in sorted(path.glob("*/train.orig-latn.orig.idx")):
         sides = [index_sizes(binarized_path(index.parent, "train", side)) for side in SIDES]
         pairs += len(sides[0])
         orig, latn = orig + int(sides[0].sum()), latn + int(sides[1].sum())
         every, masked = plan.pair_tokens(stream_lengths(*sides, objective.max_positions), objective)
         trained, maskable = trained + every, maskable + masked
-    return _Shard(pairs, orig, latn, trained, maskable)
+        blocks += count_blocks(index.parent, "train") if objective.block_group else 0
+    return _Shard(pairs, orig, latn, trained, maskable, blocks)
 
 
 def _shard_lines(
@@ -70,8 +75,8 @@ def _shard_lines(
     rows = []
     for path, shard in zip(paths, shards, strict=True):
         count = plan.micro_batches(shard.pairs, pairs)
-        rows.append((path.name, *shard[:-1], count, plan.updates(shard.pairs, pairs, training.batch // pairs)))
-    rows.append(("all", *total[:-1], sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
+        rows.append((path.name, *shard[:_SHOWN], count, plan.updates(shard.pairs, pairs, training.batch // pairs)))
+    rows.append(("all", *total[:_SHOWN], sum(row[-2] for row in rows), sum(row[-1] for row in rows)))
     header = (
         "shard",
         "pairs",
@@ -126,17 +131,20 @@ def _disk_lines(paths: list[Path], sizes: plan.Sizes, total: _Shard, training: T
 
 def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, training: Training) -> list[str]:
     mean = total.trained / total.pairs
-    load = plan.Load(mean, objective.mask_prob * total.maskable / total.pairs, objective.blocks)
+    blocks = _token_blocks(total, objective)
+    load = plan.Load(mean, objective.mask_prob * total.maskable / total.pairs, objective.blocks, blocks)
     pairs = plan.micro_batch(training.batch, training.pairs, 1)
     columns = [plan.memory(sizes, precision, pairs, load) for precision in plan.PRECISIONS]
     masked = ceil(pairs * load.masked)
     rows = [("GB", *("FP32" if precision == "fp32" else f"--{precision}" for precision in plan.PRECISIONS))]
+    of_blocks = {f"token blocks, {blocks.count:.1f} a pair": "token_blocks"} if blocks else {}
     for name, field in {
         "parameters": "parameters",
         "gradients": "gradients",
         "optimizer state, in FP32": "optimizer",
         f"activations of {pairs} pairs": "activations",
         f"logits, {masked:,} x {sizes.vocabulary:,}": "logits",
+        **of_blocks,
         "gradients of the tied embedding": "tied_gradient",
         "Adam's step, after the micro-batch": "step",
         "peak": "peak",
@@ -162,6 +170,14 @@ def _memory_lines(sizes: plan.Sizes, total: _Shard, objective: plan.Objective, t
         *align(flags),
         "the estimate is for pairs of mean length; --max-tokens bounds a micro-batch of long ones",
     ]
+
+
+def _token_blocks(total: _Shard, objective: plan.Objective) -> plan.TokenBlocks | None:
+    """Of a mean pair, as if every token of its sides were in a block."""
+    if not objective.block_group:
+        return None
+    tokens = total.orig + total.latn - len(SIDES) * total.pairs
+    return plan.TokenBlocks(total.blocks / total.pairs, tokens / total.pairs, objective.block_group)
 
 
 def _micro_batch_flags(gpus: int, fits: int, training: Training) -> str:

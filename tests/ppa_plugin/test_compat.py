@@ -95,7 +95,7 @@ TRAIN, VALIDATE = options.get_training_parser, options.get_validation_parser
         (options.get_eval_lm_parser, ("--path", "m.pt", *OURS[:2]), "use fairseq-validate for its losses"),
         (TRAIN, OURS[:2], "--task translit_alignment needs --criterion translit_alignment, not cross_entropy"),
         (TRAIN, (*OURS, "--criterion", "masked_lm", "--arch", "translit_tiny"), "translit_alignment, not masked_lm"),
-        (TRAIN, (*OURS, "--arch", "roberta_base"), "translit_tiny, mmbert_base, mmbert_small, not roberta"),
+        (TRAIN, (*OURS, "--arch", "roberta_base"), "mmbert_small, gte_multilingual_base, not roberta"),
         (TRAIN, (*OURS, "--task", "masked_lm"), "--criterion translit_alignment goes with --task translit_alignment"),
         (TRAIN, ("--task", "masked_lm", "--arch", "xlmr_base"), "--arch xlmr_base goes with --task translit_alignmen"),
         (VALIDATE, ("--path", "m.pt", *OURS[:2]), "needs --criterion translit_alignment, not cross_entropy"),

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 from fairseq import checkpoint_utils
+from fairseq.data.indexed_dataset import MMapIndexedDataset
 from made_up_text import sentences, write_corpus, write_group
 from running import kept_for_backward
 
 from ppa_plugin.data.batch import collate
+from ppa_plugin.data.blocks import read_row
 from ppa_plugin.data.masking import STREAMS, Masking, stream_lengths
 from ppa_plugin.data.paired_dataset import PairedDataset
 from ppa_plugin.data.shards import index_sizes
 from ppa_plugin.data.vocabulary import load_dictionary
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
 from ppa_plugin.objectives import masked_lm_loss
+from ppa_plugin.objectives.token_alignment import block_info_nce, block_vectors
 from ppa_plugin.training import plan
 
 TINY = plan.architecture_sizes("translit_tiny", vocabulary=2000, max_positions=512)
@@ -88,7 +91,8 @@ def test_tokens_of_the_streams_are_those_of_the_dataset():
 def test_the_objective_is_that_of_the_flags(flags, streams, masked, blocks):
     objective = plan.read_objective(flags, depth=12)
     assert objective[:3] == (streams, masked, blocks)
-    assert objective[3:] == ((0.3, 64) if "--mask-prob" in flags else (0.15, 512))
+    assert objective[3:] == ((0.3, 64, 0) if "--mask-prob" in flags else (0.15, 512, 0))
+    assert plan.read_objective("--tok-weight 0.1 --tok-negatives 4", depth=12).block_group == 4
 
 
 @pytest.mark.parametrize("lengths", [[(20, 20)] * 8, [(5, 9), (8, 30), (31, 12), (17, 19), (25, 39), (9, 9), (12, 35)]])
@@ -107,13 +111,27 @@ def test_activations_are_estimated_within_a_quarter_of_what_the_forward_keeps(le
     assert estimated == pytest.approx(sum(kept.values()), rel=0.25)
 
 
+def test_what_token_blocks_keep_is_what_is_estimated():
+    """Six pairs of 20 blocks in groups of 3, every block of two tokens on either side."""
+    pairs, blocks, group = 6, 20, 3
+    places = 2 * pairs * blocks
+    hidden = torch.nn.Parameter(torch.randn(2 * places, TINY.embed_dim))  # a layer's, counted with it
+    rows, shape = torch.arange(2 * places), (pairs // group, group * blocks)
+    texts = torch.arange(places).view(*shape, 2)
+    with kept_for_backward(torch.nn.ParameterList([hidden])) as kept:
+        vectors = block_vectors(hidden, rows, rows // 2, shape)
+        block_info_nce(*vectors, torch.ones(shape, dtype=torch.bool), texts)[0].sum()
+    estimated = plan.token_block_bytes(TINY, pairs, plan.TokenBlocks(blocks, 4 * blocks, group))
+    assert estimated == pytest.approx(sum(kept.values()), rel=0.1)
+
+
 def test_memory_of_the_training_state():
     count = plan.parameter_count(GLOT500)
     state = {precision: sum(plan.memory(GLOT500, precision, 16, LOAD)[:3]) / count for precision in plan.PRECISIONS}
     assert state == {"fp32": 16, "fp16": 20, "memory-efficient-fp16": 12}
     four = plan.memory(GLOT500, "fp16", 16, LOAD, ranks=4)
     assert four.buckets == 2 * count
-    assert four.peak == sum(four[:4]) + max(sum(four[4:7]), four.step)
+    assert four.peak == sum(four[:4]) + max(sum(four[4:8]), four.step)
 
 
 def test_the_largest_batch_size_fits_and_one_more_does_not():
@@ -199,6 +217,28 @@ def test_other_flags_are_counted_with_and_passed_on(made, ppa):
     without = int(trained["--tlm-weight 0"].replace(",", ""))
     assert without < int(trained[""].replace(",", "")) <= 2 * without
     assert "tokens, 2 streams" in ppa.out
+
+
+def test_token_blocks_are_counted_in_shards_that_have_them(tmp_path, spm, ppa, made):
+    """Of the paper's objective they change nothing; with --tok-weight they take memory, and have to be there."""
+    lines = {"ell_Grek": sentences("ell_Grek", 70)}
+    group = write_group(tmp_path / "aligned.yaml", lines, alignment="true")
+    where, out = ("--config", group, "--input", write_corpus(tmp_path / "text", lines)), tmp_path / "aligned"
+    assert ppa("all", *where, "--spm", spm, "--output", out) == 0
+    planned = ("--plan", "--arch", "translit_tiny")
+    assert ppa("verify", "--output", out, *planned) == 0
+    assert "token blocks, " not in ppa.out
+    assert ppa("verify", "--output", out, *planned, "--flags", "--tok-weight 0.1") == 0
+    rows = [row for shard in sorted((out / "data-bin").glob("shard*")) for row in _block_rows(shard)]
+    assert f"token blocks, {sum(rows) / len(rows):.1f} a pair" in ppa.out
+    assert ppa("verify", "--output", made, *planned, "--flags", "--tok-weight 0.1") == 2
+    assert "train.orig-latn.align.idx is missing: --tok-weight trains on token blocks" in ppa.err
+
+
+def _block_rows(shard):
+    path = shard / "ell_Grek" / "train.orig-latn.align"
+    rows = MMapIndexedDataset(str(path))
+    return [len(read_row(rows[i].numpy())) for i in range(len(rows))]
 
 
 def test_without_the_flag_nothing_is_planned(made, ppa):

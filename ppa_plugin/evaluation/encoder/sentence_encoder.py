@@ -15,8 +15,9 @@ from ppa_plugin.model.sizes import default_layer
 
 # The paper's; a longer sentence is cut, in a model that takes more tokens too.
 MAX_LENGTH = 512
-# Encoders whose output is the last block's and nothing more, so that blocks above the one asked for can stay out.
-_POST_NORM = ("bert", "roberta", "xlm-roberta")
+# Encoders whose output is the last block's and nothing more, and where their blocks are: those above the layer that is
+# asked for can stay out.
+_POST_NORM = {**dict.fromkeys(("bert", "roberta", "xlm-roberta"), "encoder.layer"), "gte": "layers"}
 
 
 class SentenceEncoder:
@@ -51,13 +52,16 @@ class SentenceEncoder:
             )
         self.layers = self.chosen(layer)
         self.tokenizer = loading.load_tokenizer(self.directory)
-        cut = config.model_type in _POST_NORM
+        cut = _POST_NORM.get(config.model_type)
         options = {"add_pooling_layer": False} if cut else {}
         model, _ = loading.load_network("AutoModel", self.directory, config, **options)
+        plain = self.tokenizer("a", add_special_tokens=False)["input_ids"]
+        # not by their names: which of them a tokenizer calls cls and sep, and whether any, differs
+        self._added = [token_id for token_id in self.tokenizer("a")["input_ids"] if token_id not in plain]
         loading.check_ids(self.tokenizer, model.get_input_embeddings().num_embeddings, self.directory)
         if cut:
             model.config.num_hidden_layers = blocks = max(*self.layers, 1)
-            model.encoder.layer = model.encoder.layer[:blocks]
+            model.set_submodule(cut, model.get_submodule(cut)[:blocks])
         self.model = model.to(self.device, getattr(torch, PRECISIONS[precision])).eval()
         self.max_length = min(MAX_LENGTH, self.tokenizer.model_max_length, loading.positions(config))
 
@@ -168,7 +172,7 @@ class SentenceEncoder:
         """B sentences as lists of ids -> L x B x C. `content` of a sentence with no tokens of its own is zeros."""
         hidden, padded, keep = self._hidden(token_ids)
         if self.pool == "content":
-            for token_id in (self.tokenizer.cls_token_id, self.tokenizer.sep_token_id):
+            for token_id in self._added:
                 keep = keep & (padded != token_id)
         weights = keep.unsqueeze(-1).float().to(self.device)
         counts = weights.sum(dim=1).clamp(min=1)

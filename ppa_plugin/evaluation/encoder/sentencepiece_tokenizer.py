@@ -11,7 +11,10 @@ from ppa_plugin.convert.tokenizer.sentencepiece_file import added_tokens
 from ppa_plugin.data.masking import BOS, EOS, PAD, UNK
 from ppa_plugin.data.vocabulary import MASK, SPECIALS, load_sentencepiece, to_indices
 from ppa_plugin.files import read_json_object
+from ppa_plugin.model.families import FAMILIES
 
+# model types that training reads with SentencePiece
+_OF_FAMILIES = {family.model_type for family in FAMILIES.values() if family.tokenizer == SENTENCEPIECE}
 # Transformers' "no limit", where a directory states none
 _UNLIMITED = int(1e30)
 
@@ -26,7 +29,7 @@ class SentencePieceTokenizer:
         UserError: where the file is no SentencePiece model as XLM-R's.
     """
 
-    cls_token_id, pad_token_id, sep_token_id, unk_token_id = BOS, PAD, EOS, UNK
+    pad_token_id, unk_token_id = PAD, UNK
 
     def __init__(self, path: Path, model_max_length: int):
         self.processor = load_sentencepiece(path)
@@ -55,13 +58,13 @@ class SentencePieceTokenizer:
 
 
 def find(directory: Path) -> SentencePieceTokenizer | None:
-    """The tokenizer of an XLM-R's directory that has its SentencePiece model, else None.
+    """The tokenizer of a directory of a family with XLM-R's tokenizer that has its SentencePiece model, else None.
 
     None too, and a line on stderr, where tokens have been added to the tokenizer since: SentencePiece knows none of
     them. Raises `UserError` where the file is no SentencePiece model as XLM-R's.
     """
     path = directory / SENTENCEPIECE
-    if not path.is_file() or read_config(directory).get("model_type") != "xlm-roberta":
+    if not path.is_file() or read_config(directory).get("model_type") not in _OF_FAMILIES:
         return None
     tokenizer = SentencePieceTokenizer(path, _stated_length(directory))
     own = {*SPECIALS, MASK}

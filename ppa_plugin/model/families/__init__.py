@@ -5,11 +5,12 @@ from typing import Any
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.model.families.family import Family
+from ppa_plugin.model.families.gte import GTE
 from ppa_plugin.model.families.modernbert import ModernBERT
 from ppa_plugin.model.families.xlmr import XLMR
 
 # by what fairseq knows the model as
-FAMILIES: dict[str, Family] = {family.model: family for family in (XLMR(), ModernBERT())}
+FAMILIES: dict[str, Family] = {family.model: family for family in (XLMR(), ModernBERT(), GTE())}
 _FIRST = next(iter(FAMILIES.values()))
 
 
@@ -19,7 +20,8 @@ def of_config(config: dict[str, Any], directory: Any) -> Family:
     for family in FAMILIES.values():
         if family.model_type == found:
             return family
-    known = " and ".join(family.model_type for family in FAMILIES.values())
+    *most, last = (family.model_type for family in FAMILIES.values())
+    known = f"{', '.join(most)} and {last}"
     raise UserError(f"{directory} is a {str(found)[:40]} model; only {known} can be converted")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # What every family calls these under fairseq's names. The output projection is the embedding matrix: fairseq's state
 # dict names it twice, Hugging Face's file once.
 EMBED_TOKENS = "encoder.sentence_encoder.embed_tokens.weight"
+EMBED_TOKEN_TYPES = "encoder.sentence_encoder.embed_token_types.weight"
 TIED_OUTPUT = "encoder.lm_head.weight"
 OUTPUT_BIAS = "encoder.lm_head.bias"
 HEAD = "encoder.lm_head."
@@ -41,6 +42,7 @@ class Names:
     hugging_face_mark: re.Pattern
     fairseq_mark: re.Pattern
     ignored: re.Pattern  # Hugging Face's parameters that the masked language model does not have
+    earlier_prefix: str | None = None  # under which files are read as well
     pooler: str | None = None  # what those of a pooler begin with
     absent: frozenset[str] = frozenset()  # Hugging Face names of what the layers' table has and the model has not
 
@@ -90,7 +92,7 @@ class Family:
         """
         raise NotImplementedError
 
-    def head(self, weight: nn.Parameter) -> nn.Module:
+    def head(self, weight: nn.Parameter, config: Any) -> nn.Module:
         """The masked-LM head of an embedding (V, C): (M, C) -> (M, C) before the projection; it has the bias (V,)."""
         raise NotImplementedError
 
@@ -142,6 +144,11 @@ class Family:
     def kept(self, sizes: Sizes, value_bytes: int) -> Kept:
         """What the forward keeps for the backward, without head and logits, `value_bytes` a value."""
         raise NotImplementedError
+
+
+def both(modules: Mapping[str, str]) -> dict[str, str]:
+    """The table of names of the weights and biases of these modules."""
+    return {f"{hf}.{kind}": f"{fairseq}.{kind}" for hf, fairseq in modules.items() for kind in ("weight", "bias")}
 
 
 def layers_of(state: Iterable[str], prefix: str) -> int:

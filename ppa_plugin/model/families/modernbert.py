@@ -9,12 +9,11 @@ import re
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ppa_plugin.commandline import UserError, positive, quoted
-from ppa_plugin.model.attention import KERNELS, Packing
+from ppa_plugin.model.attention import Packing
 from ppa_plugin.model.dropout import dropout
 from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
 from ppa_plugin.model.families.family import (
@@ -26,6 +25,7 @@ from ppa_plugin.model.families.family import (
     Names,
     layers_of,
 )
+from ppa_plugin.model.rotary import LARGEST_THETA, PackedRotaryAttention, Rotation, check_heads
 from ppa_plugin.model.sizes import Sizes
 from ppa_plugin.model.tied_embedding import TiedGradient, look_up
 
@@ -35,41 +35,6 @@ _LAYER = "model.layers"
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
 # ModernBertConfig's own
 _THETAS = {_GLOBAL: 160_000.0, _LOCAL: 10_000.0}
-LARGEST_THETA = 1e12
-
-
-class Rotation:
-    """The angles of T positions for heads of width D: `cos` and `sin` (T, 1, D / 2), in FP32."""
-
-    def __init__(self, positions: Tensor, width: int, theta: float):
-        halves = torch.arange(0, width, 2, dtype=torch.float32, device=positions.device) / width
-        angles = positions.float()[:, None] * (1.0 / theta**halves)
-        self.cos, self.sin = angles.cos()[:, None], angles.sin()[:, None]
-
-    def __call__(self, projected: Tensor) -> Tensor:
-        """Rotate queries and keys of (T, 3, H, D), pairs of their elements i and i + D / 2 (Su et al. 2021)."""
-        turned, value = projected[:, :2], projected[:, 2:]
-        one, other = turned.float().chunk(2, dim=-1)
-        cos, sin = self.cos[:, None], self.sin[:, None]
-        rotated = torch.cat([one * cos - other * sin, other * cos + one * sin], dim=-1)
-        return torch.cat([rotated.to(projected.dtype), value], dim=1)
-
-
-class PackedRotaryAttention(nn.Module):
-    """Multi-head self-attention of every packed sequence with itself, queries and keys rotated by their positions."""
-
-    def __init__(self, embed_dim: int, heads: int, dropout: float):
-        super().__init__()
-        self.heads = heads
-        self.dropout = dropout
-        self.qkv_proj = nn.Linear(embed_dim, 3 * embed_dim, bias=False)
-        self.out_proj = nn.Linear(embed_dim, embed_dim, bias=False)
-
-    def forward(self, hidden: Tensor, packing: Packing, rotation: Rotation, rows: Tensor | None = None) -> Tensor:
-        """hidden (T, C) -> (T, C), or (M, C) for the M `rows` that are wanted."""
-        projected = rotation(self.qkv_proj(hidden).unflatten(1, (3, self.heads, -1)))
-        attended = KERNELS[packing.kernel](projected, packing, self.dropout if self.training else 0.0).flatten(1)
-        return self.out_proj(attended if rows is None else attended.index_select(0, rows))
 
 
 class ModernBERTLayer(nn.Module):
@@ -81,7 +46,8 @@ class ModernBERTLayer(nn.Module):
         everything = number % config.global_attn_every_n_layers == 0
         self.window = None if everything else config.local_attention // 2
         self.theta = config.global_rope_theta if everything else config.local_rope_theta
-        self.self_attn = PackedRotaryAttention(embed_dim, config.encoder_attention_heads, config.attention_dropout)
+        heads, attention_dropout = config.encoder_attention_heads, config.attention_dropout
+        self.self_attn = PackedRotaryAttention(embed_dim, heads, attention_dropout, bias=False)
         if number:
             self.self_attn_layer_norm = nn.LayerNorm(embed_dim, bias=False)
         else:
@@ -89,7 +55,7 @@ class ModernBERTLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(embed_dim, bias=False)
         self.fc1 = nn.Linear(embed_dim, 2 * ffn_dim, bias=False)
         self.fc2 = nn.Linear(ffn_dim, embed_dim, bias=False)
-        self.attention_dropout = config.attention_dropout
+        self.attention_dropout = attention_dropout
         self.activation_dropout = config.activation_dropout
 
     def forward(self, hidden: Tensor, packing: Packing, rows: Tensor | None = None) -> Tensor:
@@ -131,6 +97,10 @@ class ModernBERTEncoder(PackedEncoder):
         """The last LayerNorm: layer L of L is after it, the layers below are as the blocks leave them."""
         return self.layer_norm(hidden)
 
+    def above(self, layer: int) -> list[nn.Module]:
+        """As every family's; the last LayerNorm is of layer L alone."""
+        return [*super().above(layer), *([self.layer_norm] if layer < len(self.layers) else [])]
+
     @property
     def windows(self) -> list[int | None]:
         """How far each block's attention sees to either side; None for everything."""
@@ -169,7 +139,7 @@ class ModernBERT(Family):
         prefix="model.",
         unprefixed=("embeddings.", "layers.", "final_norm."),
         hugging_face_mark=re.compile(r"(|.*?\.)(?:model\.)?embeddings\.tok_embeddings\.weight"),
-        fairseq_mark=re.compile(r"(|.*?\.)encoder\.sentence_encoder\.layers\.0\.self_attn\.qkv_proj\.weight"),
+        fairseq_mark=re.compile(r"(|.*?\.)encoder\.sentence_encoder\.layer_norm\.weight"),
         ignored=re.compile(r"model\.rotary_emb\..*"),  # buffers
         absent=frozenset({f"{_LAYER}.0.attn_norm.weight"}),
     )
@@ -193,14 +163,10 @@ class ModernBERT(Family):
     own_flags = ("local_attention", "global_attn_every_n_layers", "global_rope_theta", "local_rope_theta")
 
     def encoder(self, vocabulary: int, config: Any) -> ModernBERTEncoder:
-        if config.encoder_embed_dim // config.encoder_attention_heads % 2:
-            raise UserError(
-                f"--encoder-embed-dim {config.encoder_embed_dim} and --encoder-attention-heads "
-                f"{config.encoder_attention_heads}: rotary positions turn pairs, a head cannot be of odd width"
-            )
+        check_heads(config)
         return ModernBERTEncoder(vocabulary, config)
 
-    def head(self, weight: nn.Parameter) -> MaskedLMHead:
+    def head(self, weight: nn.Parameter, config: Any) -> MaskedLMHead:
         return MaskedLMHead(weight, bias=False)
 
     def check_config(self, config: dict[str, Any], directory: Any) -> None:

@@ -15,12 +15,14 @@ from ppa_plugin.model.attention import PackedSelfAttention, Packing
 from ppa_plugin.model.dropout import dropout
 from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
 from ppa_plugin.model.families.family import (
+    EMBED_TOKEN_TYPES,
     EMBED_TOKENS,
     LAYER_NORM_EPS,
     OUTPUT_BIAS,
     Family,
     Kept,
     Names,
+    both,
     layers_of,
 )
 from ppa_plugin.model.sizes import Sizes
@@ -29,16 +31,10 @@ from ppa_plugin.model.tied_embedding import TiedGradient, look_up
 # RoBERTa counts positions from padding_idx + 1 = 2; Hugging Face's 514 rows are 512 positions and these two.
 POSITION_OFFSET = 2
 PADDING_INDEX = 1
-EMBED_TOKEN_TYPES = "encoder.sentence_encoder.embed_token_types.weight"
 _WORDS = "roberta.embeddings.word_embeddings.weight"
 _POSITIONS = "roberta.embeddings.position_embeddings.weight"
 _TYPES = "roberta.embeddings.token_type_embeddings.weight"
 _LAYER = "roberta.encoder.layer"
-
-
-def _both(modules: dict[str, str]) -> dict[str, str]:
-    """The table of the weights and biases of these modules."""
-    return {f"{hf}.{kind}": f"{fairseq}.{kind}" for hf, fairseq in modules.items() for kind in ("weight", "bias")}
 
 
 class EncoderLayer(nn.Module):
@@ -97,9 +93,9 @@ class XLMR(Family):
             _WORDS: EMBED_TOKENS,
             _POSITIONS: "encoder.sentence_encoder.embed_positions.weight",
             _TYPES: EMBED_TOKEN_TYPES,
-            **_both({"roberta.embeddings.LayerNorm": "encoder.sentence_encoder.layernorm_embedding"}),
+            **both({"roberta.embeddings.LayerNorm": "encoder.sentence_encoder.layernorm_embedding"}),
         },
-        in_layer=_both(
+        in_layer=both(
             {
                 "attention.self.query": "self_attn.q_proj",
                 "attention.self.key": "self_attn.k_proj",
@@ -112,7 +108,7 @@ class XLMR(Family):
             }
         ),
         head={
-            **_both({"lm_head.dense": "encoder.lm_head.dense", "lm_head.layer_norm": "encoder.lm_head.layer_norm"}),
+            **both({"lm_head.dense": "encoder.lm_head.dense", "lm_head.layer_norm": "encoder.lm_head.layer_norm"}),
             "lm_head.bias": OUTPUT_BIAS,
         },
         layer=_LAYER,
@@ -145,7 +141,7 @@ class XLMR(Family):
     def encoder(self, vocabulary: int, config: Any) -> XLMREncoder:
         return XLMREncoder(vocabulary, config)
 
-    def head(self, weight: nn.Parameter) -> MaskedLMHead:
+    def head(self, weight: nn.Parameter, config: Any) -> MaskedLMHead:
         return MaskedLMHead(weight)
 
     def complete(self, state: dict[str, Tensor]) -> None:

@@ -19,7 +19,7 @@ CONFIG = {"model_type": "xlm-roberta", "num_hidden_layers": 12, "hidden_size": 7
 
 def made_card(tmp_path, **settings):
     checkpoint = {"cfg": {"task": {"data": f"{tmp_path}/data-bin/shard00:{tmp_path}/data-bin/shard01"}, **settings}}
-    return card.model_card("aligned", CONFIG, checkpoint, {})
+    return card.model_card("aligned", CONFIG, checkpoint, {}, ("<s>", "</s>"))
 
 
 def test_the_data_is_that_of_the_manifest(tmp_path):
@@ -54,14 +54,18 @@ def test_without_a_manifest_the_card_says_so(tmp_path, content):
 @pytest.mark.parametrize(
     ("criterion", "layer", "says"),
     [
-        ({"seq_weight": 1.0}, 8, "means over the tokens of layer 8, which is where the contrastive term was applied"),
-        ({"seq_weight": 0.5, "seq_layer": 5}, 5, "means over the tokens of layer 5, which is where the contrastive"),
+        (
+            {"seq_weight": 1.0},
+            8,
+            "means over all tokens, `<s>` and `</s>` too, of layer 8, which is where the con",
+        ),
+        ({"seq_weight": 0.5, "seq_layer": 5}, 5, "`<s>` and `</s>` too, of layer 5, which is where the contrastive"),
         ({"seq_weight": 1.0, "seq_layer": None}, 8, "of layer 8, which is where the contrastive term was applied"),
         ({"seq_weight": 1.0, "seq_layer": 0}, 0, "of layer 0 (the embeddings), which is where the contrastive term"),
         ({"seq_weight": 1.0, "seq_pooling": "cls"}, 8, "the vectors of `<s>` in layer 8, which is where the contras"),
         ({"seq_weight": 0.0, "seq_layer": 5}, 8, "trained without the contrastive term. Sentence vectors are means"),
-        ({"seq_weight": 0.0}, 8, "over the tokens of layer 8, as `ppa-evaluate` takes them by default:"),
-        ({}, 8, "training only. Sentence vectors are means over the tokens of layer 8, as `ppa-evaluate` takes them"),
+        ({"seq_weight": 0.0}, 8, "`</s>` too, of layer 8, as `ppa-evaluate` takes them by default:"),
+        ({}, 8, "training only. Sentence vectors are means over all tokens, `<s>` and `</s>` too, of layer 8, as"),
     ],
 )
 def test_sentence_vectors_are_those_of_the_layer_that_was_trained(tmp_path, criterion, layer, says):

@@ -73,6 +73,7 @@ def recipe(config: dict) -> list[str]:
         CONFIG,
         {"cfg": config},
         {},
+        ("<s>", "</s>"),
     )
     assert "Flags of `fairseq-train`" in text
     return shlex.split(text.split("```")[-2])
@@ -155,4 +156,4 @@ def test_components_without_a_dataclass_hold_every_flag():
 @pytest.mark.parametrize("checkpoint", [{}, {"cfg": {}}, {"cfg": {"model": {"encoder_layers": 3}}}, {"args": None}])
 def test_without_settings_of_a_training_there_is_no_recipe(checkpoint):
     assert recipe_flags(checkpoint) == []
-    assert "does not say how it was trained" in card.model_card("t", CONFIG, checkpoint, {})
+    assert "does not say how it was trained" in card.model_card("t", CONFIG, checkpoint, {}, ("<s>", "</s>"))

@@ -34,6 +34,16 @@ def test_the_dictionary_is_looked_for_in_the_shard_and_above_it(tmp_path):
         assert find_beside(shard, "dict.txt") == directory / "dict.txt"
 
 
+def test_of_several_names_the_nearest_file_is_found(tmp_path):
+    """A SentencePiece model above the shards of a tokenizer.json is another model's."""
+    shard = tmp_path / "data-bin/shard00"
+    shard.mkdir(parents=True)
+    names = ("sentencepiece.bpe.model", "tokenizer.json")
+    for path in (tmp_path / names[0], shard.parent / names[1], shard.parent / names[0]):
+        path.touch()
+        assert find_beside(shard, *names) == path
+
+
 def test_a_directory_without_the_split_is_named(tmp_path):
     write_shards(tmp_path, pairs=20, shards=2)
     with pytest.raises(UserError, match=r"no valid.orig-latn.orig.idx in .*shard01.*shard00 alone has `valid`.*subset"):

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 from fairseq.data import Dictionary
-from tiny_modernbert import tokens_in, train_tokenizer
+from tiny_families import train_tokenizer
+from tokenizers import Tokenizer
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.data import vocabulary
@@ -19,7 +20,9 @@ GEMMAS = Specials(bos=2, pad=0, eos=1, unk=3, mask=4)
 
 @pytest.fixture(scope="module")
 def trained(sentences, tmp_path_factory):
-    return train_tokenizer(sentences, tmp_path_factory.mktemp("tokenizer"))
+    directory = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer(sentences, directory)
+    return directory / "tokenizer.json"
 
 
 @pytest.fixture
@@ -56,7 +59,10 @@ def test_pieces_lie_in_the_text_one_after_the_other(trained, sentences):
 
 
 def test_the_dictionarys_index_is_the_id(trained, tmp_path):
-    assert vocabulary.write_dictionary(trained, tmp_path / "dict.txt") == tokens_in(trained)
+    assert (
+        vocabulary.write_dictionary(trained, tmp_path / "dict.txt")
+        == Tokenizer.from_file(str(trained)).get_vocab_size()
+    )
     dictionary = vocabulary.load_dictionary(tmp_path / "dict.txt")
     theirs = import_transformers().AutoTokenizer.from_pretrained(trained.parent)
     plain = [i for i, name in enumerate(dictionary.symbols) if not name.startswith("<id:")]

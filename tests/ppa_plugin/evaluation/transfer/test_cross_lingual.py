@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learner import make_learner
 from running import exit_code
-from tiny_modernbert import tiny_config, train_tokenizer
+from tiny_families import modernbert_config, train_tokenizer
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation import cli
@@ -338,13 +338,13 @@ def test_a_words_first_piece_is_that_of_running_text(sentences, tmp_path):
     train_tokenizer(sentences, tmp_path)
     tokenizer = import_transformers().AutoTokenizer.from_pretrained(tmp_path)
     words = sentences[0].split()
-    (example,) = tagger((tokenizer, tiny_config(500)), 100).examples(split_of(words))
+    (example,) = tagger((tokenizer, modernbert_config(500)), 100).examples(split_of(words))
     assert example.token_ids == tokenizer(" ".join(words))["input_ids"]
     alone = [i for word in words for i in tokenizer(word, add_special_tokens=False)["input_ids"]]
     assert example.token_ids[1:-1] != alone
     firsts = [i for i, label in zip(example.token_ids, example.labels, strict=True) if label != IGNORED]
     assert [token.startswith("▁") for token in tokenizer.convert_ids_to_tokens(firsts)] == [False] + [True] * 6
-    (example,) = tagger((tokenizer, tiny_config(500)), 100).examples(split_of(["city", "", "the"]))
+    (example,) = tagger((tokenizer, modernbert_config(500)), 100).examples(split_of(["city", "", "the"]))
     assert example.token_ids.count(tokenizer.unk_token_id) == 1
 
 

@@ -249,6 +249,8 @@ ROWS = [
     Row(_TOKENS.replace(" --task sib", ""), "--data needs --task, which says which files in it"),
     Row(_TOKENS.replace("--data d ", ""), "one of the arguments --data --parallel is required"),
     Row(f"{_TOKENS} --parallel t", "argument --parallel: not allowed with argument --data"),
+    Row(_TOKENS.replace("--data d", "--data="), "holds no sib files"),
+    Row(_WORDS.replace("--parallel t", "--parallel="), "cannot read : No such file or directory"),
     Row(_WORDS, "cannot read t: No such file or directory"),
     Row(_WORDS.replace("--alignments a ", ""), "--parallel needs --alignments FILE, the links of its"),
     Row(_WORDS.replace(",ell_Grek", ""), "--languages with those of its columns, such as eng_Latn,ell_Grek"),

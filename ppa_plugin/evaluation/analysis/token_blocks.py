@@ -30,6 +30,8 @@ from ppa_plugin.romanization.text_file import romanize_rows
 ROMANIZATION = Romanization(DEFAULT, edges=True)
 # blocks of a pair whose map is easily read; the first drawn pair that has as many is shown
 _ON_A_MAP = range(6, 17)
+# of a cosine on a map: where all vectors point one way they differ by little
+_DIGITS = 6
 
 
 class BlockPair(NamedTuple):
@@ -110,7 +112,7 @@ def map_record(encoder: SentenceEncoder, model: Model, text: Text, layer: int) -
     of_sides = zip(shown.texts, shown.spans.spans, strict=True)
     labels = [_block_texts(encoder.tokenizer, sentence, spans) for sentence, spans in of_sides]
     values = {"layer": layer, "number": shown.number, **dict(zip(SIDES, labels, strict=True))}
-    values |= {"cosines": [[round(float(value), 4) for value in row] for row in matrix]}
+    values |= {"cosines": [[round(float(value), _DIGITS) for value in row] for row in matrix]}
     return record("token_map", model, text.data_sha256, **_which(text), **values)
 
 

@@ -117,13 +117,13 @@ def _word_spans(words: list[str], tokenizer: SentencePieceTokenizer, most: int) 
 def measure_text(encoder: SentenceEncoder, model: Model, text: Text, settings: Settings) -> list[Record]:
     """The `words` records of a parallel text, one a layer; at most `settings.sentences` of its lines are drawn.
 
-    Raises `UserError` where no word of those is linked.
+    Raises `UserError` where no word of those is linked that the model reads.
     """
     order = np.random.default_rng(settings.seed).permutation(len(text.lines))[: settings.sentences]
     drawn = [text.lines[number] for number in order]
     pairs = word_pairs(drawn, encoder.tokenizer, encoder.max_length - 2)
     if not pairs:
-        raise UserError(f"{text.alignments}: no word is linked in the {len(drawn)} lines drawn")
+        raise UserError(f"{text.alignments}: no word that the model reads is linked in the {len(drawn)} lines drawn")
     found = measure(encoder, pairs, settings, f"words {'-'.join(text.languages)}")
     counts = {"lines": len(pairs), "lines_without": len(drawn) - len(pairs)}
     for number, (side, direction) in enumerate(zip(_SIDES, found, strict=True)):
@@ -150,7 +150,7 @@ def summary(records: list[Record], depth: int) -> str:
         f"in groups of {first['group']}; by chance {percent(first['chance'])}",
         *align(rows),
         f"{first['source_words']:,} words of {source} and {first['target_words']:,} of {target}; left out, as they are "
-        f"linked to none: {first['source_left_out']:,} and {first['target_left_out']:,}; lines without links: "
-        f"{first['lines_without']:,}",
+        f"linked to none that the model reads: {first['source_left_out']:,} and {first['target_left_out']:,}; lines "
+        f"without links: {first['lines_without']:,}",
     ]
     return "\n".join(lines) + "\n"

@@ -59,14 +59,14 @@ def run(args: argparse.Namespace) -> None:
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.evaluation.analysis.records import append_analysis
 
-    records, text = _measure_words(args) if args.parallel else _measure_blocks(args)
+    records, text = _measure_blocks(args) if args.parallel is None else _measure_words(args)
     append_analysis(args.output, records)
     sys.stdout.write(text)
 
 
 def _check_flags(args: argparse.Namespace) -> None:
     """Raise `UserError` for flags that do not go together."""
-    if args.data:
+    if args.parallel is None:
         if not args.task:
             raise UserError("--data needs --task, which says which files in it")
         if args.alignments:

@@ -38,6 +38,8 @@ def block_lines(records: list[Record]) -> list[Lines]:
         chance = fmean(_at_layer(layers)[language]["chance"] for layers in models.values() for language in common)
         title = f"How often a block of tokens finds its romanization: {task}"
         note = f"Mean over {len(common)} languages: {', '.join(common)}." if len(common) > 1 else f"{common[0]}."
+        counted = [record for layers in models.values() for of in layers.values() for record in map(of.get, common)]
+        note = f"{note} {_candidates(counted)}{_on_other_text(counted)}"
         found.append(Lines(slug("tokens", task), title, curves, chance, note))
     return found
 
@@ -45,7 +47,7 @@ def block_lines(records: list[Record]) -> list[Lines]:
 def word_lines(records: list[Record]) -> list[Lines]:
     """Of `words` records, for each parallel text."""
     texts: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-    for record in records:
+    for record in _last_measured(records, "model", "source", "target", "data_sha256"):
         texts[record["source"], record["target"], record["data_sha256"]].append(record)
     found = []
     several = Counter((source, target) for source, target, _ in texts)
@@ -57,8 +59,8 @@ def word_lines(records: list[Record]) -> list[Lines]:
         which = f", data {digest[:8]}" if several[source, target] > 1 else ""
         title = f"How often a word finds its translation: {source}, {target}{which}"
         note = (
-            f"{first['lines']:,} lines; {first['source_words']:,} words of {source} and {first['target_words']:,} of "
-            f"{target} that are linked to one of the other side."
+            f"{first['lines']:,} lines in groups of {_groups(of_text)}; {first['source_words']:,} words of {source} "
+            f"and {first['target_words']:,} of {target} that are linked to one of the other side."
         )
         chance = fmean(record["chance"] for record in of_text)
         found.append(Lines(slug("words", source, target), title, dict(curves), chance, note))
@@ -100,11 +102,10 @@ def _language_table(task: str, models: _Measured) -> Grid:
         means = tuple(Cell(percent(_mean(languages, common))) for languages in shown.values())
         rows.append(Row((f"mean ({len(common)})",), means, rule=True, summary=True))
     columns = tuple(f"{model}, layer {next(iter(of.values()))['layer']}" for model, of in shown.items())
-    groups = sorted({record["group"] for record in every})
     without, pairs = (sum(record[name] for record in every) for name in ("pairs_without", "pairs"))
     notes = (
-        "Percent. The layer is the one that the paper uses, or the nearest to it that was measured; candidates are the "
-        f"blocks of {' or '.join(map(str, groups))} sentences.",
+        "Percent. The layer is the one that the paper uses, or the nearest to it that was measured. "
+        f"{_candidates(every)}{_on_other_text(every)}",
         f"Of {pairs + without:,} sentences, all languages and models together, {without:,} have no block.",
     )
     title = f"How often a block of tokens finds its romanization, by language: {task}"
@@ -117,9 +118,34 @@ def _cell(record: Record | None) -> Cell:
 
 def _by_task(records: list[Record]) -> dict[str, _Measured]:
     tasks: dict[str, _Measured] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    for record in records:
+    for record in _last_measured(records, "task", "model", "language"):
         tasks[record["task"]][record["model"]][record["layer"]][record["language"]] = record
     return tasks
+
+
+def _last_measured(records: list[Record], *names: str) -> list[Record]:
+    """Of records that are alike in these fields those with weights and text of the last one: no curve mixes two."""
+    alike = [tuple(record[name] for name in names) for record in records]
+    runs = [(record["model_sha256"], record["data_sha256"]) for record in records]
+    last = dict(zip(alike, runs, strict=True))
+    return [record for record, what, run in zip(records, alike, runs, strict=True) if last[what] == run]
+
+
+def _groups(records: Iterable[Record]) -> str:
+    return " or ".join(map(str, sorted({record["group"] for record in records})))
+
+
+def _candidates(records: list[Record]) -> str:
+    return f"Candidates are the blocks of {_groups(records)} sentences."
+
+
+def _on_other_text(records: list[Record]) -> str:
+    """A sentence more, behind a space, that names the languages whose text is not one and the same; else nothing."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        texts[record["language"]].add(record["data_sha256"])
+    differing = sorted(language for language, digests in texts.items() if len(digests) > 1)
+    return f" Not all models were measured on the same text in {', '.join(differing)}." if differing else ""
 
 
 def _common(models: _Measured) -> list[str]:

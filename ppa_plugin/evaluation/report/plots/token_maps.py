@@ -48,7 +48,7 @@ def _map_picture(task: str, language: str, panels: dict[str, dict]) -> Picture:
         "Cosines of the blocks of a sentence, down, and of its romanization, across; a block belongs to the one on the "
         "diagonal. A dot is on the nearest one of each row."
     )
-    found = ", ".join(f"{name}: {_on_diagonal(panel)} of {len(panel['orig'])}" for name, panel in panels.items())
+    found = "; ".join(f"{name}: {_on_diagonal(panel)} of {len(panel['orig'])}" for name, panel in panels.items())
     alt = f"{title}. Blocks whose nearest one is their own: {found}."
     return Picture(slug("token_map", task, language), title, f"{note} On the diagonal: {found}.", _drawn(panels), alt)
 
@@ -65,6 +65,7 @@ def _drawn(panels: dict[str, dict]) -> dict[str, bytes]:
     wide = max(1, min(len(panels), int(drawing.WIDEST / inches)))
     high = -(-len(panels) // wide)
     lowest = min(min(map(min, panel["cosines"])) for panel in panels.values())
+    lowest = lowest if lowest < 1 else 0  # a scale has two ends
     with plt.rc_context(drawing.STYLE):
         figure, axes = plt.subplots(high, wide, figsize=(wide * inches + 0.6, high * inches), squeeze=False)
         for panel in axes.flat[len(panels) :]:

@@ -1,6 +1,7 @@
 """Token alignment in the report: accuracy by layer and language, words, maps of one sentence."""
 
 import json
+import re
 
 import pytest
 from made_up_results import matrix
@@ -62,7 +63,7 @@ def test_layers_are_means_over_the_languages_that_no_model_lacks():
     assert (grid.stub, grid.columns) == (("layer",), ("base", "aligned"))
     assert texts(grid) == [["0", "10.0", "–"], ["1", "20.0", "50.0"], ["2", "30.0", "–"], ["3", "40.0", "60.0"]]
     assert grid.notes[0].startswith("Percent, the mean of both directions; by chance 10.0.")
-    assert grid.notes[1] == "Mean over 2 languages: ell_Grek, fas_Arab."
+    assert grid.notes[1] == "Mean over 2 languages: ell_Grek, fas_Arab. Candidates are the blocks of 8 sentences."
     (picture,) = layer_plots([lines])
     assert all(f">{name}<".encode() in picture.files["svg"] for name in ("base", "aligned", "chance"))
 
@@ -82,7 +83,7 @@ def test_languages_stand_at_the_layer_nearest_to_the_papers():
         ["kor_Hang", "–", "40.0"],
         ["mean (2)", "30.0", "50.0"],
     ]
-    assert "the blocks of 8 sentences" in grid.notes[0]
+    assert grid.notes[0].endswith("Candidates are the blocks of 8 sentences.")
     assert grid.notes[1] == "Of 50 sentences, all languages and models together, 5 have no block."
     assert language_tables(BLOCKS[:4]) == []  # of one language the other table says it
 
@@ -100,11 +101,30 @@ def test_tasks_are_tables_of_their_own():
     assert len({lines.name for lines in block_lines(both)}) == 2
 
 
+def test_other_text_or_weights_count_where_they_are_the_last_and_are_said():
+    both = ("ell_Grek", "fas_Arab")
+    said = "Candidates are the blocks of 4 or 8 sentences. Not all models were measured on the same text in"
+    records = [*BLOCKS, *(tokens("base", language, 2, 0.9, data_sha256="c", group=4) for language in both)]
+    (lines,) = block_lines(records)
+    assert lines.curves["base"] == {2: pytest.approx(0.9)}  # no layer of the earlier text
+    assert lines.note == f"Mean over 2 languages: ell_Grek, fas_Arab. {said} ell_Grek, fas_Arab."
+    (grid,) = language_tables([*BLOCKS, tokens("base", "ell_Grek", 2, 0.9, data_sha256="c", group=4)])
+    assert texts(grid)[:2] == [["ell_Grek", "90.0", "40.0"], ["fas_Arab", "30.0", "60.0"]]
+    assert grid.notes[0].endswith(f"{said} ell_Grek.")
+    again = [tokens("base", language, 1, 0.7, model_sha256="new") for language in both]
+    (lines,) = block_lines([*BLOCKS, *again])
+    assert lines.curves["base"] == {1: pytest.approx(0.7)}
+    (of_words,) = word_lines([words("base", 3, 0.5), words("base", 1, 0.25), words("base", 3, 0.6, model_sha256="new")])
+    assert of_words.curves == {"base": {3: 0.6}}
+
+
 def test_words_by_layer():
     records = [words("base", 3, 0.5), words("base", 0, 0.25), words("aligned", 3, 0.75)]
     (grid,) = layer_tables(word_lines(records))
     assert texts(grid) == [["0", "25.0", "–"], ["3", "50.0", "75.0"]]
-    assert grid.notes[1].startswith("60 lines; 1,200 words of eng_Latn and 1,200 of ell_Grek that are linked")
+    assert grid.notes[1].startswith(
+        "60 lines in groups of 8; 1,200 words of eng_Latn and 1,200 of ell_Grek that are linked"
+    )
     other = words("base", 3, 0.5, data_sha256="0123456789abcdef")
     titles = [lines.title.rpartition("ell_Grek")[2] for lines in word_lines([*records, other])]
     assert titles == [", data b", ", data 01234567"]
@@ -114,12 +134,21 @@ def test_words_by_layer():
 def test_a_map_shows_the_models_side_by_side_and_says_what_is_found():
     other = token_map("base", BASE, orig=["α", "β", "γ"])
     picture, alone = map_pictures([token_map("base", BASE), token_map("aligned", ALIGNED), other])
-    assert "base, layer 2: 1 of 3, aligned, layer 2: 3 of 3" in picture.note
-    assert "base, layer 2: 1 of 3, aligned, layer 2: 3 of 3" in picture.alt
+    assert "base, layer 2: 1 of 3; aligned, layer 2: 3 of 3" in picture.note
+    assert "base, layer 2: 1 of 3; aligned, layer 2: 3 of 3" in picture.alt
     svg = picture.files["svg"].decode()
     for label in ("μία", "λέξη", "&lt;b&gt;&amp;", "mia", "lexe", "$x_1$"):
         assert svg.count(f">{label}<") == 2  # a panel each
     assert ">β<" in alone.files["svg"].decode()
+
+
+def test_a_map_of_cosines_of_one_has_one_colour():
+    alike = [token_map(model, [[1, 1], [1, 1]], orig=["α", "β"], latn=["a", "b"]) for model in ("base", "aligned")]
+    (picture,) = map_pictures(alike)
+    panels = re.findall(r'<g id="QuadMesh_\d">(.*?)</g>', picture.files["svg"].decode(), re.DOTALL)
+    fills = [fill for panel in panels for fill in re.findall(r"fill: (#[0-9a-f]{6})", panel)]
+    assert len(fills) == 8
+    assert len(set(fills)) == 1
 
 
 def test_the_page_has_them_all(tmp_path):

@@ -132,6 +132,20 @@ def test_the_base_is_measured_at_every_layer(work):
     assert [row["layer"] for row in rows if row["metric"] == "top10"] == [0, 1, 2, 3, 4]
 
 
+def test_its_tokens_are_measured_where_it_has_sentencepiece(tiny, work, capsys):
+    arguments = ("--model", work / "hf", "--data", work / "tatoeba", "--task", "tatoeba")
+    code = exit_code(evaluate.main, "tokens", *arguments, "--output", work / "analysis.jsonl")
+    if tiny is MODERNBERT:
+        assert code == 2
+        assert "tokens are measured with the sentencepiece.bpe.model" in capsys.readouterr().err
+        return
+    assert code == 0
+    records = [json.loads(line) for line in (work / "analysis.jsonl").read_text(encoding="utf-8").splitlines()]
+    expected = [*(("tokens", layer) for layer in range(5)), ("token_map", 3)]
+    assert [(record["kind"], record["layer"]) for record in records] == expected
+    assert records[0]["blocks"] > records[0]["pairs"] > 0
+
+
 def test_its_checkpoints_are_ranked(work, trained, capsys):
     arguments = ("--checkpoints", work / "run", "--data", work / "tatoeba", "--output", work / "ranked.jsonl")
     assert exit_code(evaluate.main, "select", *arguments, "--best-to", work / "best") == 0

@@ -154,3 +154,15 @@ def test_committed_tables_are_those_of_the_committed_figures(miniature, tmp_path
     of_the_page = [row for row in page.splitlines() if row.startswith(("| base", "| MLM"))]
     assert len(of_the_page) == 7
     assert set(of_the_page) <= set(rows)
+
+
+def test_tables_of_the_given_encoder_are_those_of_the_committed_figures(miniature):
+    page = (FOLDER / "given_encoder.md").read_text(encoding="utf-8").splitlines()
+    figures = FOLDER / "measured" / "given_encoder_results.jsonl"
+    of_a_page = [*miniature.VARIANTS, *miniature.EXTENSIONS]
+    variants = [name for name in of_a_page if any(row.startswith(f"| {name} |") for row in page)]
+    text = miniature.tables.markdown(figures, ["mediterranean_amharic_farsi"], variants, layer=8)
+    by_source_and_gains, _, _ = text.partition("Bible verses by layer")
+    rows = [row for row in by_source_and_gains.splitlines() if row.startswith("|")]
+    assert len(rows) == 2 * (2 + len(variants)) + 2
+    assert set(rows) <= set(page)

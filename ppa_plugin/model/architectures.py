@@ -15,15 +15,14 @@ from ppa_plugin.commandline import Range, UserError, exit_on_user_error, setting
 from ppa_plugin.model.attention import KERNELS
 from ppa_plugin.model.families import FAMILIES
 from ppa_plugin.model.families.family import EMBED_TOKENS, Family
-from ppa_plugin.model.families.gte import LARGEST_FACTOR
+from ppa_plugin.model.families.gte import EPSILONS, FACTORS
 from ppa_plugin.model.names import as_fairseq, check_finite
-from ppa_plugin.model.rotary import LARGEST_THETA
+from ppa_plugin.model.rotary import THETAS
 from ppa_plugin.model.sizes import ARCHITECTURES, MODEL_OF, SIZE_FLAGS, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
 _WIDTH = Range(1, 1 << 20, whole=True)
 _DROPOUT = Range(0, 1, below=True)
-_THETA = Range(1, LARGEST_THETA)
 
 
 @dataclass
@@ -69,10 +68,10 @@ class TranslitModernBERTConfig(TranslitXLMRConfig):
         3, "every how manieth block, from the first on, attends to everything; a checkpoint decides", _WIDTH
     )
     global_rope_theta: float = setting(
-        160_000.0, "base of the rotary positions in global blocks; a checkpoint decides", _THETA
+        160_000.0, "base of the rotary positions in global blocks; a checkpoint decides", THETAS
     )
     local_rope_theta: float = setting(
-        160_000.0, "base of the rotary positions in local blocks; a checkpoint decides", _THETA
+        160_000.0, "base of the rotary positions in local blocks; a checkpoint decides", THETAS
     )
 
 
@@ -83,11 +82,9 @@ class TranslitGTEConfig(TranslitXLMRConfig):
     encoder_ffn_embed_dim: int = setting(3072, "width of the gated feed-forward layers", _WIDTH)
     attention_dropout: float = setting(0.0, "dropout on the attention weights", _DROPOUT)
     activation_dropout: float = setting(0.1, "dropout after the feed-forward activation", _DROPOUT)
-    rope_theta: float = setting(160_000.0, "base of the rotary positions; a checkpoint decides", _THETA)
-    rope_factor: float = setting(
-        1.0, "what the rotary positions are divided by; a checkpoint decides", Range(1, LARGEST_FACTOR)
-    )
-    layer_norm_eps: float = setting(1e-12, "what a LayerNorm adds to the variance; a checkpoint decides", Range(0, 1))
+    rope_theta: float = setting(160_000.0, "base of the rotary positions; a checkpoint decides", THETAS)
+    rope_factor: float = setting(1.0, "what the rotary positions are divided by; a checkpoint decides", FACTORS)
+    layer_norm_eps: float = setting(1e-12, "what a LayerNorm adds to the variance; a checkpoint decides", EPSILONS)
 
 
 class Output(NamedTuple):

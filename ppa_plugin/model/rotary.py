@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ppa_plugin.commandline import UserError
+from ppa_plugin.commandline import Range, UserError
 from ppa_plugin.model.attention import KERNELS, Packing
 
-LARGEST_THETA = 1e12
+THETAS = Range(1, 1e12)
 
 
 class Rotation:

@@ -12,7 +12,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ppa_plugin.commandline import UserError, quoted
+from ppa_plugin.commandline import Range, UserError, quoted
 from ppa_plugin.model.attention import Packing
 from ppa_plugin.model.dropout import dropout
 from ppa_plugin.model.encoder import MaskedLMHead, PackedEncoder
@@ -26,7 +26,7 @@ from ppa_plugin.model.families.family import (
     both,
     layers_of,
 )
-from ppa_plugin.model.rotary import LARGEST_THETA, PackedRotaryAttention, Rotation, check_heads
+from ppa_plugin.model.rotary import THETAS, PackedRotaryAttention, Rotation, check_heads
 from ppa_plugin.model.sizes import Sizes
 from ppa_plugin.model.tied_embedding import TiedGradient, look_up
 
@@ -35,7 +35,7 @@ _TYPES = "gte.embeddings.token_type_embeddings.weight"
 _LAYER = "gte.encoder.layer"
 # GteConfig's own
 _THETA, _EPSILON = 160_000.0, 1e-12
-LARGEST_FACTOR = 1e6
+FACTORS, EPSILONS = Range(1, 1e6), Range(0, 1)
 
 
 class GTELayer(nn.Module):
@@ -156,13 +156,13 @@ class GTE(Family):
         super().check_config(config, directory)
         rotation = _rotation(config)
         kind, known = rotation["rope_type"], {"rope_type", "type", "rope_theta", "factor"}
-        within = _is_within(rotation["rope_theta"], 1, LARGEST_THETA) and _is_within(_factor(config), 1, LARGEST_FACTOR)
+        within = rotation["rope_theta"] in THETAS and _factor(config) in FACTORS
         if kind not in ("default", "linear") or not within or not rotation.keys() <= known:
             raise UserError(
                 f"{directory}/config.json: its rotary positions are {quoted(rotation)}; only those of rope_type "
                 "default, with a rope_theta, or linear, with a factor too, can be converted"
             )
-        if not _is_within(config.get("layer_norm_eps", _EPSILON), 0, 1):
+        if config.get("layer_norm_eps", _EPSILON) not in EPSILONS:
             raise UserError(
                 f"{directory}/config.json: layer_norm_eps is {quoted(config['layer_norm_eps'])}, not from 0 to 1"
             )
@@ -248,7 +248,3 @@ def _rotation(config: dict[str, Any]) -> dict[str, Any]:
 def _factor(config: dict[str, Any]) -> Any:
     rotation = _rotation(config)
     return rotation.get("factor") if rotation["rope_type"] == "linear" else 1.0
-
-
-def _is_within(value: Any, low: float, high: float) -> bool:
-    return type(value) in (int, float) and low <= value <= high

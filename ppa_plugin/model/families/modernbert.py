@@ -25,7 +25,7 @@ from ppa_plugin.model.families.family import (
     Names,
     layers_of,
 )
-from ppa_plugin.model.rotary import LARGEST_THETA, PackedRotaryAttention, Rotation, check_heads
+from ppa_plugin.model.rotary import THETAS, PackedRotaryAttention, Rotation, check_heads
 from ppa_plugin.model.sizes import Sizes
 from ppa_plugin.model.tied_embedding import TiedGradient, look_up
 
@@ -185,8 +185,7 @@ class ModernBERT(Family):
             )
         for kind in (_GLOBAL, _LOCAL):
             theta, rotation = _theta(config, kind), _rotation(config, kind)
-            number = type(theta) in (int, float) and 1 <= theta <= LARGEST_THETA
-            if not number or rotation.get("rope_type", "default") != "default":
+            if theta not in THETAS or rotation.get("rope_type", "default") != "default":
                 raise UserError(
                     f"{directory}/config.json: the rotary positions of {kind} are {quoted(rotation or theta)}; only "
                     "those of type default with a theta can be converted"

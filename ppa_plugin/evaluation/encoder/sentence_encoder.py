@@ -141,7 +141,7 @@ class SentenceEncoder:
         """
         ends = np.cumsum([len(of_sentence) for of_sentence in spans])
         vectors = torch.empty(len(self.layers), ends[-1], self.model.config.hidden_size, device=self.device)
-        first, last = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        first, last = self._added
         asked = [i for i, of_sentence in enumerate(spans) if len(of_sentence)]
         for places in cut_batches([len(token_ids[i]) + 2 for i in asked], batch_size, BATCH_TOKENS):
             batch = [asked[place] for place in places]

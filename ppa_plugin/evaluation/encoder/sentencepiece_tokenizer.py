@@ -29,7 +29,7 @@ class SentencePieceTokenizer:
         UserError: where the file is no SentencePiece model as XLM-R's.
     """
 
-    cls_token_id, pad_token_id, sep_token_id, unk_token_id = BOS, PAD, EOS, UNK
+    pad_token_id, unk_token_id = PAD, UNK
 
     def __init__(self, path: Path, model_max_length: int):
         self.processor = load_sentencepiece(path)

@@ -26,33 +26,30 @@ _TRANSFORMERS = Path(find_spec("transformers").origin).parent
 needs_gte = pytest.mark.skipif(not (_TRANSFORMERS / "models" / "gte").is_dir(), reason="Transformers has no GTE here")
 
 
-def modernbert_config(entries: int = 90, **changes: Any) -> Any:
-    """Transformers' configuration of 4 blocks of 16, the first and last of which attend to everything."""
-    sizes = {
+def _sizes(entries: int) -> dict[str, int]:
+    return {
         "vocab_size": entries,
         "hidden_size": 16,
         "intermediate_size": 24,
         "num_hidden_layers": LAYERS,
         "num_attention_heads": 2,
-        "local_attention": 8,
         "max_position_embeddings": 512,
+    }
+
+
+def modernbert_config(entries: int = 90, **changes: Any) -> Any:
+    """Transformers' configuration of 4 blocks of 16, the first and last of which attend to everything."""
+    own = {
+        "local_attention": 8,
         **{"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "cls_token_id": 2, "sep_token_id": 1},
     }
-    return import_transformers().ModernBertConfig(**(sizes | changes))
+    return import_transformers().ModernBertConfig(**(_sizes(entries) | own | changes))
 
 
 def gte_config(entries: int = 90, **changes: Any) -> Any:
     """Transformers' configuration of 4 blocks of 16, its positions scaled as the published ones are."""
-    sizes = {
-        "vocab_size": entries,
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": 2,
-        "max_position_embeddings": 512,
-        "rope_parameters": {"rope_type": "linear", "rope_theta": 20_000.0, "factor": 1.3},
-    }
-    return import_transformers().GteConfig(**(sizes | changes))
+    own = {"rope_parameters": {"rope_type": "linear", "rope_theta": 20_000.0, "factor": 1.3}}
+    return import_transformers().GteConfig(**(_sizes(entries) | own | changes))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ppa_preprocess import cli as preprocess
 from running import exit_code
+from small_corpus import LANGUAGES, sentences, write_corpus
 from tiny_families import ALL, GTE, MODERNBERT, Tiny, save
 from training import BIN, ROOT, load, losses, train
 
@@ -17,12 +18,6 @@ from ppa_plugin.convert import cli as convert
 from ppa_plugin.data.vocabulary import TextEncoder, find_tokenizer, load_dictionary
 from ppa_plugin.evaluation import cli as evaluate
 
-WORDS = {
-    "ell_Grek": ["πόλη", "θάλασσα", "βουνό", "ποτάμι", "χωριό", "δρόμος", "νησί", "λιμάνι"],
-    "heb_Hebr": ["עיר", "ים", "הר", "נהר", "כפר", "רחוב", "אי", "נמל"],
-    "eng_Latn": ["city", "sea", "mountain", "river", "village", "street", "island", "harbour"],
-}
-LANGUAGES = ("ell_Grek", "heb_Hebr")
 SIZES = (
     *("--encoder-layers", 4, "--encoder-embed-dim", 16, "--encoder-ffn-embed-dim", 24),
     *("--encoder-attention-heads", 2),
@@ -32,16 +27,9 @@ ENTRIES = {MODERNBERT: 300, GTE: 76}
 SPECIALS = {MODERNBERT: (2, 0, 1, 3), GTE: (0, 1, 2, 3)}
 
 
-def sentences(lang: str, count: int) -> list[str]:
-    words = WORDS[lang]
-    return [f"{words[i % 8]} {words[i // 8 % 8]} {words[(i * 5 + 3) % 8]} {i}" for i in range(count)]
-
-
 def made_work(tiny: Tiny, work: Path) -> Path:
     """The corpus, retrieval data, and the base model as a directory of Transformers and of fairseq."""
-    (work / "corpus").mkdir()
-    for lang in LANGUAGES:
-        (work / "corpus" / f"{lang}.txt").write_text("\n".join(sentences(lang, 24)) + "\n", encoding="utf-8")
+    write_corpus(work)
     (work / "tatoeba").mkdir()
     for side, lang in (("eng", "eng_Latn"), ("ell", "ell_Grek")):
         lines = "\n".join(sentences(lang, 12)) + "\n"
@@ -49,15 +37,6 @@ def made_work(tiny: Tiny, work: Path) -> Path:
     text = [line for lang in (*LANGUAGES, "eng_Latn") for line in sentences(lang, 64)]
     save(tiny, text, work / "hf", ENTRIES[tiny], padding=8)
     assert exit_code(convert.main, "to-fairseq", work / "hf", work / "base") == 0
-    group = {
-        "name": "tiny",
-        "seed": 1,
-        "shards": 1,
-        "valid_size": 4,
-        "sampling": {"share": 1.0, "min_lines": 10},
-        "languages": {lang: {"uroman": None} for lang in LANGUAGES},
-    }
-    (work / "group.yaml").write_text(yaml.safe_dump(group), encoding="utf-8")
     return work
 
 

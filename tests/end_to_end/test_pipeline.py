@@ -7,25 +7,15 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-import yaml
+from small_corpus import WORDS, sentences, write_corpus
 from training import BIN, ROOT, largest_difference, load, losses, parameters, train
 
-WORDS = {
-    "ell_Grek": ["πόλη", "θάλασσα", "βουνό", "ποτάμι", "χωριό", "δρόμος", "νησί", "λιμάνι"],
-    "heb_Hebr": ["עיר", "ים", "הר", "נהר", "כפר", "רחוב", "אי", "נמל"],
-    "eng_Latn": ["city", "sea", "mountain", "river", "village", "street", "island", "harbour"],
-}
 FLAGS = """
 --mlm-weight --mlm-sides --seq-weight --tlm-weight --seq-layer --seq-temperature --seq-pooling --seq-similarity
 --seq-gather --mask-prob --mask-keep --mask-random --max-positions --batch-order --tlm-truncation
 --encoder-layers --encoder-embed-dim --encoder-ffn-embed-dim --encoder-attention-heads
 --dropout --attention-dropout --activation-dropout
 """
-
-
-def sentences(lang: str, count: int) -> list[str]:
-    words = WORDS[lang]
-    return [f"{words[i % 8]} {words[i // 8 % 8]} {words[(i * 5 + 3) % 8]} {i}" for i in range(count)]
 
 
 def ppa(*command, code: int = 0) -> subprocess.CompletedProcess:
@@ -39,9 +29,7 @@ def ppa(*command, code: int = 0) -> subprocess.CompletedProcess:
 def work(tmp_path_factory) -> Path:
     """20 training pairs in each of two languages, their shards, and a base model in Hugging Face's layout."""
     work = tmp_path_factory.mktemp("work")
-    (work / "corpus").mkdir()
-    for lang in ("ell_Grek", "heb_Hebr"):
-        (work / "corpus" / f"{lang}.txt").write_text("\n".join(sentences(lang, 24)) + "\n", encoding="utf-8")
+    write_corpus(work)
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([s for lang in WORDS for s in sentences(lang, 64)]),
         model_prefix=str(work / "spm"),
@@ -49,15 +37,6 @@ def work(tmp_path_factory) -> Path:
         character_coverage=1.0,
         minloglevel=2,
     )
-    group = {
-        "name": "tiny",
-        "seed": 1,
-        "shards": 1,
-        "valid_size": 4,
-        "sampling": {"share": 1.0, "min_lines": 10},
-        "languages": {"ell_Grek": {"uroman": None}, "heb_Hebr": {"uroman": None}},
-    }
-    (work / "group.yaml").write_text(yaml.safe_dump(group), encoding="utf-8")
     ppa(
         *("ppa-preprocess", "all", "--config", work / "group.yaml", "--input", work / "corpus"),
         *("--spm", work / "spm.model", "--output", work / "data", "--workers", 1),

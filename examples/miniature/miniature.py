@@ -25,21 +25,19 @@ join what an --output has; a setting that would change numbers needs another --o
 import argparse
 import json
 import os
-import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import given_encoder
-import sentencepiece
 import tables
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from group_shards import ENGLISH, preprocess, pretraining_corpus, romanize, shuffle, vocabulary
 from steps import ROOT, run, say
 
-ENGLISH = "eng_Latn"
 # Table 1 of the paper, as far as there is text; and the sources of its non-English transfer (`ara_Arab` is `arb_Arab`)
 GROUPS = {
     "mediterranean_amharic_farsi": {
@@ -68,19 +66,16 @@ EXTENDED = "MLM+SEQ+TLM, extended vocabulary"
 # without masked LM, which an encoder without a head can have: they start from it as it came
 _NO_MLM = ("--mlm-weight", "0", "--tlm-weight", "0")
 WITHOUT_MLM = {"SEQ": _NO_MLM, "SEQ+TOK": (*_NO_MLM, "--tok-weight", "1"), "SEQ, shuffled": _NO_MLM}
-# explicit token alignment, and one of its settings at a time
 _SEQ_TOK = ("--tlm-weight", "0", "--tok-weight")
-WITH_TOK = {
+EXTENSIONS = {
+    **WITHOUT_MLM,
+    # explicit token alignment, and one of its settings at a time
     "MLM+SEQ+TOK": (*_SEQ_TOK, "1"),
     "MLM+SEQ+TLM+TOK": ("--tok-weight", "1"),
     "MLM+SEQ+TOK, weight 0.1": (*_SEQ_TOK, "0.1"),
     "MLM+SEQ+TOK, weight 10": (*_SEQ_TOK, "10"),
     "MLM+SEQ+TOK, layer 4": (*_SEQ_TOK, "1", "--tok-layer", "4"),
     "MLM+SEQ+TOK, l2": (*_SEQ_TOK, "1", "--tok-loss", "l2"),
-}
-EXTENSIONS = {
-    **WITHOUT_MLM,
-    **WITH_TOK,
     # a control: every sentence with the romanization of another one
     "MLM+SEQ+TLM, shuffled": (),
     "MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",),
@@ -191,8 +186,8 @@ def pretrained_base(out: Path, data: Path, settings: Settings, machine: tuple) -
     """The base from scratch, from the text of both groups and English; the flags of its size."""
     say("One vocabulary and one encoder, from the text of both groups and English")
     corpus, size = pretraining_corpus(data, tuple(GROUPS)), SIZES[settings.size]
-    vocabulary(out, corpus, settings)
-    preprocess(out, "pretraining", corpus, out / "sentencepiece.bpe.model", settings)
+    vocabulary(out, corpus, settings.vocabulary)
+    preprocess(out, "pretraining", corpus, out / "sentencepiece.bpe.model", settings.max_tokens)
     train_base(out, settings, (*size, *machine))
     return size
 
@@ -201,7 +196,7 @@ def given_base(out: Path, data: Path, settings: Settings, machine: tuple) -> tup
     """The given encoder and the base that masked LM makes of it; the flags of its size."""
     say(f"The encoder {settings.base}" + (f", its first {settings.blocks} blocks" if settings.blocks else ""))
     corpus, start = pretraining_corpus(data, settings.groups), out / "encoder-fairseq"
-    romanize(out, "pretraining", corpus, settings)  # so that it is known which pieces occur
+    romanize(out, "pretraining", corpus, settings.max_tokens)  # so that it is known which pieces occur
     pairs = sorted((out / "work" / "pretraining" / "pairs").iterdir())
     evaluated = sorted(path for task in settings.tasks for path in (data / "eval" / DATA[task]).rglob("*.*"))
     text = [path for path in (*pairs, *evaluated) if path.is_file()]
@@ -210,7 +205,7 @@ def given_base(out: Path, data: Path, settings: Settings, machine: tuple) -> tup
         run(out / "logs" / "to_hf_encoder.log", "ppa-convert", "to-hf", start / "model.pt", out / "models" / "encoder")
     if not settings.base_updates:
         raise SystemExit("error: --base-updates 0: the post-trainings need a base with a trained head; give it updates")
-    preprocess(out, "pretraining", corpus, start / "sentencepiece.bpe.model", settings)
+    preprocess(out, "pretraining", corpus, start / "sentencepiece.bpe.model", settings.max_tokens)
     first = start / "model.pt"
     if new_head:
         say("A new masked-LM head, the encoder frozen")
@@ -237,15 +232,15 @@ def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tup
     """
     text = {path.stem: path for path in sorted((data / "corpus" / group).glob("*.txt"))}
     base, extended = out / "base-fairseq", out / "extended" / group
-    with_blocks = any("TOK" in variant for variant in settings.variants)
-    preprocess(out, group, text, base / "sentencepiece.bpe.model", settings, with_blocks)
+    with_blocks = any("--tok-weight" in (VARIANTS | EXTENSIONS)[variant] for variant in settings.variants)
+    preprocess(out, group, text, base / "sentencepiece.bpe.model", settings.max_tokens, with_blocks)
     if EXTENDED in settings.variants:
         if not (extended / "model.pt").is_file():
             more = ("--text", out / "work" / group / "pairs", "--pieces", str(settings.pieces))
             run(out / "logs" / f"extend_{group}.log", "ppa-convert", "extend", base, extended, *more)
-        preprocess(out, f"{group}-extended", text, extended / "sentencepiece.bpe.model", settings)
+        preprocess(out, f"{group}-extended", text, extended / "sentencepiece.bpe.model", settings.max_tokens)
     if any("shuffled" in variant for variant in settings.variants):
-        shuffle(out, group, text, base / "sentencepiece.bpe.model", settings)
+        shuffle(out, group, text, base / "sentencepiece.bpe.model", settings.max_tokens)
     environment = {} if jobs == 1 else {"OMP_NUM_THREADS": "1"}
 
     def one(seed: int, variant: str) -> None:
@@ -282,85 +277,6 @@ def keep_settings(out: Path, settings: Settings) -> None:
         raise SystemExit(f"error: {out} was made with other settings ({path}); give another --output")
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-
-
-def pretraining_corpus(data: Path, groups: tuple[str, ...]) -> dict[str, Path]:
-    """The file of every language of these groups, and of English."""
-    folders = [data / "corpus" / name for name in (*groups, "eng")]
-    corpus = {path.stem: path for folder in folders for path in sorted(folder.glob("*.txt"))}
-    if ENGLISH not in corpus or len(corpus) < 2:
-        raise SystemExit(f"error: {data} holds no corpus/GROUP/LANG.txt or no corpus/eng/{ENGLISH}.txt; see README.md")
-    return corpus
-
-
-def vocabulary(out: Path, corpus: dict[str, Path], settings: Settings) -> None:
-    """A SentencePiece model of the original scripts, whose letters are all kept: romanizations bring no new ones."""
-    if (out / "sentencepiece.bpe.model").is_file():
-        return
-    sentencepiece.SentencePieceTrainer.train(
-        input=[str(path) for path in corpus.values()],
-        model_prefix=str(out / "new.bpe"),
-        vocab_size=settings.vocabulary,
-        character_coverage=0.9999,
-        input_sentence_size=200_000,
-        num_threads=os.cpu_count(),
-        minloglevel=2,
-    )
-    (out / "new.bpe.model").rename(out / "sentencepiece.bpe.model")
-
-
-def preprocess(
-    out: Path, name: str, text: dict[str, Path], spm: Path, settings: Settings, with_blocks: bool = False
-) -> None:
-    """Text to shards in `out/work/NAME`, all lines of it; romanized parts are shared through one cache."""
-    flags = (*group_flags(out, name, text, settings, with_blocks), "--input", out / "text" / name, "--spm", spm)
-    log = out / "logs" / f"preprocess_{name}.log"
-    run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
-
-
-def shuffle(out: Path, group: str, text: dict[str, Path], spm: Path, settings: Settings) -> None:
-    """A group's shards in which every sentence has the romanization of the one half a file further on."""
-    name = f"{group}-shuffled"
-    pairs, shuffled = (out / "work" / work / "pairs" for work in (group, name))
-    shuffled.mkdir(parents=True, exist_ok=True)
-    for language in text:
-        shutil.copyfile(pairs / f"{language}.orig", shuffled / f"{language}.orig")
-        lines = (pairs / f"{language}.latn").read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        half = len(lines) // 2
-        moved = "".join(f"{line}\n" for line in lines[half:] + lines[:half])
-        (shuffled / f"{language}.latn").write_text(moved, encoding="utf-8")
-    flags = (*group_flags(out, name, text, settings), "--spm", spm, "--binarizer", "direct")
-    for step in ("encode", "binarize"):
-        run(out / "logs" / f"{step}_{name}.log", "ppa-preprocess", step, *flags)
-
-
-def romanize(out: Path, name: str, text: dict[str, Path], settings: Settings) -> None:
-    """The first two steps of `preprocess`, which need no vocabulary."""
-    flags = (*group_flags(out, name, text, settings), "--binarizer", "direct")
-    run(out / "logs" / f"sample_{name}.log", "ppa-preprocess", "sample", *flags, "--input", out / "text" / name)
-    log = out / "logs" / f"romanize_{name}.log"
-    run(log, "ppa-preprocess", "romanize", *flags, "--cache", out / "romanized")
-
-
-def group_flags(out: Path, name: str, text: dict[str, Path], settings: Settings, with_blocks: bool = False) -> tuple:
-    """Write the group file and gather its text; the flags that name the group and where its work lies."""
-    folder = out / "text" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in text.values():
-        if not (folder / path.name).exists():
-            (folder / path.name).symlink_to(path)
-    group = {
-        "name": name,
-        "seed": 1,
-        "shards": 1,
-        "valid_size": 50,
-        "sampling": {"share": 1.0, "min_lines": 0},
-        "max_tokens": settings.max_tokens,
-        "alignment": with_blocks,
-        "languages": {language: {"uroman": None} for language in text},
-    }
-    (out / f"{name}.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
-    return ("--config", out / f"{name}.yaml", "--output", out / "work" / name)
 
 
 def train(

@@ -26,6 +26,16 @@ def miniature():
     finally:
         sys.path.remove(str(FOLDER))
         sys.modules.pop("miniature")
+        sys.modules.pop("group_shards")
+
+
+@pytest.fixture
+def commands(miniature, monkeypatch):
+    """What the miniature would run, in place of running it."""
+    ran = []
+    for module in (miniature, sys.modules["group_shards"]):
+        monkeypatch.setattr(module, "run", lambda _log, *command, **_more: ran.append([*map(str, command)]))
+    return ran
 
 
 def settings(miniature, *flags):
@@ -55,9 +65,7 @@ def test_other_settings_need_another_output(miniature, tmp_path):
 
 
 @pytest.mark.parametrize(("variants", "expected"), [(("MLM", "SEQ"), False), (("MLM", "MLM+SEQ+TOK, l2"), True)])
-def test_blocks_are_made_where_a_variant_trains_on_them(miniature, tmp_path, monkeypatch, variants, expected):
-    commands = []
-    monkeypatch.setattr(miniature, "run", lambda _log, *command, **_more: commands.append([*map(str, command)]))
+def test_blocks_are_made_where_a_variant_trains_on_them(miniature, commands, tmp_path, variants, expected):
     corpus = tmp_path / "data" / "corpus" / "g"
     corpus.mkdir(parents=True)
     (corpus / "ell_Grek.txt").write_text("ένα\n", encoding="utf-8")
@@ -68,9 +76,7 @@ def test_blocks_are_made_where_a_variant_trains_on_them(miniature, tmp_path, mon
     assert weights == ([None, "1"] if expected else [None, None])
 
 
-def test_a_shuffled_variant_trains_on_the_same_sentences_with_romanizations_of_others(miniature, tmp_path, monkeypatch):
-    commands = []
-    monkeypatch.setattr(miniature, "run", lambda _log, *command, **_more: commands.append([*map(str, command)]))
+def test_a_shuffled_variant_trains_on_the_same_sentences_with_romanizations_of_others(miniature, commands, tmp_path):
     pairs, data = tmp_path / "work" / "g" / "pairs", tmp_path / "data" / "corpus" / "g"
     pairs.mkdir(parents=True)
     data.mkdir(parents=True)

@@ -53,6 +53,9 @@ class TranslitAlignmentConfig(_Interpolated, FairseqDataclass):
     tlm_truncation: ChoiceEnum(["both", "right"]) = setting(
         "both", "a TLM sequence that is too long loses tokens of both sides, or its end as in the released code"
     )
+    shuffle_pairs: bool = setting(
+        False, "a control: train on every sentence beside the romanization of another one of its language"
+    )
     freeze_encoder: bool = setting(
         False, "train the masked-LM head alone, as a new one needs before the encoder is trained through it"
     )

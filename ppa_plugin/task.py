@@ -18,6 +18,7 @@ from ppa_plugin.commandline import UserError, exit_on_user_error
 from ppa_plugin.configuration import NAME, TranslitAlignmentConfig, fill_in_later_flags, needed_streams
 from ppa_plugin.data.masking import SIDES, Masking
 from ppa_plugin.data.paired_dataset import PairedDataset
+from ppa_plugin.data.sampling import other_partners
 from ppa_plugin.data.shards import find_beside, language_directories, load_blocks, load_pair
 from ppa_plugin.data.tokenizer_file import TOKENIZER_JSON
 from ppa_plugin.data.training_blocks import TrainingBlocks, lettered
@@ -155,7 +156,7 @@ class TranslitAlignmentTask(FairseqTask):
         self.datasets.pop(split, None)  # its memory is freed before the next shard's is taken
         directories = language_directories(shard, split)
         pairs = [load_pair(directory, split, self.dictionary) for directory in directories]
-        cfg = self.cfg
+        cfg, sizes = self.cfg, tuple(len(pair["orig"]) for pair in pairs)
         self.datasets[split] = PairedDataset(
             *(ConcatDataset([pair[side] for pair in pairs]) for side in SIDES),
             Masking(len(self.dictionary), cfg.mask_prob, cfg.mask_keep, cfg.mask_random, self.dictionary.specials),
@@ -164,11 +165,12 @@ class TranslitAlignmentTask(FairseqTask):
             cfg.max_positions,
             str(cfg.tlm_truncation),
             str(cfg.batch_order),
-            tuple(len(pair["orig"]) for pair in pairs),
+            sizes,
             cfg.sampling_alpha if training else 1.0,
             fixed=not training,
             hash_texts=bool(cfg.seq_weight and cfg.seq_ignore_duplicates),
             blocks=self._load_blocks(directories, split, pairs) if cfg.tok_weight else None,
+            partners=other_partners(sizes, cfg.seed) if training and cfg.shuffle_pairs else None,
         )
         logger.info("%s: %d pairs of %d languages from %s", split, len(self.datasets[split]), len(pairs), shard)
 
@@ -273,6 +275,11 @@ def _check_flags(cfg: TranslitAlignmentConfig) -> None:
     if cfg.freeze_encoder and (cfg.seq_weight or not (cfg.mlm_weight or cfg.tlm_weight)):
         raise UserError(
             "--freeze-encoder trains the masked-LM head alone: give it --mlm-weight or --tlm-weight, and --seq-weight 0"
+        )
+    if cfg.shuffle_pairs and cfg.tok_weight:
+        raise UserError(
+            "--shuffle-pairs puts sentences beside romanizations that are not theirs, which have no token blocks in "
+            "common: leave --tok-weight at 0"
         )
     if cfg.mask_keep + cfg.mask_random > 1:
         raise UserError(f"--mask-keep {cfg.mask_keep} and --mask-random {cfg.mask_random} add up to more than 1")

@@ -144,6 +144,7 @@ ROWS = [
     Row(f"{_TRAIN} --mlm-weight 0 --seq-weight 0 --tlm-weight 0", "are all 0: nothing to train"),
     Row(f"{_TRAIN} --freeze-encoder", "--freeze-encoder trains the masked-LM head alone: give it --mlm-weight"),
     Row(f"{_TRAIN} --freeze-encoder --mlm-weight 0 --tlm-weight 0", "or --tlm-weight, and --seq-weight 0"),
+    Row(f"{_TRAIN} --shuffle-pairs --tok-weight 1", "leave --tok-weight at 0"),
     # ppa-preprocess
     *refused(_VERIFY, "sample", "-1", "many", "1.5", _NATURAL),
     *refused(_VERIFY, "sample", "99999999999", "is not a whole number from 0 to 2147483647"),

@@ -1,7 +1,6 @@
 """The miniature's text, language by language, to pairs and shards, by the public commands."""
 
 import os
-import shutil
 from pathlib import Path
 
 import sentencepiece
@@ -43,22 +42,6 @@ def preprocess(
     flags = (*group_flags(out, name, text, max_tokens, with_blocks), "--input", out / "text" / name, "--spm", spm)
     log = out / "logs" / f"preprocess_{name}.log"
     run(log, "ppa-preprocess", "all", *flags, "--binarizer", "direct", "--cache", out / "romanized")
-
-
-def shuffle(out: Path, group: str, text: dict[str, Path], spm: Path, max_tokens: int) -> None:
-    """A group's shards in which every sentence has the romanization of the one half a file further on."""
-    name = f"{group}-shuffled"
-    pairs, shuffled = (out / "work" / work / "pairs" for work in (group, name))
-    shuffled.mkdir(parents=True, exist_ok=True)
-    for language in text:
-        shutil.copyfile(pairs / f"{language}.orig", shuffled / f"{language}.orig")
-        lines = (pairs / f"{language}.latn").read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        half = len(lines) // 2
-        moved = "".join(f"{line}\n" for line in lines[half:] + lines[:half])
-        (shuffled / f"{language}.latn").write_text(moved, encoding="utf-8")
-    flags = (*group_flags(out, name, text, max_tokens), "--spm", spm, "--binarizer", "direct")
-    for step in ("encode", "binarize"):
-        run(out / "logs" / f"{step}_{name}.log", "ppa-preprocess", step, *flags)
 
 
 def romanize(out: Path, name: str, text: dict[str, Path], max_tokens: int) -> None:

@@ -35,7 +35,7 @@ import tables
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from group_shards import ENGLISH, preprocess, pretraining_corpus, romanize, shuffle, vocabulary
+from group_shards import ENGLISH, preprocess, pretraining_corpus, romanize, vocabulary
 from steps import ROOT, run, say
 
 # Table 1 of the paper, as far as there is text; and the sources of its non-English transfer (`ara_Arab` is `arb_Arab`)
@@ -65,7 +65,13 @@ VARIANTS = {
 EXTENDED = "MLM+SEQ+TLM, extended vocabulary"
 # without masked LM, which an encoder without a head can have: they start from it as it came
 _NO_MLM = ("--mlm-weight", "0", "--tlm-weight", "0")
-WITHOUT_MLM = {"SEQ": _NO_MLM, "SEQ+TOK": (*_NO_MLM, "--tok-weight", "1"), "SEQ, shuffled": _NO_MLM}
+# a control: every sentence beside the romanization of another one
+_SHUFFLED = ("--shuffle-pairs",)
+WITHOUT_MLM = {
+    "SEQ": _NO_MLM,
+    "SEQ+TOK": (*_NO_MLM, "--tok-weight", "1"),
+    "SEQ, shuffled": (*_NO_MLM, *_SHUFFLED),
+}
 _SEQ_TOK = ("--tlm-weight", "0", "--tok-weight")
 EXTENSIONS = {
     **WITHOUT_MLM,
@@ -76,8 +82,7 @@ EXTENSIONS = {
     "MLM+SEQ+TOK, weight 10": (*_SEQ_TOK, "10"),
     "MLM+SEQ+TOK, layer 4": (*_SEQ_TOK, "1", "--tok-layer", "4"),
     "MLM+SEQ+TOK, l2": (*_SEQ_TOK, "1", "--tok-loss", "l2"),
-    # a control: every sentence with the romanization of another one
-    "MLM+SEQ+TLM, shuffled": (),
+    "MLM+SEQ+TLM, shuffled": _SHUFFLED,
     "MLM+SEQ+TLM, no duplicates": ("--seq-ignore-duplicates",),
     EXTENDED: (),
 }
@@ -239,14 +244,11 @@ def post_train(out: Path, data: Path, group: str, settings: Settings, flags: tup
             more = ("--text", out / "work" / group / "pairs", "--pieces", str(settings.pieces))
             run(out / "logs" / f"extend_{group}.log", "ppa-convert", "extend", base, extended, *more)
         preprocess(out, f"{group}-extended", text, extended / "sentencepiece.bpe.model", settings.max_tokens)
-    if any("shuffled" in variant for variant in settings.variants):
-        shuffle(out, group, text, base / "sentencepiece.bpe.model", settings.max_tokens)
     environment = {} if jobs == 1 else {"OMP_NUM_THREADS": "1"}
 
     def one(seed: int, variant: str) -> None:
         say(f"{group}: {variant}, seed {seed}, {settings.updates} updates")
         start, work = (extended, f"{group}-extended") if variant == EXTENDED else (base, group)
-        work += "-shuffled" if "shuffled" in variant else ""
         if variant in WITHOUT_MLM and settings.base:
             start = out / "encoder-fairseq"
         more = ("--finetune-from-model", start / "model.pt", *(VARIANTS | EXTENSIONS)[variant])

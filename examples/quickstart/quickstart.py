@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from steps import ROOT, run, say
 
 MODELS = ("base", "mlm", "aligned")
+CONTROL = "shuffled"
 WITHOUT_ALIGNMENT = ("--seq-weight", "0", "--tlm-weight", "0")
 
 
@@ -39,6 +40,11 @@ def options() -> argparse.Namespace:
     add("--updates", type=int, default=300, help="updates of each post-training; default: %(default)s")
     add("--batch-size", type=int, default=128, help="pairs a batch; default: %(default)s")
     add("--lr", type=float, default=1e-3, help="peak learning rate; default: %(default)s")
+    add(
+        "--control",
+        action="store_true",
+        help=f"train a fourth model, `{CONTROL}`: as `aligned`, every line beside the romanization of another one",
+    )
     return parser.parse_args()
 
 
@@ -99,7 +105,7 @@ def main() -> None:
     out = args.output if args.output.is_absolute() else Path(os.path.relpath(args.output.resolve(), ROOT))
     os.chdir(ROOT)
     made = ("text", "retrieval", "pretraining", "base-fairseq", "work", "checkpoints", "tensorboard", "report", "logs")
-    for name in (*made, *MODELS):  # a second run starts afresh
+    for name in (*made, *MODELS, CONTROL):  # a second run starts afresh
         shutil.rmtree(out / name, ignore_errors=True)
     (out / "results.jsonl").unlink(missing_ok=True)
 
@@ -121,8 +127,12 @@ def main() -> None:
     say(f"Post-training, {args.updates} updates of the full objective")
     train(out, "aligned", out / "work", args.updates, args, *start)
 
+    if args.control:
+        say(f"The control, {args.updates} updates of the full objective on shuffled pairs")
+        train(out, CONTROL, out / "work", args.updates, args, *start, "--shuffle-pairs")
+
     say("Retrieval: names that no model has seen, from English")
-    for name in MODELS:
+    for name in (*MODELS, *([CONTROL] if args.control else [])):
         evaluate(out, name)
 
     say("The table: how often, in percent, the right name is among the ten nearest; chance is about 3")

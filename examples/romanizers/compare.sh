@@ -21,28 +21,22 @@ for name in uroman pypinyin pythainlp; do
     ppa-preprocess all --config "$here/$name.yaml" --input "$CORPUS" --spm "$spm" --output "$OUT/$name" \
         --cache "$OUT/romanized"
 done
-mkdir -p "$OUT/shuffled/pairs"
-for side in "$OUT"/uroman/pairs/*.orig; do cp "$side" "$OUT/shuffled/pairs"; done
-for side in "$OUT"/uroman/pairs/*.latn; do
-    shuf --random-source="$side" "$side" > "$OUT/shuffled/pairs/$(basename "$side")"
-done
-for step in encode binarize; do
-    ppa-preprocess $step --config "$here/uroman.yaml" --spm "$spm" --output "$OUT/shuffled"
-done
 
 measure() {
     ppa-evaluate retrieval --model "$1" --name "$2" --data "$EVAL" --task "$TASK" --sources "$SOURCES" \
         --targets "$TARGETS" --layer 8 --output "$OUT/results.jsonl"
 }
-measure "$BASE" encoder
-for name in uroman pypinyin pythainlp shuffled; do
-    fairseq-train "$OUT/$name/data-bin/shard00" --user-dir "$(ppa-user-dir)" --task translit_alignment \
+train() {  # name, pairs, flags
+    fairseq-train "$OUT/$2/data-bin/shard00" --user-dir "$(ppa-user-dir)" --task translit_alignment \
         --criterion translit_alignment --arch glot500_base $SIZES --finetune-from-model "$OUT/start/model.pt" \
         --mlm-weight 0 --tlm-weight 0 --seq-layer 8 --batch-size 128 --seq-negatives 64 --max-update "$UPDATES" \
         --optimizer fused_adamw --adam-betas '(0.9, 0.999)' --weight-decay 0.01 --clip-norm 1.0 \
         --lr 2e-5 --lr-scheduler polynomial_decay --warmup-updates 0 --seed 1 --log-format json --log-interval 2 \
-        --disable-validation --no-epoch-checkpoints --save-dir "$OUT/checkpoints/$name" "$@"
-    ppa-convert to-hf "$OUT/checkpoints/$name/checkpoint_last.pt" "$OUT/models/$name" --overwrite
-    measure "$OUT/models/$name" $name
-done
+        --disable-validation --no-epoch-checkpoints --save-dir "$OUT/checkpoints/$1" "${@:3}"
+    ppa-convert to-hf "$OUT/checkpoints/$1/checkpoint_last.pt" "$OUT/models/$1" --overwrite
+    measure "$OUT/models/$1" "$1"
+}
+measure "$BASE" encoder
+for name in uroman pypinyin pythainlp; do train $name $name "$@"; done
+train shuffled uroman --shuffle-pairs "$@"
 ppa-report "$OUT/results.jsonl" --baseline encoder --output "$OUT/report"

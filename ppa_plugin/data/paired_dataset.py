@@ -41,6 +41,8 @@ class PairedDataset(FairseqDataset):
         fixed: one draw for all epochs, for validation.
         hash_texts: items also hold `texts`, the hashes of their two sides, by which equal texts are found.
         blocks: items also hold their token blocks, as `TrainingBlocks.of_pair` gives them.
+        partners: the row of `latn` that stands beside each row of `orig` (N,), see `sampling.other_partners`; None
+            for its own.
 
     Raises:
         ValueError: where the two sides differ in length.
@@ -59,6 +61,7 @@ class PairedDataset(FairseqDataset):
     fixed: bool = False
     hash_texts: bool = False
     blocks: TrainingBlocks | None = None
+    partners: np.ndarray | None = None
     epoch: int = field(default=0, init=False)
     batch_count_multiple: int = field(default=1, init=False)
     most_pairs: int | None = field(default=None, init=False)
@@ -78,7 +81,8 @@ class PairedDataset(FairseqDataset):
         With `hash_texts` also "texts": (2,) int64, the hashes of the tokens of `orig` and `latn` before masking.
         """
         eos = self.masking.specials.eos
-        sides = {"orig": _without(self.orig[index], eos), "latn": _without(self.latn[index], eos)}
+        partner = index if self.partners is None else int(self.partners[index])
+        sides = {"orig": _without(self.orig[index], eos), "latn": _without(self.latn[partner], eos)}
         item = {"id": int(index)} | {stream: self._mask(int(index), stream, sides) for stream in self.streams}
         if self.hash_texts:
             # of the tokens that are left after cutting: the model sees no others
@@ -106,7 +110,8 @@ class PairedDataset(FairseqDataset):
     @cached_property
     def sizes(self) -> np.ndarray:
         """Real tokens of each pair over its streams, after cutting (N,)."""
-        lengths = stream_lengths(self.orig.sizes, self.latn.sizes, self.max_positions)
+        latn = self.latn.sizes if self.partners is None else self.latn.sizes[self.partners]
+        lengths = stream_lengths(self.orig.sizes, latn, self.max_positions)
         return sum(lengths[stream] for stream in self.streams)
 
     def num_tokens(self, index: int) -> int:

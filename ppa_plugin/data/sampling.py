@@ -1,6 +1,8 @@
 """Draws that depend on what they are for alone, and how often each language is seen in an epoch."""
 
 import hashlib
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +16,23 @@ def generator_for(seed: int, purpose: str, lang: str) -> np.random.Generator:
 def random_order(count: int, seed: int, purpose: str, lang: str) -> np.ndarray:
     """A permutation of range(count) that depends on the arguments alone."""
     return np.argsort(generator_for(seed, purpose, lang).random(count), kind="stable")
+
+
+def other_partners(sizes: Sequence[int], seed: int) -> np.ndarray:
+    """For each pair (N,) another one of its language, drawn at random, every one once; a language's only pair its own.
+
+    Args:
+        sizes: the pairs of each language, in the order in which they are concatenated.
+        seed: decides the draw, and nothing else does.
+    """
+    partners = np.arange(sum(sizes))
+    bounds = np.cumsum([0, *sizes])
+    for number, (first, end) in enumerate(itertools.pairwise(bounds)):
+        # one circle through all pairs of the language: none is its own partner. Not the pairs half a language further
+        # on, which by two romanizers are the same sentences
+        circle = first + random_order(end - first, seed, "partners", str(number))
+        partners[circle] = np.roll(circle, -1)
+    return partners
 
 
 def sample_languages(sizes: list[int], alpha: float, generator: np.random.RandomState) -> np.ndarray:

@@ -76,23 +76,14 @@ def test_blocks_are_made_where_a_variant_trains_on_them(miniature, commands, tmp
     assert weights == ([None, "1"] if expected else [None, None])
 
 
-def test_a_shuffled_variant_trains_on_the_same_sentences_with_romanizations_of_others(miniature, commands, tmp_path):
-    pairs, data = tmp_path / "work" / "g" / "pairs", tmp_path / "data" / "corpus" / "g"
-    pairs.mkdir(parents=True)
-    data.mkdir(parents=True)
-    for path, lines in (
-        (data / "ell_Grek.txt", "αβγδε"),
-        (pairs / "ell_Grek.orig", "αβγδε"),
-        (pairs / "ell_Grek.latn", "abgd\u2028"),
-    ):
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    chosen = miniature.Settings(variants=("SEQ", "SEQ, shuffled"))
-    miniature.post_train(tmp_path, tmp_path / "data", "g", chosen, ("--cpu",), jobs=1)
-    shuffled = tmp_path / "work" / "g-shuffled" / "pairs"
-    assert (shuffled / "ell_Grek.orig").read_text(encoding="utf-8") == "α\nβ\nγ\nδ\nε\n"
-    assert (shuffled / "ell_Grek.latn").read_text(encoding="utf-8") == "g\nd\n\u2028\na\nb\n"
-    shards = [command[1] for command in commands if command[0] == "fairseq-train"]
-    assert [Path(shard).parts[-3] for shard in shards] == ["g", "g-shuffled"]
+def test_a_shuffled_variant_differs_in_the_pairs_alone(miniature):
+    every = miniature.VARIANTS | miniature.EXTENSIONS
+    controls = [name for name in every if name.endswith(", shuffled")]
+    assert controls == ["SEQ, shuffled", "MLM+SEQ+TLM, shuffled"]
+    for name in controls:
+        assert every[name] == (*every[name.removesuffix(", shuffled")], "--shuffle-pairs")
+        assert (name in miniature.WITHOUT_MLM) == (name.removesuffix(", shuffled") in miniature.WITHOUT_MLM)
+    assert sum("--shuffle-pairs" in flags for flags in every.values()) == len(controls)
 
 
 def test_tables_are_means_over_targets_and_deviations_over_seeds(miniature, tmp_path):

@@ -65,6 +65,18 @@ def test_an_item_depends_on_seed_epoch_and_index_alone():
             assert all((a == b).all() for a, b in zip(dataset[i][stream], before[i][stream], strict=True))
 
 
+def test_shuffled_pairs_are_those_of_the_romanizations_in_another_order():
+    partners = np.array([2, 0, 3, 1])
+    dataset = make_dataset([30, 4, 9, 21], [25, 6, 12, 40], max_positions=24, hash_texts=True, partners=partners)
+    latn = Rows(dataset.latn[row] for row in partners)
+    expected = PairedDataset(dataset.orig, latn, dataset.masking, max_positions=24, hash_texts=True)
+    assert dataset.sizes.tolist() == expected.sizes.tolist()
+    for i in range(4):
+        assert dataset[i]["texts"].tolist() == expected[i]["texts"].tolist()
+        for stream in STREAMS:
+            assert all((a == b).all() for a, b in zip(dataset[i][stream], expected[i][stream], strict=True))
+
+
 def test_validation_draws_once():
     dataset = make_dataset([30] * 3, [25] * 3, fixed=True)
     before = [dataset[i]["tlm"][0] for i in range(3)]

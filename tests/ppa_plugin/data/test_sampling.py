@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppa_plugin.data.sampling import sample_languages
+from ppa_plugin.data.sampling import other_partners, sample_languages
 
 
 @given(
@@ -36,3 +36,22 @@ def test_small_languages_gain_below_one():
     counts = [(sample_languages(sizes, alpha, np.random.RandomState(0)) >= 1000).sum() for alpha in (1.0, 0.7, 0.3, 0)]
     assert counts == sorted(counts)
     assert counts[-1] == 505
+
+
+@given(sizes=st.lists(st.integers(0, 60), min_size=1, max_size=6), seed=st.integers(0, 2**32 - 1))
+def test_no_pair_keeps_its_partner_and_none_leaves_its_language(sizes, seed):
+    partners = other_partners(sizes, seed)
+    assert sorted(partners) == list(range(sum(sizes)))
+    language = np.repeat(np.arange(len(sizes)), sizes)
+    assert (language[partners] == language).all()
+    alone = np.repeat(np.array(sizes) == 1, sizes)
+    assert ((partners == np.arange(sum(sizes))) == alone).all()
+
+
+def test_partners_are_drawn_for_each_seed_and_language():
+    one, two = other_partners([500, 500], 1), other_partners([500, 500], 2)
+    assert (one == other_partners([500, 500], 1)).all()
+    assert np.mean(one == two) < 0.05
+    assert np.mean(one[500:] - 500 == one[:500]) < 0.05
+    # of two romanizers, line i and line i + n / 2 are the same sentence
+    assert np.mean(one[:250] == np.arange(250) + 250) < 0.05

@@ -89,11 +89,22 @@ def with_vocabulary(shard: Path, entries: int | None, work: Path) -> Path:
 
 def train(shard: Path, flags: str, args: argparse.Namespace) -> dict[str, float]:
     """The figures of one run: medians over the updates after the first ones, the peak over all of them."""
-    command = [str(Path(sys.executable).with_name("fairseq-train")), str(shard), *shlex.split(COMMON)]
-    command += ["--user-dir", str(Path(ppa_plugin.__file__).parent), "--arch", args.arch]
-    command += ["--max-update", str(args.warm_up + args.updates), "--log-interval", "1", *shlex.split(flags)]
     on_gpu = torch.cuda.is_available()
-    command += ["--cpu"] if not on_gpu else [] if "--bf16" in command else ["--fp16"]
+    half = "--fp16" if on_gpu and "--bf16" not in flags else ""
+    rows, first = logged(shard, f"{flags} {half}", args.arch, args.warm_up + args.updates)
+    figures = {name: statistics.median(row[name] for row in rows[args.warm_up :]) for name in FIGURES}
+    in_all = torch.cuda.get_device_properties(0).total_memory / 2**30 if on_gpu else 0.0
+    peak = in_all - min(row["gb_free"] for row in rows) if on_gpu else math.nan
+    return figures | {"peak_gb": peak * 2**30 / 1e9, "first_update_s": first}
+
+
+def logged(shard: Path, flags: str, arch: str, updates: int) -> tuple[list[dict[str, float]], float]:
+    """What train_inner logs of every update, and the seconds to the first; `UserError` where the run fails."""
+    # as a module: where fairseq was unpacked and not installed there is no fairseq-train
+    command = [sys.executable, "-m", "fairseq_cli.train", str(shard), *shlex.split(COMMON)]
+    command += ["--user-dir", str(Path(ppa_plugin.__file__).parent), "--arch", arch]
+    command += ["--max-update", str(updates), "--log-interval", "1", *shlex.split(flags)]
+    command += [] if torch.cuda.is_available() else ["--cpu"]
     started, first, rows, said = time.perf_counter(), 0.0, [], []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout:
@@ -101,12 +112,9 @@ def train(shard: Path, flags: str, args: argparse.Namespace) -> dict[str, float]
             if " | train_inner | " in line:
                 first = first or time.perf_counter() - started
                 rows.append({key: float(value) for key, value in json.loads(line.split(" | ")[-1]).items()})
-    if process.returncode or len(rows) <= args.warm_up:
+    if process.returncode or len(rows) < updates:
         raise UserError(f"fairseq-train {flags} failed:\n{''.join(said[-20:])}")
-    figures = {name: statistics.median(row[name] for row in rows[args.warm_up :]) for name in FIGURES}
-    in_all = torch.cuda.get_device_properties(0).total_memory / 2**30 if on_gpu else 0.0
-    peak = in_all - min(row["gb_free"] for row in rows) if on_gpu else math.nan
-    return figures | {"peak_gb": peak * 2**30 / 1e9, "first_update_s": first}
+    return rows, first
 
 
 def _parser() -> argparse.ArgumentParser:

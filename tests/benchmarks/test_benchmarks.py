@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +104,42 @@ def test_stock_training_is_measured_in_turn_with_a_larger_vocabulary(tmp_path):
         assert figures["tokens_per_s"] > figures["pairs_per_s"] > 0
         assert 0 < figures["mfu"] < 1
         assert figures["loss"] > 2 * math.log(VOCABULARY + 400)  # of three terms over as many entries, at the start
+
+
+def test_losses_of_equal_precision_are_equal(tmp_path):
+    shard = write_shards(tmp_path / "data", pairs=40)
+    flags = ("--arch", "translit_tiny", "--pairs", 8, "--updates", 12, "--precisions", "fp32")
+    printed = run("half_precision.py", "--data-bin", shard, *flags, "--json", tmp_path / "report.json")
+    series = json.loads((tmp_path / "report.json").read_text())["fp32"]
+    assert [*series] == ["loss", "mlm_orig", "mlm_latn", "seq", "tlm"]
+    assert all(len(values) == 2 for values in series.values())
+    assert f"fp32  loss      {series['loss'][0]:9.4f} -> {series['loss'][1]:9.4f}" in printed
+
+
+def test_differences_are_of_means_over_ten_updates(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import half_precision
+
+    assert half_precision.windows([1.0] * 10 + [3.0] * 5) == [1, 3]
+    assert half_precision.largest_difference([2.0, 3.3], [2.0, 3.0]) == pytest.approx(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_all_parts_of_a_gpu_run_and_one_that_fails_stops_no_other(tmp_path):
+    shard = write_shards(tmp_path / "data", pairs=40)
+    sizes = {"DEVICE": "cpu", "ARCH": "translit_tiny", "VOCABULARY": VOCABULARY + 50, "PAIRS": 8, "UPDATES": 10}
+    sizes |= {"PARAMETERS": 1000, "TESTS": tmp_path / "none"}
+    environment = os.environ | {name: str(value) for name, value in sizes.items()}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        [BENCHMARKS / "on_a_gpu.sh", shard, tmp_path / "out"], env=environment, capture_output=True, text=True
+    )
+    ended = re.findall(r"^\[\d+ s\] (\w+)$", done.stdout, re.MULTILINE)
+    assert ended == ["tests", "train", "profile", "step", "losses", "optimizer", "head", "grid"]
+    assert re.findall(r"^(\w+): exit code", done.stdout, re.MULTILINE) == ["tests"]
+    written = {path.name for path in (tmp_path / "out").iterdir() if path.suffix == ".json"}
+    assert written == {"train.json", "step.json", "losses.json", "grid.json"}
 
 
 def test_missing_text_is_one_sentence(tmp_path):

@@ -163,6 +163,7 @@ class PackedModel(BaseFairseqModel):
         packing = encoder.pack(lengths, cu_seqlens, positions)
         encoded = encoder(encoder.embed(tokens, positions, tied), packing, layers, head_rows)
         masked = 0 if head_rows is None else len(head_rows)
+        blocks = max(layers, default=0) if head_rows is None else self.depth
         return Output(
             head=None if head_rows is None else head(encoded.top),
             layers=encoded.layers,
@@ -170,7 +171,7 @@ class PackedModel(BaseFairseqModel):
             bias=None if head is None else head.bias,
             entries=self.entries,
             tied=tied,
-            padding=packing.padded_share,
+            padding=packing.padded_share(encoder.windows[:blocks]),
             flops=self.flops(lengths, masked, layers),
         )
 

@@ -9,7 +9,7 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.model import attention
 from ppa_plugin.model.architectures import TranslitModernBERT, TranslitModernBERTConfig
 from ppa_plugin.model.names import to_fairseq
-from ppa_plugin.model.sizes import estimate_flops
+from ppa_plugin.model.sizes import Products, estimate_flops
 
 FAMILY = MODERNBERT.family
 
@@ -114,4 +114,4 @@ def test_the_estimated_arithmetic_counts_what_windows_let_see():
     windows = model.encoder.sentence_encoder.windows
     products = 4 * (2 * tokens * (4 * c * c + 3 * c * 24)) + 4 * c * (2 * everything + 2 * seen)
     assert model.flops(lengths, 0, [4]) == 3 * products
-    assert estimate_flops(4, c, 24, 90, lengths, 0, False, ffn_matrices=3, windows=windows) == 3 * products
+    assert estimate_flops(Products(4, c, 24, 90, 3, windows), lengths, 0, False) == 3 * products

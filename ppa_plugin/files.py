@@ -232,6 +232,20 @@ def read_lines(path: str | Path) -> Iterator[str]:
         yield from decode_lines(handle, path)
 
 
+def lines_side_by_side(one: str | Path, other: str | Path, what: str) -> Iterator[tuple[str, str]]:
+    """Yield line i of one file with line i of another, which has to be `what` it.
+
+    Raises `UserError` as `read_lines`, and where one has more lines: as soon as the other has none left.
+    """
+    for both in itertools.zip_longest(read_lines(one), read_lines(other)):
+        if None in both:
+            raise UserError(
+                f"{one} has {count_lines(Path(one)):,} lines and {other} has {count_lines(Path(other)):,}; line i of "
+                f"{other} has to be {what} line i of {one}"
+            )
+        yield both
+
+
 def decode_lines(lines: Iterable[bytes], path: str | Path) -> Iterator[str]:
     """Yield a text's lines, UTF-8 each, without their `\\n` and without a byte-order mark at the start of the first.
 

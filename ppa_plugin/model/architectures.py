@@ -18,7 +18,7 @@ from ppa_plugin.model.families.family import EMBED_TOKENS, Family
 from ppa_plugin.model.families.gte import EPSILONS, FACTORS
 from ppa_plugin.model.names import as_fairseq, check_finite
 from ppa_plugin.model.rotary import THETAS
-from ppa_plugin.model.sizes import ARCHITECTURES, MODEL_OF, SIZE_FLAGS, estimate_flops
+from ppa_plugin.model.sizes import ARCHITECTURES, MODEL_OF, SIZE_FLAGS, Products, estimate_flops
 from ppa_plugin.model.tied_embedding import TiedGradient
 
 _WIDTH = Range(1, 1 << 20, whole=True)
@@ -163,6 +163,7 @@ class PackedModel(BaseFairseqModel):
         packing = encoder.pack(lengths, cu_seqlens, positions)
         encoded = encoder(encoder.embed(tokens, positions, tied), packing, layers, head_rows)
         masked = 0 if head_rows is None else len(head_rows)
+        blocks = max(layers, default=0) if head_rows is None else self.depth
         return Output(
             head=None if head_rows is None else head(encoded.top),
             layers=encoded.layers,
@@ -170,7 +171,7 @@ class PackedModel(BaseFairseqModel):
             bias=None if head is None else head.bias,
             entries=self.entries,
             tied=tied,
-            padding=packing.padded_share,
+            padding=packing.padded_share(encoder.windows[:blocks]),
             flops=self.flops(lengths, masked, layers),
         )
 
@@ -183,9 +184,8 @@ class PackedModel(BaseFairseqModel):
         embed_dim, ffn_dim = into.in_features, out.in_features
         frozen = not any(parameter.requires_grad for parameter in encoder.parameters())
         matrices = into.out_features // ffn_dim + 1  # a gated layer's first product is twice as wide
-        return estimate_flops(
-            layers, embed_dim, ffn_dim, self.entries, lengths, masked, narrow, frozen, matrices, encoder.windows
-        )
+        sizes = Products(layers, embed_dim, ffn_dim, self.entries, matrices, encoder.windows)
+        return estimate_flops(sizes, lengths, masked, narrow, frozen)
 
     def freeze_above(self, layer: int) -> None:
         """Take the blocks above `layer` and the head, but for the tied embedding, out of training.

@@ -14,7 +14,7 @@ A window, where a family's blocks have one, is an argument of the kernels in `WI
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -93,10 +93,9 @@ def _within(window: int, longest: int, real: Tensor | None, device: torch.device
     return real & (near | ~real.transpose(2, 3))
 
 
-def padded_share(lengths: np.ndarray) -> float:
-    """The share of the positions that attention computes which are padding; the rest of the model sees none."""
-    positions = sum((last - first) * int(lengths[first:last].max()) for first, last in cut_into_runs(lengths))
-    return 1.0 - float(lengths.sum()) / positions
+def padded_positions(lengths: np.ndarray) -> int:
+    """The positions of the runs of sequences of `lengths` (S,), padding among them; at least as many as tokens."""
+    return sum((last - first) * int(lengths[first:last].max()) for first, last in cut_into_runs(lengths))
 
 
 def choose_kernel(wanted: str, device: torch.device, dtype: torch.dtype, head_width: int) -> str:
@@ -176,10 +175,18 @@ class Packing:
         """For the kernel `runs`."""
         return find_runs(self.lengths, self.device, self.window)
 
-    @property
-    def padded_share(self) -> float:
-        """The share of the positions that attention computes which are padding; the rest of the model sees none."""
-        return padded_share(self.lengths) if self.kernel == "runs" else 0.0
+    @cached_property
+    def positions(self) -> int:
+        """The positions that attention computes in a block."""
+        return padded_positions(self.lengths) if self.kernel == "runs" else int(self.lengths.sum())
+
+    def padded_share(self, windows: Sequence[int | None] = (None,)) -> float:
+        """The share of the positions that attention computes which are padding; the rest of the model sees none.
+
+        `windows` are those of the blocks that ran: some of these may have fallen back to `runs`.
+        """
+        computed = sum(self.within(window).positions for window in windows)
+        return 1.0 - len(windows) * int(self.lengths.sum()) / computed if computed else 0.0
 
 
 class PackedSelfAttention(nn.Module):

@@ -1,6 +1,7 @@
 """What follows from a model's sizes alone: the layer that stands for a sentence, the arithmetic of an update."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -48,18 +49,26 @@ def default_layer(depth: int) -> int:
     return 8 if depth == 12 else round(2 * depth / 3)
 
 
-def estimate_flops(
-    layers: int,
-    embed_dim: int,
-    ffn_dim: int,
-    vocabulary: int,
-    lengths: "np.ndarray",
-    masked: int,
-    narrow_top: bool,
-    frozen: bool = False,
-    ffn_matrices: int = 2,
-    windows: Sequence[int | None] = (),
-) -> int:
+@dataclass(frozen=True)
+class Products:
+    """What decides on the matrix products of a token.
+
+    Attributes:
+        layers: blocks that run.
+        embed_dim, ffn_dim, vocabulary: C, F and V.
+        ffn_matrices: C x F matrices of a block; 3 where the feed-forward layers are gated.
+        windows: of each block, how far attention sees to either side, None for everything; without any, none has one.
+    """
+
+    layers: int
+    embed_dim: int
+    ffn_dim: int
+    vocabulary: int
+    ffn_matrices: int = 2
+    windows: Sequence[int | None] = ()
+
+
+def estimate_flops(sizes: Products, lengths: "np.ndarray", masked: int, narrow_top: bool, frozen: bool = False) -> int:
     """Floating-point operations of one forward and backward over packed sequences; a multiply-add is two.
 
     Only matrix products count, as is the custom for the model-FLOP utilisation (Chowdhery et al. 2022, appendix B):
@@ -73,22 +82,20 @@ def estimate_flops(
     window w counts the pairs of tokens at most w apart in place of t^2.
 
     Args:
-        layers: blocks that run.
-        embed_dim, ffn_dim, vocabulary: C, F and V.
+        sizes: the model's.
         lengths: (S,) real tokens of each sequence.
         masked: M, the rows that the head sees.
         narrow_top: whether the last block's result is needed at the masked positions alone.
         frozen: whether the head alone is trained.
-        ffn_matrices: C x F matrices of a block; 3 where the feed-forward layers are gated.
-        windows: of each block, how far attention sees to either side, None for everything; without any, none has one.
     """
+    layers, embed_dim = sizes.layers, sizes.embed_dim
     tokens, whole = int(lengths.sum()), lengths.astype("int64")
-    pairs = {window: _pairs_within(whole, window) for window in {None, *windows}}
-    seen = [pairs[window] for window in [*windows, *[None] * layers][:layers]]
-    after_attention = 2 * (embed_dim * embed_dim + ffn_matrices * embed_dim * ffn_dim)
+    pairs = {window: _pairs_within(whole, window) for window in {None, *sizes.windows}}
+    seen = [pairs[window] for window in [*sizes.windows, *[None] * layers][:layers]]
+    after_attention = 2 * (embed_dim * embed_dim + sizes.ffn_matrices * embed_dim * sizes.ffn_dim)
     blocks = layers * (6 * embed_dim * embed_dim + after_attention) * tokens + 4 * embed_dim * sum(seen)
     spared = after_attention * (tokens - masked) if narrow_top and layers else 0
-    head = 2 * (embed_dim * embed_dim + embed_dim * vocabulary) * masked
+    head = 2 * (embed_dim * embed_dim + embed_dim * sizes.vocabulary) * masked
     return blocks - spared + 2 * head if frozen else 3 * (blocks - spared + head)
 
 

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from ppa_preprocess.group import load_group
 
 from ppa_plugin.criterion import TranslitAlignmentCriterionConfig
+from ppa_plugin.evaluation.suite.suite_file import load_suite
 from ppa_plugin.model.architectures import TranslitXLMRConfig
 from ppa_plugin.task import TranslitAlignmentConfig
 
@@ -235,22 +236,46 @@ def test_the_ablations_are_the_four_objectives(place):
     assert len({c.output for c in converted}) == 4
 
 
+TRANSMI = EXAMPLES / "transmi/transmi.sh"
+
+
 def test_transmi_is_measured_beside_the_encoder_on_both_inputs(place):
-    settings = {"BASE": "some/e5", "EVAL": "data/eval"}
-    lines, _ = record(place, EXAMPLES / "transmi/transmi.sh", "--layer", "0,8,12", **settings)
-    parsed = [parse(line) for line in lines]
-    made = {p.output: p.init for line, p in zip(lines, parsed, strict=True) if line[1] == "extend"}
+    settings = {"BASE": "some/e5", "EVAL": "data/eval", "LAYERS": "0,8,12"}
+    lines, _ = record(place, TRANSMI, "--jobs", "1", **settings)
+    parsed = [(line[1], parse(line)) for line in lines]
+    made = {p.output: p.init for command, p in parsed if command == "extend"}
     assert made == {"runs/transmi/mean": "mean", "runs/transmi/max": "max"}
-    converted = {
-        p.output: str(Path(p.checkpoint).parent) for line, p in zip(lines, parsed, strict=True) if line[1] == "to-hf"
-    }
+    converted = {Path(p.output): str(Path(p.checkpoint).parent) for command, p in parsed if command == "to-hf"}
     assert [made[directory] for directory in converted.values()] == ["mean", "max"]
-    measured = [p for line, p in zip(lines, parsed, strict=True) if line[1] == "retrieval"]
-    assert [(m.model, m.input) for m in measured] == [
-        (model, side) for side in ("orig", "latn") for model in ("some/e5", *converted)
+    for directory in converted:
+        (place / directory).mkdir()
+    suites = [p for command, p in parsed if command == "suite"]
+    outputs = ["runs/transmi/orig.jsonl", "runs/transmi/latn.jsonl"]  # a suite takes no results of another one
+    assert [(p.jobs, p.output) for p in suites] == [(1, output) for output in outputs]
+    models = ["some/e5", *(str(place / directory) for directory in converted)]
+    cells = [cell for p in suites for cell in load_suite(place / p.config).cells]
+    assert [(c.model, c.settings) for c in cells] == [
+        (model, {"input": side, "layer": [0, 8, 12]}) for side in ("orig", "latn") for model in models
     ]
-    assert all(line[-2:] == ["--layer", "0,8,12"] for line in lines if line[1] == "retrieval")
-    assert parsed[-1].baseline == "e5"
+    assert {(c.task, c.data, c.targets) for c in cells} == {("bible", str(place / "data/eval"), None)}
+    report = parsed[-1][1]
+    assert (report.results, report.baseline) == (outputs, cells[0].name) == (outputs, "e5")
+
+
+def test_transmi_again_makes_nothing_and_measures_what_a_suite_lacks(place):
+    """A base and text in local directories, a target and the layer left to the suite."""
+    for name in ("models/e5", "out/mean", "out/max", "out/transmi-mean", "out/transmi-max"):
+        (place / name).mkdir(parents=True)
+        (place / name / ("config.json" if "-" in name else "model.pt")).touch()
+    settings = {"BASE": "models/e5", "EVAL": "data/eval", "OUT": "out", "TARGETS": "amh_Ethi,heb_Hebr"}
+    lines, _ = record(place, TRANSMI, **settings)
+    assert [line[:2] for line in lines[:2]] == [["ppa-evaluate", "suite"]] * 2
+    assert [line[0] for line in lines[2:]] == ["ppa-report"]
+    cells = load_suite(place / "out/latn.yaml").cells
+    assert [c.model for c in cells] == [
+        str(place / name) for name in ("models/e5", "out/transmi-mean", "out/transmi-max")
+    ]
+    assert {(c.targets, *c.settings.items()) for c in cells} == {(("amh_Ethi", "heb_Hebr"), ("input", "latn"))}
 
 
 def test_romanizers_differ_in_the_romanizer_alone(place):

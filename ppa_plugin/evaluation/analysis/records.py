@@ -55,6 +55,10 @@ def _are_cosines(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(row, list) and all(map(_is_cosine, row)) for row in value)
 
 
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(is_count, value.values()))
+
+
 def _is_group(value: Any) -> bool:
     """See `vocabulary.records`."""
     known = {"languages": _are_texts, "distinct_tokens": is_count, "covered": is_share, "shared": or_none(is_share)}
@@ -77,7 +81,7 @@ FIELDS = {
         "tokens_per_word": lambda value: is_number(value) and value >= 0,
         "covered": is_share,
     },
-    "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": is_a(dict)},
+    "scripts": {**_OF_A_LAYER, "accuracy": is_share, "chance": is_share, "scripts": _are_counts},
     "projection": {**_OF_A_LAYER, "method": _is_text, "points": _is_list, "labels": _is_list},
     "tokens": {
         **_OF_A_TEXT,
@@ -102,12 +106,20 @@ FIELDS = {
 }
 # Those that it may have; records of early releases have no group.
 _MORE_FIELDS = {"unit": _is_text, "shared": or_none(is_share), "group": or_none(_is_group), "layer": is_count}
+_MORE_FIELDS["seed"] = or_none(is_a(int))
 _MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side", "source", "target"), or_none(_is_text))
 # What makes two records the same measurement; None where a kind has no such field.
 _KEY = (
     *("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side", "corpus", "set"),
     *("source", "target"),
 )
+# And of a kind, what its figures were measured with beside these: the sentences drawn, and how many compete. Pictures
+# have no such: of other sentences the last one counts. What a text's lines were is in its data_sha256.
+_KEY_OF_KIND = {
+    "scripts": ("seed", "scripts"),
+    "tokens": ("group", "seed", "pairs", "pairs_without"),
+    "words": ("group", "seed", "lines", "lines_without"),
+}
 
 
 def record(kind: str, model: Model, data_sha256: str, **values: Any) -> Record:
@@ -142,9 +154,15 @@ def latest(records: Iterable[Record]) -> list[Record]:
     """Of records of the same measurement the last one, in order.
 
     The same are those of one kind, model (name and weights), data, task, layer, pool, language, side, corpus (by its
-    path, whatever its text), set, source and target.
+    path, whatever its text), set, source and target; accuracies also have to be of one seed and number of sentences,
+    those of tokens and words of one size of group.
     """
-    return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
+    return list({_key(entry): entry for entry in records}.values())
+
+
+def _key(entry: Record) -> str:
+    names = (*_KEY, *_KEY_OF_KIND.get(entry["kind"], ()))
+    return json.dumps([entry.get(name) for name in names], sort_keys=True)
 
 
 def _fault(entry: Any) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
-from ppa_plugin.files import read_lines, without_left_overs
+from ppa_plugin.files import lines_side_by_side, read_lines, without_left_overs
 from ppa_plugin.romanization.by_part import Romanization
 from ppa_plugin.romanization.cache import FILE_NAME
 from ppa_plugin.romanization.romanizers import DEFAULT
@@ -28,14 +28,7 @@ class PairFiles:
         latn = orig.with_suffix(".latn")
         if not latn.is_file():
             raise UserError(f"{latn} is missing; line i of it has to be the romanization of line i of {orig}")
-        for pair in itertools.islice(itertools.zip_longest(read_lines(orig), read_lines(latn)), lines):
-            if None in pair:
-                longer, shorter = (latn, orig) if pair[0] is None else (orig, latn)
-                raise UserError(
-                    f"{longer} has more lines than {shorter}; line i of {latn} has to be the romanization of line i of "
-                    f"{orig}"
-                )
-            yield pair
+        return itertools.islice(lines_side_by_side(orig, latn, "the romanization of"), lines)
 
 
 class TextFiles:

@@ -4,9 +4,8 @@ Text is a line `source TAB target`, alignments are in Pharaoh's format, as fast_
 them: `0-0 1-2` links word 0 of the source to word 0 of the target, and so on; words are what white space parts.
 """
 
-import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
 from ppa_plugin.evaluation.encoder.sentencepiece_tokenizer import SentencePieceTokenizer
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.tables import percent
-from ppa_plugin.files import read_lines, sha256
+from ppa_plugin.files import lines_side_by_side, sha256
 
 _LINK = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _SIDES = ("source", "target")
@@ -49,22 +48,11 @@ def read(text: str, alignments: str, source: str, target: str) -> Text:
     """
     lines = [
         _aligned(f"{text}, line {number}", row, f"{alignments}, line {number}", links)
-        for number, (row, links) in enumerate(_both(text, alignments), 1)
+        for number, (row, links) in enumerate(lines_side_by_side(text, alignments, "the word alignment of"), 1)
     ]
     if not lines:
         raise UserError(f"{text} is empty")
     return Text(lines, (source, target), alignments, sha256(text, alignments))
-
-
-def _both(text: str, alignments: str) -> Iterator[tuple[str, str]]:
-    for number, both in enumerate(itertools.zip_longest(read_lines(text), read_lines(alignments)), 1):
-        if None in both:
-            longer, shorter = (alignments, text) if both[0] is None else (text, alignments)
-            raise UserError(
-                f"{longer}, line {number}: {shorter} has {number - 1} lines; line i of {alignments} has to be the word "
-                f"alignment of line i of {text}"
-            )
-        yield both
 
 
 def _aligned(where: str, row: str, where_links: str, links: str) -> AlignedLine:

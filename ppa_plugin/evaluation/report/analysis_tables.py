@@ -19,7 +19,7 @@ def read_by_kind(paths: Iterable[str]) -> dict[str, list[Record]]:
 
 
 def names(records: list[Record]) -> list[str]:
-    """What each record's line or panel is called: its model, with task, pool and data where the model has several."""
+    """What each record's line or panel is called: its model, with task, pool, data and sample where it has several."""
     apart = [_told_apart(record) for record in records]
     found: dict[tuple, set[str]] = defaultdict(set)
     for parts in apart:
@@ -35,7 +35,12 @@ def _told_apart(record: Record) -> dict[tuple, str]:
     """What tells a record from others: among those that share the key, this text. Another task is other data anyway."""
     model, task = record["model"], record.get("task")
     data = f"data {record['data_sha256'][:8]}"
-    return {(model, "task"): str(task), (model, "pool"): str(record.get("pool")), (model, task, "data"): data}
+    told = {(model, "task"): str(task), (model, "pool"): str(record.get("pool")), (model, task, "data"): data}
+    if "seed" in record and "scripts" in record:
+        told[model, task, "seed"] = f"seed {record['seed']}"
+    if "scripts" in record:
+        told[model, task, "sentences"] = f"{sum(record['scripts'].values()):,} sentences"
+    return told
 
 
 # Heading of two columns, before and after romanization -> the text of a record; empty where it has no such figure.

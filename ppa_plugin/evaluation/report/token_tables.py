@@ -1,6 +1,6 @@
 """Tables of how well tokens are aligned: blocks that find their romanization, words that find their translation."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
@@ -46,22 +46,25 @@ def block_lines(records: list[Record]) -> list[Lines]:
 
 def word_lines(records: list[Record]) -> list[Lines]:
     """Of `words` records, for each parallel text."""
-    texts: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-    for record in _last_measured(records, "model", "source", "target", "data_sha256"):
-        texts[record["source"], record["target"], record["data_sha256"]].append(record)
+    texts: dict[tuple, list[Record]] = defaultdict(list)
+    for record in _last_measured(records, "model", "source", "target", "data_sha256", "group"):
+        texts[record["source"], record["target"], record["data_sha256"], record["group"]].append(record)
     found = []
-    several = Counter((source, target) for source, target, _ in texts)
-    for (source, target, digest), of_text in texts.items():
+    for (source, target, digest, group), of_text in texts.items():
         curves: dict[str, dict[int, float]] = defaultdict(dict)
         for record in sorted(of_text, key=lambda record: record["layer"]):
             curves[record["model"]][record["layer"]] = record["accuracy"]
         first = of_text[-1]
-        which = f", data {digest[:8]}" if several[source, target] > 1 else ""
+        alike = [other for other in texts if other[:2] == (source, target)]
+        which = f", data {digest[:8]}" if len({data for _, _, data, _ in alike}) > 1 else ""
+        which += f", groups of {group}" if len({size for *_, size in alike}) > 1 else ""
         title = f"How often a word finds its translation: {source}, {target}{which}"
         note = (
-            f"{first['lines']:,} lines in groups of {_groups(of_text)}; {first['source_words']:,} words of {source} "
+            f"{first['lines']:,} lines in groups of {group}; {first['source_words']:,} words of {source} "
             f"and {first['target_words']:,} of {target} that are linked to one of the other side."
         )
+        if len(set(map(_sentences, of_text))) > 1:
+            note += " Not all models were measured on the same lines."
         chance = fmean(record["chance"] for record in of_text)
         found.append(Lines(slug("words", source, target), title, dict(curves), chance, note))
     return found
@@ -117,35 +120,44 @@ def _cell(record: Record | None) -> Cell:
 
 
 def _by_task(records: list[Record]) -> dict[str, _Measured]:
+    """By what tables are called: the task, with the size of groups where a task has several: more are harder."""
+    last = _last_measured(records, "task", "model", "language", "group")
+    groups: dict[str, set[int]] = defaultdict(set)
+    for record in last:
+        groups[record["task"]].add(record["group"])
     tasks: dict[str, _Measured] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    for record in _last_measured(records, "task", "model", "language"):
-        tasks[record["task"]][record["model"]][record["layer"]][record["language"]] = record
+    for record in last:
+        several = len(groups[record["task"]]) > 1
+        name = record["task"] + (f", groups of {record['group']}" if several else "")
+        tasks[name][record["model"]][record["layer"]][record["language"]] = record
     return tasks
 
 
 def _last_measured(records: list[Record], *names: str) -> list[Record]:
-    """Of records that are alike in these fields those with weights and text of the last one: no curve mixes two."""
+    """Of records that are alike in these fields those with weights and sentences of the last: no curve mixes two."""
     alike = [tuple(record[name] for name in names) for record in records]
-    runs = [(record["model_sha256"], record["data_sha256"]) for record in records]
+    runs = [(record["model_sha256"], _sentences(record)) for record in records]
     last = dict(zip(alike, runs, strict=True))
     return [record for record, what, run in zip(records, alike, runs, strict=True) if last[what] == run]
 
 
-def _groups(records: Iterable[Record]) -> str:
-    return " or ".join(map(str, sorted({record["group"] for record in records})))
+def _sentences(record: Record) -> tuple:
+    """Which sentences a record is of: their files, the seed that drew them, and how many these were."""
+    counts = ("lines", "lines_without") if record["kind"] == "words" else ("pairs", "pairs_without")
+    return record["data_sha256"], record.get("seed"), sum(record[name] for name in counts)
 
 
 def _candidates(records: list[Record]) -> str:
-    return f"Candidates are the blocks of {_groups(records)} sentences."
+    return f"Candidates are the blocks of {records[0]['group']} sentences."
 
 
 def _on_other_text(records: list[Record]) -> str:
-    """A sentence more, behind a space, that names the languages whose text is not one and the same; else nothing."""
-    texts: dict[str, set[str]] = defaultdict(set)
+    """A sentence more, behind a space, that names the languages whose sentences are not the same ones; else nothing."""
+    texts: dict[str, set[tuple]] = defaultdict(set)
     for record in records:
-        texts[record["language"]].add(record["data_sha256"])
-    differing = sorted(language for language, digests in texts.items() if len(digests) > 1)
-    return f" Not all models were measured on the same text in {', '.join(differing)}." if differing else ""
+        texts[record["language"]].add(_sentences(record))
+    differing = sorted(language for language, found in texts.items() if len(found) > 1)
+    return f" Not all models were measured on the same sentences in {', '.join(differing)}." if differing else ""
 
 
 def _common(models: _Measured) -> list[str]:

@@ -11,7 +11,7 @@ from pairs import make_dataset
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.model.architectures import TranslitXLMR, TranslitXLMRConfig
-from ppa_plugin.model.attention import find_runs, padded_share
+from ppa_plugin.model.attention import find_runs, padded_positions
 from ppa_plugin.model.names import to_fairseq, to_hugging_face
 
 LAYERS = 3  # of the shared tiny model
@@ -121,8 +121,8 @@ def test_runs_cover_all_tokens_with_little_padding():
     assert [run.first_token for run in runs[1:]] == [run.last_token for run in runs[:-1]]
     assert runs[-1].last_token == lengths.sum()
     assert sum(run.sequences for run in runs) == len(lengths)
-    assert padded_share(lengths) < 1 / 8
-    assert padded_share(np.array([40, 40])) == 0
+    assert sum(run.sequences * run.longest for run in runs) == padded_positions(lengths) < lengths.sum() * 8 / 7
+    assert padded_positions(np.array([40, 40])) == 80
 
 
 def checkpoint(model, **changes):

@@ -155,8 +155,19 @@ def test_the_operators_get_the_packed_tensors_and_their_bounds(monkeypatch, kern
 
 def test_a_kernel_without_padding_reports_none():
     lengths = np.array([8, 7, 1])
-    assert Packing(lengths, None, "nested", torch.device("cpu")).padded_share == 0
-    assert Packing(lengths, None, "runs", torch.device("cpu")).padded_share == pytest.approx(1 - 16 / 17)
+    assert Packing(lengths, None, "nested", torch.device("cpu")).padded_share() == 0
+    assert Packing(lengths, None, "runs", torch.device("cpu")).padded_share() == pytest.approx(1 - 16 / 17)
+
+
+def test_padding_of_windows_that_fall_back_to_runs_is_counted():
+    lengths = np.array([8, 7, 1])
+    for kernel, of_the_window in (("nested", 17), ("efficient", 17), ("runs", 17), ("flash", 16), ("flash-attn", 16)):
+        packing = Packing(lengths, None, kernel, torch.device("cpu"))
+        whole = 17 if kernel == "runs" else 16
+        expected = pytest.approx(1 - 3 * 16 / (whole + 2 * of_the_window))
+        assert packing.padded_share([None, 2, 2]) == expected
+        assert packing.padded_share([None, 7]) == packing.padded_share()  # which sees everything
+        assert packing.padded_share([]) == 0
 
 
 def test_bounds_are_those_of_the_lengths():

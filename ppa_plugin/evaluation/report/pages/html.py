@@ -98,8 +98,8 @@ def _table(grid: Grid) -> str:
         )
         lines.append(f'<tr><td colspan="{len(grid.stub)}" class="stub"></td>{spans}</tr>')
     starts = {0, *accumulate(n for _, n in grid.spans)} if grid.spans else set()
-    heads = [f'<th class="{_stub_class(i)}" scope="col">{escape(head)}</th>' for i, head in enumerate(grid.stub)]
-    heads += [f'<th scope="col"{_start(i, starts)}>{escape(head)}</th>' for i, head in enumerate(grid.columns)]
+    heads = [f'<th class="{_stub_class(i)}" scope="col">{_label(head)}</th>' for i, head in enumerate(grid.stub)]
+    heads += [f'<th scope="col"{_start(i, starts)}>{_label(head)}</th>' for i, head in enumerate(grid.columns)]
     lines.append(f"<tr>{''.join(heads)}</tr>\n</thead>\n<tbody>")
     repeated = repeated_labels(grid.rows)
     lines += [_row(grid.rows, number, repeated, starts) for number in range(len(grid.rows))]
@@ -112,11 +112,16 @@ def _row(rows: tuple[Row, ...], number: int, repeated: list[int], starts: set[in
         end = next((end for end in range(number + 1, len(rows)) if repeated[end] <= place), len(rows))
         over = f' rowspan="{end - number}"' if end > number + 1 else ""
         scope = "row" if place == len(row.labels) - 1 else "rowgroup"
-        heads.append(f'<th class="{_stub_class(place)}" scope="{scope}"{over}>{escape(label)}</th>')
+        heads.append(f'<th class="{_stub_class(place)}" scope="{scope}"{over}>{_label(label)}</th>')
     cells = "".join(f"<td{_start(i, starts)}>{_cell(cell)}</td>" for i, cell in enumerate(row.cells))
     classes = " ".join(name for name, asked in (("rule", row.rule), ("summary", row.summary)) if asked)
     opening = f'<tr class="{classes}">' if classes else "<tr>"
     return f"{opening}{''.join(heads)}{cells}</tr>"
+
+
+def _label(text: str) -> str:
+    """A label; a path goes on in further lines where a table has no room for it."""
+    return f'<span class="path">{escape(text).replace("/", "/<wbr>")}</span>' if "/" in text else escape(text)
 
 
 def _start(column: int, starts: set[int]) -> str:

@@ -60,6 +60,7 @@ th.span { color: var(--ink); text-align: center; border-bottom: 1px solid var(--
 .start { padding-left: 1.1rem; }
 th.stub, td.stub { text-align: left; }
 th.stub { background: var(--paper); }
+.path { white-space: normal; }
 th.first { position: sticky; left: 0; z-index: 1; font-weight: 500; }
 thead th.first { vertical-align: bottom; }
 @media (max-width: 40rem) {

@@ -5,6 +5,7 @@ from ppa_plugin.evaluation.report.analysis_tables import names, probe_curves
 from ppa_plugin.evaluation.report.grid import Picture
 from ppa_plugin.evaluation.report.plots import drawing
 from ppa_plugin.evaluation.report.plots.drawing import plt
+from ppa_plugin.evaluation.report.plots.model_names import shortened
 
 
 def probe_plot(records: list[dict]) -> list[Picture]:
@@ -14,14 +15,13 @@ def probe_plot(records: list[dict]) -> list[Picture]:
         return []
     with plt.rc_context(drawing.STYLE):
         figure, axes = plt.subplots(figsize=(5.6, 3.2))
-        for place, (name, curve) in enumerate(curves.items()):
-            drawing.line(axes, curve, place, name, marker=3)
+        said = drawing.lines(axes, curves, marker=3)
         for number, chance in enumerate(sorted({record["chance"] for record in records})):
             drawing.level(axes, chance, "chance" if number == 0 else None)
         axes.set_xlabel("layer")
         axes.set_ylabel("accuracy of the probe (%)")
         drawing.rule_across(axes)
-        drawing.legend_below(figure, *axes.get_legend_handles_labels())
+        drawing.legend_below(figure, *axes.get_legend_handles_labels(), *said)
         files = drawing.rendered(figure)
     note = "The lower, the less a linear classifier can read the script off a sentence vector."
     return [Picture("script_probe", "Script probe by layer", note, files)]
@@ -32,6 +32,7 @@ def projection_plot(records: list[dict]) -> list[Picture]:
     if not records:
         return []
     panels = list(dict.fromkeys(names(records)))
+    labels, said = shortened(panels)
     layers = sorted({record["layer"] for record in records})
     scripts = sorted({script_of(label) for record in records for label in record["labels"]})
     with plt.rc_context(drawing.STYLE):
@@ -42,7 +43,8 @@ def projection_plot(records: list[dict]) -> list[Picture]:
         for name, record in zip(names(records), records, strict=True):
             panel = axes[layers.index(record["layer"]), panels.index(name)]
             _scatter(panel, record, scripts)
-            panel.set_title(drawing.wrapped(f"{name}, layer {record['layer']}", 2.8, drawing.TITLE))
+            panel.set_title(drawing.wrapped(f"{labels[name]}, layer {record['layer']}", 2.8, drawing.TITLE))
+        drawing.head(figure, said)
         point = {"linestyle": "", "marker": "o", "markersize": 5}
         handles = [plt.Line2D([], [], **point, color=drawing.colour(place)) for place in range(len(scripts))]
         drawing.legend_below(figure, handles, scripts)

@@ -10,6 +10,7 @@ from ppa_plugin.evaluation.report.groups import Group, source_order
 from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
 from ppa_plugin.evaluation.report.plots import drawing
 from ppa_plugin.evaluation.report.plots.drawing import plt
+from ppa_plugin.evaluation.report.plots.model_names import of_seeds, shortened, trainings
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.variants import Variant, Way, distinct, natural, row_names, step_of, variant_of, way_of
 
@@ -103,19 +104,25 @@ def _curves(results: Iterable[Result], group: Group, place: Place) -> dict[tuple
 def _line_panels(
     curves: dict[tuple[str, str], Curve], across: str, up: str, levels: dict[str, float], baseline: str | None
 ) -> dict[str, bytes]:
-    """A panel a source with a line a model, all on one scale; `levels` are the baseline's shares by source."""
+    """A panel a source with a line a model, all on one scale; `levels` are the baseline's shares by source.
+
+    Models that differ in their seed alone are one line, with a band.
+    """
     sources = sorted({source for _, source in curves}, key=source_order)
     models = sorted({model for model, _ in curves}, key=natural)
+    shown_as_one = trainings(models, lambda model: tuple(tuple(curves.get((model, of), ())) for of in sources))
+    labels, path = shortened([*shown_as_one, *([baseline] if levels else [])])
     with plt.rc_context(drawing.STYLE):
         wide = min(len(sources), 4)
         high = -(-len(sources) // wide)
         size = (max(4.6, 1.4 + 2.2 * wide), 0.6 + 2.5 * high)
         figure, axes = plt.subplots(high, wide, figsize=size, sharey=True, squeeze=False)
         for panel, source in zip(axes.flat, sources, strict=False):
-            for place, model in enumerate(models):
-                drawing.line(panel, curves.get((model, source), {}), place, model, marker=2.6)
+            for place, (name, seeds) in enumerate(shown_as_one.items()):
+                of_source = [curves.get((model, source), {}) for model in seeds]
+                drawing.line(panel, of_source, place, labels[name], marker=2.6)
             if source in levels:
-                drawing.level(panel, levels[source], drawing.shown(baseline))
+                drawing.level(panel, levels[source], drawing.shown(labels[baseline]))
             panel.set_title(drawing.wrapped(f"from {source}", 2.0, drawing.TITLE))
             panel.set_xlabel(across)
             drawing.rule_across(panel)
@@ -127,5 +134,5 @@ def _line_panels(
         for panel in axes.flat:
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
                 handles.setdefault(label, handle)
-        drawing.legend_below(figure, [*handles.values()], [*handles])
+        drawing.legend_below(figure, [*handles.values()], [*handles], path, of_seeds(shown_as_one, drawing.BAND))
         return drawing.rendered(figure)

@@ -1,6 +1,5 @@
 """Heat maps of languages: what a report opens with, and the gains over a baseline by target and source."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from ppa_plugin.evaluation.report.measured import Column, Measured, main_metric
 from ppa_plugin.evaluation.report.paper_tables import Block, script_labels
 from ppa_plugin.evaluation.report.plots import drawing
 from ppa_plugin.evaluation.report.plots.drawing import plt
+from ppa_plugin.evaluation.report.plots.model_names import shortened, trainings
 
 # What one map holds, so that it can be read on paper: more targets and tasks go on in another one.
 GAIN_ROWS, GAIN_COLUMNS = 40, 16
@@ -122,7 +122,7 @@ def _overview_heats(measured: Measured, targets: list[str], baseline: str | None
         if len(targets) > OVERVIEW_ROWS:
             rows, values = _by_script(targets, values)
         rows, values = (MEAN, *rows), numpy.concatenate([means, values], axis=1)
-    tasks, models = tuple(map(", ".join, mains)), tuple(measured.models)
+    tasks, (models, values) = tuple(map(", ".join, mains)), _by_training(measured.models, values)
     known = numpy.isfinite(values).any(axis=1)
     if known.any(axis=0).sum() < known.any(axis=1).sum():
         tasks, models, values = models, tasks, values.transpose(2, 1, 0)
@@ -137,6 +137,14 @@ def _values(measured: Measured, columns: list[Column], targets: list[str], basel
     """Gains or values (columns, targets, models), as shares."""
     values = [[[_value(measured, m, baseline, c, t) for m in measured.models] for t in targets] for c in columns]
     return numpy.array(values, dtype=float).reshape(len(columns), len(targets), len(measured.models))
+
+
+def _by_training(models: list[str], values: numpy.ndarray) -> tuple[tuple[str, ...], numpy.ndarray]:
+    """What is shown of models, along the last axis, and its values: those that differ in their seed alone are one."""
+    known = numpy.isfinite(values)
+    shown_as_one = trainings(models, lambda model: known[..., models.index(model)].tobytes())
+    means = [values[..., [models.index(model) for model in seeds]].mean(axis=-1) for seeds in shown_as_one.values()]
+    return tuple(shown_as_one), numpy.stack(means, axis=-1)
 
 
 def _value(measured: Measured, model: str, baseline: str | None, column: Column, target: str) -> float | None:
@@ -170,9 +178,9 @@ def gain_maps(measured: Measured, blocks: list[Block], group: Group, baseline: s
     targets = group.targets(target for block in blocks for target in block.targets)
     labels = script_labels(columns)
     heads, sources = tuple(c.task for c in columns), tuple(labels[c] for c in columns)
-    by_model = 100 * _values(measured, columns, targets, baseline).transpose(2, 1, 0)
-    heats = [Heat(values, tuple(targets), heads, sources).filled() for values in by_model]
-    gains = {model: heat for model, heat in zip(measured.models, heats, strict=True) if heat.rows}
+    models, values = _by_training(measured.models, 100 * _values(measured, columns, targets, baseline))
+    heats = [Heat(of_model, tuple(targets), heads, sources).filled() for of_model in values.transpose(2, 1, 0)]
+    gains = {model: heat for model, heat in zip(models, heats, strict=True) if heat.rows}
     if not gains:
         return []
     scale = Scale.of_gains(heat.values for heat in gains.values())
@@ -205,8 +213,8 @@ def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
     cell = max(min(2.3 / across, 1.1), 0.36) if len(heads) == 1 else max(0.36, needed)
     high = min(0.25, max(0.15, 7.5 / down))  # one that a screen shows the most of
     with plt.rc_context(drawing.STYLE):
-        names, turned = _column_names(heat.columns, cell)
-        above = 0.07 * max(len(line) for name in names for line in name.split("\n")) if turned else 0
+        names, turned, said = _column_names(heat.columns, cell)
+        above = max(drawing.width(line, 7.5) for name in names for line in name.split("\n")) if turned else 0
         size = (max(3.4 if len(heads) == 1 else 4.0, 1.4 + cell * across), max(1.6, 1.0 + above) + max(1, high * down))
         figure, axes = plt.subplots(figsize=size)
         mesh = _paint(axes, heat.values, scale, 8 if min(cell, 2 * high) > 0.45 else 7)
@@ -221,7 +229,7 @@ def _drawn(heat: Heat, scale: Scale, title: str) -> dict[str, bytes]:
         share = min(1.0, 2.2 / (high * down))  # of a high map, at its top
         bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=18, label=scale.label, shrink=share, anchor=(0, 1))
         bar.outline.set_visible(False)
-        drawing.head(figure, title)
+        drawing.head(figure, title, said)
         return drawing.rendered(figure)
 
 
@@ -236,15 +244,16 @@ def _paint(axes, values: numpy.ndarray, scale: Scale, size: int):
     return mesh
 
 
-def _column_names(columns: tuple[str, ...], cell: float) -> tuple[list[str], bool]:
-    """Names without the path that all have, broken into lines; whether they are turned, as they are wider than a cell.
+def _column_names(columns: tuple[str, ...], cell: float) -> tuple[list[str], bool, str]:
+    """Names without the path that they share, in lines; whether they are turned, as they are wider than a cell.
 
-    `cell` is in inches.
+    And what is to be said of them. `cell` is in inches.
     """
-    shared = os.path.commonprefix(columns).rfind("/") + 1  # noqa: RUF071 -- names, not paths of this system
-    names = [name[shared:] for name in columns] if len(columns) > 1 else list(columns)
+    labels, said = shortened(columns)
+    names = [labels[column] for column in columns]
     turned = not all(name.isascii() and 0.089 * len(name) < cell for name in names)
-    return [drawing.wrapped(name, 1.3, 7.5, lines=int(cell / 0.14) if turned else 1) for name in names], turned
+    lines = int(cell / 0.14) if turned else 1
+    return [drawing.wrapped(name, 1.3, 7.5, lines) for name in names], turned, said
 
 
 def _set_heads(axes, heads: tuple[str, ...], cell: float) -> None:

@@ -8,6 +8,7 @@ import numpy
 from ppa_plugin.evaluation.report.grid import Picture, slug
 from ppa_plugin.evaluation.report.plots import drawing
 from ppa_plugin.evaluation.report.plots.drawing import plt
+from ppa_plugin.evaluation.report.plots.model_names import shortened
 from ppa_plugin.evaluation.report.token_tables import Lines
 
 _CELL, _BESIDE = 0.19, 1.0  # inches of a cell, and of the names beside the cells
@@ -22,14 +23,13 @@ def layer_plots(lines: Iterable[Lines]) -> list[Picture]:
 def _by_layer(lines: Lines) -> dict[str, bytes]:
     with plt.rc_context(drawing.STYLE):
         figure, axes = plt.subplots(figsize=(5.6, 3.2))
-        for place, (name, curve) in enumerate(lines.curves.items()):
-            drawing.line(axes, curve, place, name, marker=3)
+        said = drawing.lines(axes, lines.curves, marker=3)
         drawing.level(axes, lines.chance, "chance")
         axes.set_xlabel("layer")
         axes.set_ylabel("found (%)")
         axes.set_ylim(bottom=0)
         drawing.rule_across(axes)
-        drawing.legend_below(figure, *axes.get_legend_handles_labels())
+        drawing.legend_below(figure, *axes.get_legend_handles_labels(), *said)
         return drawing.rendered(figure)
 
 
@@ -66,13 +66,15 @@ def _drawn(panels: dict[str, dict]) -> dict[str, bytes]:
     high = -(-len(panels) // wide)
     lowest = min(min(map(min, panel["cosines"])) for panel in panels.values())
     lowest = lowest if lowest < 1 else 0  # a scale has two ends
+    labels, said = shortened(panels)
     with plt.rc_context(drawing.STYLE):
         figure, axes = plt.subplots(high, wide, figsize=(wide * inches + 0.6, high * inches), squeeze=False)
         for panel in axes.flat[len(panels) :]:
             panel.set_visible(False)
         for panel, (name, record) in zip(axes.flat, panels.items(), strict=False):
             mesh = _paint(panel, record, lowest)
-            panel.set_title(drawing.wrapped(name, inches - 0.4, drawing.TITLE))
+            panel.set_title(drawing.wrapped(labels[name], inches - 0.4, drawing.TITLE))
+        drawing.head(figure, said)
         bar = figure.colorbar(mesh, ax=axes, aspect=20, label="cosine", shrink=0.8 / high, anchor=(0, 1))
         bar.outline.set_visible(False)
         return drawing.rendered(figure)

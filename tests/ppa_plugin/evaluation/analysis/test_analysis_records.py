@@ -127,6 +127,29 @@ def test_the_later_record_of_a_measurement_counts():
 
 
 @pytest.mark.parametrize(
+    ("kind", "values", "changes"),
+    [
+        ("tokens", TOKENS, [{"group": 64}, {"seed": 1}, {"pairs": 19}, {"pairs_without": 0}]),
+        ("words", WORDS, [{"group": 64}, {"seed": 1}, {"lines": 9}, {"lines_without": 2}]),
+        ("scripts", SCRIPTS, [{"seed": 1}, {"scripts": {"Arab": 8, "Latn": 8}}]),
+    ],
+)
+def test_what_was_drawn_or_compared_otherwise_is_another_measurement(kind, values, changes):
+    given = {**values, "seed": 42}
+    others = [of_tokens(kind, given, **change) for change in changes]
+    again = of_tokens(kind, given, accuracy=0.25)
+    assert latest([of_tokens(kind, given), *others, again]) == [again, *others]
+
+
+def test_of_pictures_and_of_a_run_over_other_languages_the_last_counts():
+    maps = [of_tokens("token_map", MAP, number=number) for number in (3, 4)]
+    points = [{**json.loads(projection([[0, place], [1, 1]])), "seed": place} for place in (1, 2)]
+    covered = [{**json.loads(vocabulary("orig")), "group": {"languages": [code]}} for code in ("ell_Grek", "fas_Arab")]
+    for earlier, later in (maps, points, covered):
+        assert latest([earlier, later]) == [later]
+
+
+@pytest.mark.parametrize(
     ("line", "says"),
     [
         ("{", "not valid JSON"),
@@ -137,6 +160,8 @@ def test_the_later_record_of_a_measurement_counts():
         (json.dumps({k: v for k, v in scripts().items() if k != "chance"}), "a scripts record without chance"),
         (json.dumps(scripts(layer="8")), 'a scripts record whose layer is "8"'),
         (json.dumps(scripts(accuracy=True)), "a scripts record whose accuracy is true"),
+        (json.dumps(scripts(seed=[1])), "a scripts record whose seed is [1]"),
+        (json.dumps(scripts(scripts={"Arab": "4"})), 'a scripts record whose scripts is {"Arab": "4"}'),
         (vocabulary("both"), "a vocabulary record whose side is neither orig nor latn"),
         (projection([[0, 1]]), "a projection record without one label for each point"),
         (projection([[0, 1], [0, 1, 2]]), "a projection record without one label for each point"),

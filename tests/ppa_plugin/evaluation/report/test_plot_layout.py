@@ -23,6 +23,8 @@ NAMES = {
     "one": ["base"],
     "long": [f"{LONG}_{n}" for n in range(5)],
     "many": [f"model {n}" for n in range(17)],
+    "paths": ["base", *(f"mediterranean_amharic_farsi/MLM+SEQ+TLM/{term}" for term in "abcdefghijklmno")],
+    "other paths": [f"{letter}editerranean_amharic_farsi/MLM+SEQ+TLM/seed_1" for letter in "abcdefghijklmnop"],
     "markup": ["<script>alert(1)</script>", "$\\frac{a}{b}$ 100% #1 \\_x", "a|b\n\n|c", "\x01\x1f", ""],
     "scripts": ["נמוך \u202eמאוד", "نموذج بلا محاذاة", "模型一号" * 9, "ᠮᠣᠩᠭᠣᠯ", "ok"],
 }
@@ -76,6 +78,7 @@ def boxes(figure) -> list[tuple[str, float, object]]:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         patch.setattr(Text, "draw", recorded)
         figure.set_layout_engine("none")
+        figure.set_dpi(drawing.DPI)
         figure.draw_without_rendering()
     return found
 

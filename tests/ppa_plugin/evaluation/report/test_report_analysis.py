@@ -149,6 +149,16 @@ def test_several_versions_of_a_tasks_data_are_several_curves_too(tmp_path):
     assert texts(grid) == [["90.0", "60.0", "90.0", "90.0"]]
 
 
+def test_probes_of_other_sentences_are_several_curves_too(tmp_path):
+    given = {**SCRIPTS, "seed": 42}
+    found = read(tmp_path, given, {**given, "seed": 1, "accuracy": 0.8}, {**given, "model": "aligned"})
+    assert script_table(found["scripts"]).columns == ("base, seed 42", "base, seed 1", "aligned")
+    more = {**given, "scripts": {"Grek": 600, "Latn": 600}, "accuracy": 0.7}
+    grid = script_table(read(tmp_path, given, more)["scripts"])
+    assert grid.columns == ("base, 7 sentences", "base, 1,200 sentences")
+    assert texts(grid) == [["90.0", "70.0"]]
+
+
 def test_one_layer_is_no_curve():
     assert probe_plot([SCRIPTS]) == []
     assert probe_plot([]) == projection_plot([]) == []

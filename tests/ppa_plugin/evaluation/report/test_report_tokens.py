@@ -8,6 +8,7 @@ from made_up_results import matrix
 from running import exit_code
 
 from ppa_plugin.evaluation import report
+from ppa_plugin.evaluation.analysis.records import latest
 from ppa_plugin.evaluation.report.plots.token_maps import layer_plots, map_pictures
 from ppa_plugin.evaluation.report.token_tables import block_lines, language_tables, layer_tables, word_lines
 from ppa_plugin.evaluation.results import append_results
@@ -103,12 +104,12 @@ def test_tasks_are_tables_of_their_own():
 
 def test_other_text_or_weights_count_where_they_are_the_last_and_are_said():
     both = ("ell_Grek", "fas_Arab")
-    said = "Candidates are the blocks of 4 or 8 sentences. Not all models were measured on the same text in"
-    records = [*BLOCKS, *(tokens("base", language, 2, 0.9, data_sha256="c", group=4) for language in both)]
+    said = "Candidates are the blocks of 8 sentences. Not all models were measured on the same sentences in"
+    records = [*BLOCKS, *(tokens("base", language, 2, 0.9, data_sha256="c") for language in both)]
     (lines,) = block_lines(records)
     assert lines.curves["base"] == {2: pytest.approx(0.9)}  # no layer of the earlier text
     assert lines.note == f"Mean over 2 languages: ell_Grek, fas_Arab. {said} ell_Grek, fas_Arab."
-    (grid,) = language_tables([*BLOCKS, tokens("base", "ell_Grek", 2, 0.9, data_sha256="c", group=4)])
+    (grid,) = language_tables([*BLOCKS, tokens("base", "ell_Grek", 2, 0.9, data_sha256="c")])
     assert texts(grid)[:2] == [["ell_Grek", "90.0", "40.0"], ["fas_Arab", "30.0", "60.0"]]
     assert grid.notes[0].endswith(f"{said} ell_Grek.")
     again = [tokens("base", language, 1, 0.7, model_sha256="new") for language in both]
@@ -116,6 +117,40 @@ def test_other_text_or_weights_count_where_they_are_the_last_and_are_said():
     assert lines.curves["base"] == {1: pytest.approx(0.7)}
     (of_words,) = word_lines([words("base", 3, 0.5), words("base", 1, 0.25), words("base", 3, 0.6, model_sha256="new")])
     assert of_words.curves == {"base": {3: 0.6}}
+
+
+@pytest.mark.parametrize("drawn", [{"seed": 1}, {"pairs": 19}])
+def test_of_other_sentences_drawn_the_last_count_and_are_said(drawn):
+    again = [tokens("base", language, 2, 0.9, **drawn) for language in ("ell_Grek", "fas_Arab")]
+    (lines,) = block_lines(latest([*BLOCKS, *again]))
+    assert lines.curves["base"] == {2: pytest.approx(0.9)}  # no layer of the earlier ones
+    assert lines.note.endswith("Not all models were measured on the same sentences in ell_Grek, fas_Arab.")
+
+
+def test_groups_of_another_size_are_other_tables():
+    """More candidates are harder to tell apart: no curve, mean or chance is of two sizes."""
+    records = latest([*BLOCKS, *(tokens(name, "ell_Grek", 3, 0.1, group=64, chance=0.01) for name in ("base", "new"))])
+    few, many = block_lines(records)
+    (as_before,) = block_lines(BLOCKS)
+    assert (few.curves, few.chance, few.note) == (as_before.curves, as_before.chance, as_before.note)
+    assert (many.curves, many.chance) == ({"base": {3: 0.1}, "new": {3: 0.1}}, pytest.approx(0.01))
+    assert many.note == "ell_Grek. Candidates are the blocks of 64 sentences."
+    assert [lines.title.rpartition(": ")[2] for lines in (few, many)] == ["bible, groups of 8", "bible, groups of 64"]
+    (grid,) = language_tables(records)  # of the other one there is one language
+    assert texts(grid) == texts(language_tables(BLOCKS)[0])
+    of_words = word_lines(latest([words("base", 3, 0.5), words("base", 3, 0.2, group=2), words("x", 3, 0.1, group=2)]))
+    assert [lines.curves for lines in of_words] == [{"base": {3: 0.5}}, {"base": {3: 0.2}, "x": {3: 0.1}}]
+    assert [lines.title.rpartition("ell_Grek")[2] for lines in of_words] == [", groups of 8", ", groups of 2"]
+    assert len({lines.name for lines in (few, many)}) == 2
+
+
+def test_words_of_other_lines_are_said():
+    (lines,) = word_lines([words("base", 3, 0.5), words("aligned", 3, 0.6, seed=1)])
+    assert lines.curves == {"base": {3: 0.5}, "aligned": {3: 0.6}}
+    assert lines.note.endswith("Not all models were measured on the same lines.")
+    (again,) = word_lines([words("base", 3, 0.5), words("base", 1, 0.6, lines=50)])
+    assert again.curves == {"base": {1: 0.6}}
+    assert "Not all" not in again.note
 
 
 def test_words_by_layer():

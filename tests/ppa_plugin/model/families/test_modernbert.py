@@ -6,9 +6,10 @@ import torch
 from tiny_families import LAYERS, MODERNBERT, modernbert_config, ours_of, packed, random_model
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.model import attention
 from ppa_plugin.model.architectures import TranslitModernBERT, TranslitModernBERTConfig
 from ppa_plugin.model.names import to_fairseq
-from ppa_plugin.model.sizes import estimate_flops
+from ppa_plugin.model.sizes import Products, estimate_flops
 
 FAMILY = MODERNBERT.family
 
@@ -73,6 +74,28 @@ def test_a_config_that_is_computed_otherwise_is_refused(change, sentence):
         FAMILY.check_config(modernbert_config().to_dict() | change, "here")
 
 
+@pytest.mark.parametrize("kernel", ["runs", "nested"])
+@pytest.mark.parametrize("layers", [[1], [2], [LAYERS]])
+def test_the_padding_logged_is_that_of_the_blocks_that_ran(theirs, monkeypatch, kernel, layers):
+    """The first block sees everything; the windows of those above fall back to runs, whatever the kernel."""
+    computed, attend_run = [], attention._attend_run
+
+    def counted(projected, run, dropout):
+        computed.append(run.sequences * run.longest)
+        return attend_run(projected, run, dropout)
+
+    monkeypatch.setattr(attention, "_attend_run", counted)
+    batch = packed([40, 37, 36, 20, 3])
+    model = ours_of(theirs, attention=kernel)
+    with torch.no_grad():
+        padding = model(**batch, layers=layers).padding
+    blocks, tokens = layers[0], int(batch["lengths"].sum())
+    everything = sum(model.encoder.sentence_encoder.windows[block] is None for block in range(blocks))
+    by_the_kernel = 0 if kernel == "runs" else everything * tokens
+    assert padding == pytest.approx(1 - blocks * tokens / (sum(computed) + by_the_kernel))
+    assert (padding > 0) == (kernel == "runs" or blocks > everything)
+
+
 def test_the_estimated_arithmetic_counts_what_windows_let_see():
     lengths = np.array([1, 4, 5, 6, 30])
     places = [np.arange(length) for length in lengths]
@@ -91,4 +114,4 @@ def test_the_estimated_arithmetic_counts_what_windows_let_see():
     windows = model.encoder.sentence_encoder.windows
     products = 4 * (2 * tokens * (4 * c * c + 3 * c * 24)) + 4 * c * (2 * everything + 2 * seen)
     assert model.flops(lengths, 0, [4]) == 3 * products
-    assert estimate_flops(4, c, 24, 90, lengths, 0, False, ffn_matrices=3, windows=windows) == 3 * products
+    assert estimate_flops(Products(4, c, 24, 90, 3, windows), lengths, 0, False) == 3 * products

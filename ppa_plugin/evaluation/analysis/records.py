@@ -102,11 +102,11 @@ FIELDS = {
 }
 # Those that it may have; records of early releases have no group.
 _MORE_FIELDS = {"unit": _is_text, "shared": or_none(is_share), "group": or_none(_is_group), "layer": is_count}
-_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side", "source", "target"), or_none(_is_text))
+_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side", "source", "target", "romanizer"), or_none(_is_text))
 # What makes two records the same measurement; None where a kind has no such field.
 _KEY = (
     *("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side", "corpus", "set"),
-    *("source", "target"),
+    *("source", "target", "romanizer"),
 )
 
 
@@ -142,7 +142,7 @@ def latest(records: Iterable[Record]) -> list[Record]:
     """Of records of the same measurement the last one, in order.
 
     The same are those of one kind, model (name and weights), data, task, layer, pool, language, side, corpus (by its
-    path, whatever its text), set, source and target.
+    path, whatever its text), set, source, target and romanizer.
     """
     return list({tuple(entry.get(name) for name in _KEY): entry for entry in records}.values())
 

@@ -8,12 +8,14 @@ from made_up_results import matrix
 from running import exit_code
 
 from ppa_plugin.evaluation import report
+from ppa_plugin.evaluation.report.analysis_tables import read_by_kind
 from ppa_plugin.evaluation.report.plots.token_maps import layer_plots, map_pictures
 from ppa_plugin.evaluation.report.token_tables import block_lines, language_tables, layer_tables, word_lines
 from ppa_plugin.evaluation.results import append_results
 
 EVERY = {"model_sha256": "a", "data_sha256": "b", "version": "0.1.0"}
 COUNTS = {"blocks": 90, "pairs": 9, "pairs_without": 1, "depth": 3, "group": 8, "romanizer": "uroman 1"}
+BY = "Romanized by uroman 1."
 
 
 def tokens(model, language, layer, accuracy, **more) -> dict:
@@ -63,7 +65,7 @@ def test_layers_are_means_over_the_languages_that_no_model_lacks():
     assert (grid.stub, grid.columns) == (("layer",), ("base", "aligned"))
     assert texts(grid) == [["0", "10.0", "–"], ["1", "20.0", "50.0"], ["2", "30.0", "–"], ["3", "40.0", "60.0"]]
     assert grid.notes[0].startswith("Percent, the mean of both directions; by chance 10.0.")
-    assert grid.notes[1] == "Mean over 2 languages: ell_Grek, fas_Arab. Candidates are the blocks of 8 sentences."
+    assert grid.notes[1] == f"Mean over 2 languages: ell_Grek, fas_Arab. Candidates are the blocks of 8 sentences. {BY}"
     (picture,) = layer_plots([lines])
     assert all(f">{name}<".encode() in picture.files["svg"] for name in ("base", "aligned", "chance"))
 
@@ -83,7 +85,7 @@ def test_languages_stand_at_the_layer_nearest_to_the_papers():
         ["kor_Hang", "–", "40.0"],
         ["mean (2)", "30.0", "50.0"],
     ]
-    assert grid.notes[0].endswith("Candidates are the blocks of 8 sentences.")
+    assert grid.notes[0].endswith(f"Candidates are the blocks of 8 sentences. {BY}")
     assert grid.notes[1] == "Of 50 sentences, all languages and models together, 5 have no block."
     assert language_tables(BLOCKS[:4]) == []  # of one language the other table says it
 
@@ -107,15 +109,33 @@ def test_other_text_or_weights_count_where_they_are_the_last_and_are_said():
     records = [*BLOCKS, *(tokens("base", language, 2, 0.9, data_sha256="c", group=4) for language in both)]
     (lines,) = block_lines(records)
     assert lines.curves["base"] == {2: pytest.approx(0.9)}  # no layer of the earlier text
-    assert lines.note == f"Mean over 2 languages: ell_Grek, fas_Arab. {said} ell_Grek, fas_Arab."
+    assert lines.note == f"Mean over 2 languages: ell_Grek, fas_Arab. {said} ell_Grek, fas_Arab. {BY}"
     (grid,) = language_tables([*BLOCKS, tokens("base", "ell_Grek", 2, 0.9, data_sha256="c", group=4)])
     assert texts(grid)[:2] == [["ell_Grek", "90.0", "40.0"], ["fas_Arab", "30.0", "60.0"]]
-    assert grid.notes[0].endswith(f"{said} ell_Grek.")
+    assert grid.notes[0].endswith(f"{said} ell_Grek. {BY}")
     again = [tokens("base", language, 1, 0.7, model_sha256="new") for language in both]
     (lines,) = block_lines([*BLOCKS, *again])
     assert lines.curves["base"] == {1: pytest.approx(0.7)}
     (of_words,) = word_lines([words("base", 3, 0.5), words("base", 1, 0.25), words("base", 3, 0.6, model_sha256="new")])
     assert of_words.curves == {"base": {3: 0.6}}
+
+
+def test_a_model_that_was_measured_by_two_romanizers_has_a_name_for_each(tmp_path):
+    mine = "uroman 1; ell_Grek: my_romanizers:Greek 2"
+    records = [tokens("base", language, 1, 0.25, romanizer=mine) for language in ("ell_Grek", "fas_Arab")]
+    maps = [token_map("base", BASE), token_map("base", ALIGNED, romanizer=mine), token_map("aligned", ALIGNED)]
+    lines = "".join(f"{json.dumps(record)}\n" for record in [*BLOCKS, *records, *maps])
+    (tmp_path / "analysis.jsonl").write_text(lines)
+    found = read_by_kind([str(tmp_path / "analysis.jsonl")])
+    (of_task,) = block_lines(found["tokens"])
+    one, aligned, other = of_task.curves
+    assert (one, aligned) == ("base (uroman 1)", "aligned")
+    assert other.startswith("base (uroman 1; ell_Grek: … ")
+    assert of_task.curves[other] == {1: pytest.approx(0.25)}
+    assert of_task.curves[one] == pytest.approx({layer: 0.1 + 0.1 * layer for layer in range(4)})
+    assert of_task.note.endswith(f"Romanized by uroman 1 ({one}, aligned), by {mine} ({other}).")
+    (picture,) = map_pictures(found["token_map"])
+    assert f"base, layer 2: 1 of 3; {other}, layer 2: 3 of 3; aligned, layer 2: 3 of 3" in picture.note
 
 
 def test_words_by_layer():

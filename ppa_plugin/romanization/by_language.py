@@ -20,7 +20,7 @@ class Romanizers:
     """How each language is romanized: as `own` says by Glot500's code, every other one as `rest` does.
 
     `named` are the languages that the user named, of which there has to be text. As a text it is one for all that come
-    to the same: each romanizer with its version, `uroman 1.3.1.1; zho_Hani: pypinyin 0.55.0`.
+    to the same: each romanizer with its version, `zho_Hani: pypinyin 0.55.0; others: uroman 1.3.1.1`.
     """
 
     rest: Romanization = _UROMAN
@@ -34,8 +34,8 @@ class Romanizers:
         return next((own for code, own in self.own.items() if same_language(code, language)), self.rest)
 
     def __str__(self) -> str:
-        others = {code: own for code, own in self.own.items() if own != self.rest}
-        return "; ".join([_said(self.rest), *(f"{code}: {_said(own)}" for code, own in sorted(others.items()))])
+        own = [f"{code}: {_said(settings)}" for code, settings in sorted(self.own.items()) if settings != self.rest]
+        return "; ".join([*own, f"others: {_said(self.rest)}"]) if own else _said(self.rest)
 
     def remark(self) -> dict[str, str]:
         """What a record says of them; nothing of uroman without a code for all languages, the default."""

@@ -29,17 +29,17 @@ MINE = f"{__name__}:Mine"
     [
         ("uroman", PLAIN, PLAIN, UROMAN),
         ("pypinyin", CHINESE, CHINESE, PYPINYIN),
-        ("uroman,zho_Hani=pypinyin", PLAIN, CHINESE, f"{UROMAN}; zho_Hani: {PYPINYIN}"),
-        (" zh = pypinyin ", PLAIN, CHINESE, f"{UROMAN}; zho_Hani: {PYPINYIN}"),
-        ("zho_Hans=pypinyin,uroman", PLAIN, CHINESE, f"{UROMAN}; zho_Hani: {PYPINYIN}"),
-        ("pypinyin,ell=uroman", PLAIN, CHINESE, f"{PYPINYIN}; ell_Grek: {UROMAN}"),
+        ("uroman,zho_Hani=pypinyin", PLAIN, CHINESE, f"zho_Hani: {PYPINYIN}; others: {UROMAN}"),
+        (" zh = pypinyin ", PLAIN, CHINESE, f"zho_Hani: {PYPINYIN}; others: {UROMAN}"),
+        ("zho_Hans=pypinyin,uroman", PLAIN, CHINESE, f"zho_Hani: {PYPINYIN}; others: {UROMAN}"),
+        ("pypinyin,ell=uroman", PLAIN, CHINESE, f"ell_Grek: {UROMAN}; others: {PYPINYIN}"),
         ("pypinyin,zho=pypinyin", CHINESE, CHINESE, PYPINYIN),
         (MINE, Romanization(MINE), Romanization(MINE), f"{MINE} 7"),
         (
             f"zho_Hani=pypinyin,ell_Grek={MINE}",
             Romanization(MINE),
             CHINESE,
-            f"{UROMAN}; ell_Grek: {MINE} 7; zho_Hani: {PYPINYIN}",
+            f"ell_Grek: {MINE} 7; zho_Hani: {PYPINYIN}; others: {UROMAN}",
         ),
     ],
 )
@@ -145,8 +145,8 @@ def test_a_manifest_says_what_its_languages_were_romanized_with(shards, monkeypa
     assert found.of("kor_Hang") == Romanization("uroman", "kor", normalize_punctuation=True)
     moses = f"punctuation by sacremoses {metadata.version('sacremoses')}"
     assert str(found) == (
-        f"{UROMAN}; jpn_Jpan: {UROMAN} -l jpn; kor_Hang: {UROMAN} -l kor, {moses}; yue_Hani: {PYPINYIN}; "
-        f"zho_Hani: {UROMAN}, {moses}"
+        f"jpn_Jpan: {UROMAN} -l jpn; kor_Hang: {UROMAN} -l kor, {moses}; yue_Hani: {PYPINYIN}; "
+        f"zho_Hani: {UROMAN}, {moses}; others: {UROMAN}"
     )
     assert capsys.readouterr().err == ""
     monkeypatch.chdir(directory.parent)

@@ -105,7 +105,7 @@ def test_what_is_no_record_of_tokens_is_said(tmp_path, line, says):
 
 
 def test_records_by_several_romanizers_are_several_measurements():
-    one, other = of_tokens("tokens", TOKENS), of_tokens("tokens", TOKENS, romanizer="uroman 1; ell_Grek: icu 2")
+    one, other = of_tokens("tokens", TOKENS), of_tokens("tokens", TOKENS, romanizer="ell_Grek: icu 2; others: uroman 1")
     unsaid, said = of_tokens("token_map", MAP), of_tokens("token_map", MAP, romanizer="icu 2")
     again = {**other, "accuracy": 0.25}
     assert latest([one, other, unsaid, said, again]) == [one, again, unsaid, said]

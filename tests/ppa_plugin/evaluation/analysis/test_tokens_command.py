@@ -191,7 +191,7 @@ def test_each_language_has_its_own_romanizer_and_records_name_all(measured, mode
     languages = ("--languages", "ell_Grek,fas_Arab", "--romanizer", f"ell_Grek={CIPHERED}", "--map", "ell_Grek")
     assert tokens(model, output, *of_bible(data, "--name", "mine", *languages)) == 0
     *records, shown = read_analysis(output)
-    said = f"uroman {version('uroman')}; ell_Grek: {CIPHERED} 2"
+    said = f"ell_Grek: {CIPHERED} 2; others: uroman {version('uroman')}"
     assert {entry["romanizer"] for entry in (*records, shown)} == {said}
     # Persian as without the flag, but for what the records say
     theirs = [entry for entry in measured if entry["kind"] == "tokens" and entry["language"] == "fas_Arab"]

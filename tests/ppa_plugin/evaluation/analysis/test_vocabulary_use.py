@@ -122,7 +122,7 @@ def test_each_language_has_its_own_romanizer(tiny_hf_directory, text, records, s
     flags = ("--data", text, "--cache", tmp_path / "cache", "--romanizer", f"heb_Hebr={name}")
     assert cover(tiny_hf_directory, output, *flags) == 0
     found = read_analysis(output)
-    said = f"uroman 1.3.1.1; heb_Hebr: {name} 4"
+    said = f"heb_Hebr: {name} 4; others: uroman 1.3.1.1"
     assert {entry["romanizer"] for entry in found} == {said}  # of the run, which the shares are of
     assert all("romanizer" not in entry for entry in records)
     mine, theirs = ({(e["language"], e["side"]): e for e in of} for of in (found, records))

@@ -121,7 +121,7 @@ def test_other_text_or_weights_count_where_they_are_the_last_and_are_said():
 
 
 def test_a_model_that_was_measured_by_two_romanizers_has_a_name_for_each(tmp_path):
-    mine = "uroman 1; ell_Grek: my_romanizers:Greek 2"
+    mine = "ell_Grek: my_romanizers:Greek 2; others: uroman 1"
     records = [tokens("base", language, 1, 0.25, romanizer=mine) for language in ("ell_Grek", "fas_Arab")]
     maps = [token_map("base", BASE), token_map("base", ALIGNED, romanizer=mine), token_map("aligned", ALIGNED)]
     lines = "".join(f"{json.dumps(record)}\n" for record in [*BLOCKS, *records, *maps])
@@ -130,7 +130,7 @@ def test_a_model_that_was_measured_by_two_romanizers_has_a_name_for_each(tmp_pat
     (of_task,) = block_lines(found["tokens"])
     one, aligned, other = of_task.curves
     assert (one, aligned) == ("base (uroman 1)", "aligned")
-    assert other.startswith("base (uroman 1; ell_Grek: … ")
+    assert other.startswith("base (ell_Grek: my_romaniz… ")
     assert of_task.curves[other] == {1: pytest.approx(0.25)}
     assert of_task.curves[one] == pytest.approx({layer: 0.1 + 0.1 * layer for layer in range(4)})
     assert of_task.note.endswith(f"Romanized by uroman 1 ({one}, aligned), by {mine} ({other}).")

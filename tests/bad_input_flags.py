@@ -1,5 +1,6 @@
 """Rows of bad input: flags and numbers, of command lines and of YAML files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bad_input import Row
@@ -17,6 +18,7 @@ _SCRIPTS = "ppa-evaluate scripts --model m --data d --task sib --output out.json
 _TOKENS = "ppa-evaluate tokens --model m --data d --task sib --output out.jsonl"
 _WORDS = "ppa-evaluate tokens --model m --parallel t --alignments a --languages eng_Latn,ell_Grek --output out.jsonl"
 _VOCABULARY = "ppa-evaluate vocabulary --model m --pairs d --output out.jsonl"
+_OF_TEXT = "ppa-evaluate vocabulary --model m --data d --output out.jsonl"
 _SUITE = "ppa-evaluate suite --config suite.yaml"
 _ALL = "ppa-preprocess all --config group.yaml --input in --spm spm.model --output out"
 _VERIFY = "ppa-preprocess verify --output out"
@@ -40,6 +42,20 @@ def _one_file(directory: Path) -> None:
     (directory / "in.txt").write_text("a line\n", encoding="utf-8")
 
 
+def _bible(directory: Path) -> None:
+    (directory / "d").mkdir()
+    for code in ("ell_Grek", "eng_Latn"):
+        (directory / f"d/bible.ell_Grek-eng_Latn.{code}").write_text("a line\n", encoding="utf-8")
+
+
+def _manifest(content: str) -> Callable[[Path], None]:
+    def make(directory: Path) -> None:
+        (directory / "work/shard00").mkdir(parents=True)
+        (directory / "work/manifest.json").write_text(content, encoding="utf-8")
+
+    return make
+
+
 def group(content: str, *says: str) -> Row:
     """A line, or lines, in the file of a group."""
 
@@ -60,6 +76,18 @@ def suite(task: str, content: str, *says: str) -> Row:
     return Row(_SUITE, ("suite.yaml", f"tasks.{task}", *says), make, name=f"suite: {task}: {content}")
 
 
+# values of --romanizer, and what is said of each
+_ROMANIZERS = {
+    "''": "--romanizer is '', known are: ",
+    "uroman,no.module:Here": "--romanizer is 'no.module:Here', which cannot be imported",
+    "greek=uroman": "--romanizer: 'greek' is not a language code such as zho_Hani",
+    "uroman,icu=uroman": "--romanizer: 'icu' is not a language code",
+    "uroman,uroman": "--romanizer uroman,uroman names two romanizers for all languages",
+    "ell=uroman,ell_Grek=uroman": "names two romanizers for ell_Grek",
+    "work/data-bin": "cannot read --romanizer work/data-bin: No such file or directory",
+    "manifest.json": "cannot read --romanizer manifest.json: No such file or directory",
+    "..": "has the manifest.json of ppa-preprocess",
+}
 _POSITIVE = "is not a positive whole number"
 _NATURAL = "is not a whole number of at least 0"
 _TOO_LARGE = "to 2147483647"
@@ -216,6 +244,33 @@ ROWS = [
     Row(_RETRIEVAL.replace("eng_Latn", "english"), "'english' is not a language code such as"),
     Row(_RETRIEVAL.replace("eng_Latn", "eng_Latn,eng_Latn"), "eng_Latn is named twice in eng_Latn,eng_Latn"),
     Row(_RETRIEVAL.replace("eng_Latn", ","), "is not a language code"),
+    # what romanizes
+    *(
+        Row(f"{line} --romanizer uroman", ("--romanizer says what romanizes the text", "; pass --input latn too"))
+        for line in (_RETRIEVAL, _CLASSIFY, f"{_TAG} --input orig")
+    ),
+    *(
+        Row(f"{line} --romanizer=yadda", "--romanizer is 'yadda', known are: uroman, pypinyin, pythainlp, ")
+        for line in (*(f"{of} --input latn" for of in (_RETRIEVAL, _CLASSIFY, _TAG)), _TOKENS, _OF_TEXT)
+    ),
+    *(Row(f"{_RETRIEVAL} --input latn --romanizer={value}", says) for value, says in _ROMANIZERS.items()),
+    Row(
+        f"{_RETRIEVAL} --input latn --romanizer ell_Grek=uroman,zho_Hani=uroman",
+        "a romanizer is named for zho_Hani, of which d has no text; found: ell_Grek, eng_Latn",
+        _bible,
+    ),
+    Row(f"{_RETRIEVAL} --input latn --romanizer work", "work/manifest.json is not valid JSON", _manifest("{")),
+    Row(f"{_RETRIEVAL} --input latn --romanizer work/shard00", "manifest.json is not a JSON object", _manifest("3")),
+    Row(f"{_TOKENS} --romanizer work/manifest.json", "work/manifest.json is no manifest.json of ppa", _manifest("{}")),
+    Row(f"{_WORDS} --romanizer uroman", "--romanizer is of --data; leave it out with --parallel"),
+    Row(f"{_VOCABULARY} --romanizer uroman", "--romanizer is of --data; leave it out with --pairs"),
+    suite("bible", "romanizer: uroman", "romanizer says what romanizes the text", "; add input: latn"),
+    suite("ner", "input: latn, romanizer: yadda", "tasks.ner: romanizer is 'yadda', known are: uroman"),
+    suite("ner", "input: latn, romanizer: 3", "tasks.ner: romanizer is 3, expected a text"),
+    suite("bible", "input: latn, romanizer: {zho_Hani: icu}", "romanizer is {'zho_Hani': 'icu'}, expected a text"),
+    suite("bible", "input: latn, romanizer: greek=uroman", "tasks.bible: romanizer: 'greek' is not a language code"),
+    suite("sib200", "input: latn, romanizer: gone/data-bin", "romanizer gone/data-bin: No such file or directory"),
+    suite("sib200", "input: [latn]", "tasks.sib200: input is ['latn'], expected orig or latn"),
     *(
         Row(f"{line} --seeds={seeds}", ("--seeds", "whole numbers from 0 to 2^32 - 1 between commas, such as 42,43"))
         for line in (_CLASSIFY, _TAG)

@@ -11,8 +11,9 @@ from ppa_plugin.model import names
 from ppa_plugin.model.checkpoint import data_directories, settings
 from ppa_plugin.model.families import of_config
 from ppa_plugin.model.families.family import HEAD
+from ppa_plugin.romanization.by_language import MANIFEST
+from ppa_plugin.romanization.romanizers import titled
 
-MANIFEST = "manifest.json"
 _NEW_HEAD = """
 
 The masked-LM head is not the base model's, which has none: training began with one drawn at random (seed {seed})."""
@@ -152,12 +153,6 @@ def _romanizers(counts: dict[str, Any]) -> list[Any]:
     return romanizer if isinstance(romanizer, list) else [romanizer]
 
 
-def _named(romanizer: dict[str, Any]) -> str:
-    """Name and version of a romanizer; those of other packages have the name in their version."""
-    name, version = str(romanizer["name"]), str(romanizer["version"])
-    return version if name.lower() in version.lower() else f"{name} {version}"
-
-
 def _language_codes(manifest: dict[str, Any]) -> str:
     """The languages as the hub's search reads them, ISO 639-3, in the card's YAML."""
     codes = dict.fromkeys(lang.partition("_")[0] for lang in manifest.get("languages", {}))
@@ -170,7 +165,7 @@ def _data(manifest: dict[str, Any]) -> str:
         return "**To be filled in:** the manifest of the shards was not found where the checkpoint was trained on them."
     rows = []
     for lang, counts in manifest["languages"].items():
-        by = " and ".join(map(_named, _romanizers(counts))) or "brought along"
+        by = " and ".join(titled(str(of["name"]), str(of["version"])) for of in _romanizers(counts)) or "brought along"
         rows.append(f"| {lang} | {counts['train']:,} | {by} |")
     return "\n".join(["| language | training pairs | romanized by |", "|---|---:|---|", *rows])
 

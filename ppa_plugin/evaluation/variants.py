@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.tasks import TASKS, UNNAMED, task_order
+from ppa_plugin.romanization.romanizers import DEFAULT
 
 # Keys of `config`: what it ran on, what came of it, what tells a suite or a series that it is done.
 _NO_DIFFERENCE = {"device", "torch", "transformers", "best_epoch", "best_step", "epochs_run", "dev_score"}
@@ -26,6 +27,8 @@ _OF_BATCHES = {"batch_size", "max_tokens"}
 # What results from before a key had: there was no other way.
 _BEFORE_PRECISION = {"precision": "fp32"}
 _BEFORE_RAW_WORDS = {"raw_words": True}
+# What romanized the text of results that say `input` alone, as JSON.
+_UNSAID_ROMANIZER = f'"{DEFAULT}"'
 _SHOWN_KEYS = 3  # as many settings stand in a row's name
 _SHOWN_WAYS = 4  # as many ways stand in a sentence
 
@@ -117,6 +120,11 @@ def natural(text: str) -> tuple:
     return (tuple(zip(map(str.lower, parts[::2]), [*numbers, (0, "")], strict=True)), text)
 
 
+def shortened(text: str) -> str:
+    """A setting for a name: of a long one its beginning, and what tells it from others that begin alike."""
+    return text if len(text) <= 24 else f"{text[:20]}… {_digest(text)}"
+
+
 def _order(result: Result) -> tuple:
     layer = -1 if result.layer is None else result.layer
     return (task_order(result.task), natural(result.model), layer, result.pool or "", result.source, result.target)
@@ -187,15 +195,15 @@ def _texts(way: Way, keys: list[str]) -> list[str]:
         elif key == "pool":
             texts += [way.pool] * (way.pool is not None)
         else:
-            text = dict(way.settings).get(key)
+            settings = dict(way.settings)
+            text = settings.get(key, _UNSAID_ROMANIZER if key == "romanizer" and "input" in settings else None)
             texts.append(f"no {key}" if text is None else f"{key} {_plain(text)}")
     return texts
 
 
 def _plain(text: str) -> str:
     value = json.loads(text)
-    shown = value if isinstance(value, str) else text
-    return shown if len(shown) <= 24 else f"{shown[:20]}… {_digest(text)}"
+    return shortened(value if isinstance(value, str) else text)
 
 
 def _unique(names: dict[tuple[str, Variant], str]) -> dict[tuple[str, Variant], str]:

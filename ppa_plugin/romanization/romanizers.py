@@ -74,6 +74,11 @@ def find_romanizer(name: str, where: str = "romanizer.name") -> type[Romanizer]:
     return found
 
 
+def titled(name: str, version: str) -> str:
+    """A romanizer with its version; those of other packages have the name in that."""
+    return version if name.lower() in version.lower() else f"{name} {version}"
+
+
 def _check_installed(name: str, where: str) -> None:
     """Raise `UserError` where a distribution of a packaged romanizer is not there."""
     for distribution in PACKAGED[name].distributions:

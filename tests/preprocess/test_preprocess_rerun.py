@@ -12,6 +12,7 @@ from made_up_text import StubRomanizer, sentences, tree, write_corpus
 from ppa_plugin.convert.extension.new_pieces import find_files
 from ppa_plugin.evaluation.analysis.romanized_text import PairFiles, TextFiles
 from ppa_plugin.romanization import romanizers
+from ppa_plugin.romanization.by_language import Romanizers
 
 TEXT = {lang: sentences(lang, 60) for lang in ("tur_Latn", "ell_Grek", "zho_Hani")}
 GROUP = {
@@ -221,7 +222,7 @@ def test_text_of_a_language_that_was_taken_out_is_not_learned_from(run, capfd):
     said = capfd.readouterr().err
     assert f"note: passed over {used}/pairs/ell_Grek.latn: of no language in data-bin/manifest.json" in said
     assert PairFiles(used / "pairs").languages == ["tur_Latn"]
-    assert TextFiles(used / "text", 1, None).languages == ["tur_Latn"]
+    assert TextFiles(used / "text", 1, None, Romanizers()).languages == ["tur_Latn"]
     assert f"passed over {used}/pairs/ell_Grek.orig" in capfd.readouterr().err
     # named itself, or written since
     assert find_files([used / "pairs/ell_Grek.latn"]) == [used / "pairs/ell_Grek.latn"]

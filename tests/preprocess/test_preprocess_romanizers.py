@@ -11,7 +11,9 @@ from made_up_text import UNDIGESTIBLE, StubRomanizer, sentences, tree, write_cor
 from ppa_preprocess.group import Language, RomanizerChoice, load_group
 
 from ppa_plugin.commandline import UserError
+from ppa_plugin.evaluation import typed_text
 from ppa_plugin.romanization import romanizers
+from ppa_plugin.romanization.by_language import parse
 
 STUB = StubRomanizer().romanize
 LINES = 90
@@ -202,6 +204,38 @@ def test_records_of_doubtful_lines_name_the_romanizer(run, monkeypatch):
     assert (record["line"], record["romanizer"], record["text"]) == (6, "rescuing", ZHO[5])
     romanizer = manifest_of(made)["languages"]["zho_Hani"]["romanizer"]
     assert [(each["name"], each["rescued"]) for each in romanizer] == [("doubling", 0), ("rescuing", 1)]
+
+
+class Telling(StubRomanizer):
+    """Writes which code it was given, and is given the line with its punctuation normalized or as it is."""
+
+    version = "5"
+
+    def romanize(self, line, lang):
+        return f"{lang} {STUB(line.replace(UNDIGESTIBLE, '?'), lang)}"
+
+
+def test_evaluation_romanizes_as_the_manifest_says_that_training_did(run, tmp_path, monkeypatch):
+    """By the first romanizer of each language, with its code and its punctuation: the very lines of pairs/."""
+    monkeypatch.setitem(romanizers.ROMANIZERS, "telling", Telling)
+    languages = {
+        "zho_Hani": {"romanizer": ["doubling", "stub"]},
+        "ell_Grek": {"uroman": "ell", "romanizer": {"name": "telling", "normalize_punctuation": True}},
+        "tur_Latn": {"uroman": "tur"},
+    }
+    greek = [f"«{line}» – …" for line in CORPUS["ell_Grek"]]
+    write_corpus(tmp_path / "in", {"ell_Grek": greek})
+    made = run("made", languages, romanizer="telling")
+    trained = parse(str(made / "data-bin/shard00"))
+    for lang in languages:
+        text = greek if lang == "ell_Grek" else CORPUS[lang]
+        read = typed_text.romanized(text, lang, trained.of(lang))
+        assert read == rows(made / f"pairs/{lang}.latn")[: len(read)]
+    assert rows(made / "pairs/tur_Latn.latn")[0].startswith("tur ")
+    assert rows(made / "pairs/ell_Grek.latn")[0].startswith('ell "')
+    assert typed_text.romanized(["x"], "", trained.of("eng_Latn")) == ["None x"]  # the group's, without a code
+    named = parse("telling,zho_Hani=doubling")
+    assert (named.of("zho_Hani"), named.of("eng_Latn")) == (trained.of("zho_Hani"), trained.of("eng_Latn"))
 
 
 def test_validation_is_that_of_the_first_alone(run):

@@ -107,11 +107,11 @@ FIELDS = {
 # Those that it may have; records of early releases have no group.
 _MORE_FIELDS = {"unit": _is_text, "shared": or_none(is_share), "group": or_none(_is_group), "layer": is_count}
 _MORE_FIELDS["seed"] = or_none(is_a(int))
-_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side", "source", "target"), or_none(_is_text))
+_MORE_FIELDS |= dict.fromkeys(("task", "pool", "language", "side", "source", "target", "romanizer"), or_none(_is_text))
 # What makes two records the same measurement; None where a kind has no such field.
 _KEY = (
     *("kind", "model", "model_sha256", "data_sha256", "task", "layer", "pool", "language", "side", "corpus", "set"),
-    *("source", "target"),
+    *("source", "target", "romanizer"),
 )
 # And of a kind, what its figures were measured with beside these: the sentences drawn, and how many compete. Pictures
 # have no such: of other sentences the last one counts. What a text's lines were is in its data_sha256.
@@ -154,8 +154,8 @@ def latest(records: Iterable[Record]) -> list[Record]:
     """Of records of the same measurement the last one, in order.
 
     The same are those of one kind, model (name and weights), data, task, layer, pool, language, side, corpus (by its
-    path, whatever its text), set, source and target; accuracies also have to be of one seed and number of sentences,
-    those of tokens and words of one size of group.
+    path, whatever its text), set, source, target and romanizer; accuracies also have to be of one seed and number of
+    sentences, those of tokens and words of one size of group.
     """
     return list({_key(entry): entry for entry in records}.values())
 

@@ -1,5 +1,6 @@
 """Text with its romanization, language by language: pairs as `ppa-preprocess` writes them, or text romanized here."""
 
+import dataclasses
 import itertools
 import sys
 from collections.abc import Iterator
@@ -8,9 +9,8 @@ from pathlib import Path
 from ppa_plugin.codes import canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.files import lines_side_by_side, read_lines, without_left_overs
-from ppa_plugin.romanization.by_part import Romanization
+from ppa_plugin.romanization.by_language import Romanizers
 from ppa_plugin.romanization.cache import FILE_NAME
-from ppa_plugin.romanization.romanizers import DEFAULT
 from ppa_plugin.romanization.text_file import romanize_lines
 
 
@@ -32,25 +32,28 @@ class PairFiles:
 
 
 class TextFiles:
-    """A directory of `<lang>.txt`, one sentence a line, romanized as `ppa-preprocess` does by default.
+    """A directory of `<lang>.txt`, one sentence a line, which `romanizers` romanize.
 
     `cache` is the folder of a romanizer cache, None for memory alone. Lines on which the romanizer fails are left out
     and counted in a note.
     """
 
-    def __init__(self, directory: str | Path, workers: int, cache: str | Path | None) -> None:
-        """Raises `UserError` where there is no such file."""
+    def __init__(self, directory: str | Path, workers: int, cache: str | Path | None, romanizers: Romanizers) -> None:
+        """Raises `UserError` where there is no such file, or none of a language that a romanizer is named for."""
         self._files = by_language(Path(directory), ".txt", "text of one sentence a line")
-        self._settings = Romanization(DEFAULT, cache=Path(cache) / FILE_NAME if cache else None)
+        self._romanizers = romanizers
+        self._cache = Path(cache) / FILE_NAME if cache else None
         self._workers = workers
         self.languages = sorted(self._files)
+        self._romanizers.check_named(self.languages, directory)
 
     def pairs(self, language: str, lines: int | None = None) -> Iterator[tuple[str, str]]:
         """Raises `UserError` where the file cannot be read."""
         path = self._files[language]
         failed = 0
         chosen = itertools.islice(read_lines(path), lines)
-        for line, latn, reason in romanize_lines(chosen, self._settings, self._workers):
+        settings = dataclasses.replace(self._romanizers.of(language), cache=self._cache)
+        for line, latn, reason in romanize_lines(chosen, settings, self._workers):
             if reason and not latn:
                 failed += 1
             else:

@@ -3,8 +3,10 @@
 The blocks are those that training takes (`ppa_plugin.data.training_blocks`), of held-out text that is romanized here.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import NamedTuple
 
@@ -23,11 +25,10 @@ from ppa_plugin.evaluation.encoder.sentencepiece_tokenizer import SentencePieceT
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 from ppa_plugin.evaluation.tables import percent
-from ppa_plugin.romanization.by_part import Romanization
-from ppa_plugin.romanization.romanizers import DEFAULT, find_romanizer
+from ppa_plugin.romanization.by_language import Romanizers
+from ppa_plugin.romanization.by_part import Romanization, load_romanizer
 from ppa_plugin.romanization.text_file import romanize_rows
 
-ROMANIZATION = Romanization(DEFAULT, edges=True)
 # blocks of a pair whose map is easily read; the first drawn pair that has as many is shown
 _ON_A_MAP = range(6, 17)
 # of a cosine on a map: where all vectors point one way they differ by little
@@ -42,9 +43,11 @@ class BlockPair(NamedTuple):
     spans: SpanPair
 
 
-def block_pairs(sample: Sample, tokenizer: SentencePieceTokenizer, most: int) -> list[BlockPair]:
+def block_pairs(
+    sample: Sample, romanization: Romanization, tokenizer: SentencePieceTokenizer, most: int
+) -> list[BlockPair]:
     """The sentences of a sample that have blocks; `most` is the number of tokens of a side that the model takes."""
-    rows = list(romanize_rows(sample.sentences, ROMANIZATION, workers=1))
+    rows = list(romanize_rows(sample.sentences, replace(romanization, edges=True), workers=1))
     orig, latn, marked = ([row[column] for row in rows] for column in (0, 1, 3))
     aligner = BlockAligner(tokenizer.processor)
     encoded = aligner.encode(orig), aligner.encode(latn)
@@ -64,22 +67,47 @@ def block_pairs(sample: Sample, tokenizer: SentencePieceTokenizer, most: int) ->
 
 
 class Text(NamedTuple):
-    """What was drawn of a language: how many sentences, those that have blocks, and the SHA-256 of their files."""
+    """What was drawn of a language: how many sentences, those that have blocks, and the SHA-256 of their files.
+
+    `romanizers` are those of all languages of the run.
+    """
 
     task: str
     language: str
     sentences: int
     pairs: list[BlockPair]
     data_sha256: str
+    romanizers: Romanizers
 
 
-def read(data: RetrievalSet, languages: Sequence[str], encoder: SentenceEncoder, settings: Settings) -> list[Text]:
+def with_edges(languages: Sequence[str], romanizers: Romanizers) -> list[str]:
+    """The languages whose romanizer says which characters became which letters; a note names the others.
+
+    Raises `UserError` where there are none: without that there are no blocks, in training neither.
+    """
+    without = [lang for lang in languages if not hasattr(load_romanizer(romanizers.of(lang).name), "edges")]
+    if without:
+        names = " and ".join(dict.fromkeys(romanizers.of(language).name for language in without))
+        reason = f"no blocks in {', '.join(without)}: {names} does not say which characters became which letters"
+        if len(without) == len(languages):
+            raise UserError(f"{reason}; give these languages another --romanizer")
+        sys.stderr.write(f"note: {reason}\n")
+    return [language for language in languages if language not in without]
+
+
+def read(
+    data: RetrievalSet,
+    languages: Sequence[str],
+    romanizers: Romanizers,
+    encoder: SentenceEncoder,
+    settings: Settings,
+) -> list[Text]:
     """The texts of a task's languages, romanized. Raises `UserError` as `draw` does, and where none has a block."""
     texts = []
     for language in progress(languages, "romanizing", total=len(languages), unit="language"):
         sample, digest = draw_alone(data, language, settings.sentences, settings.seed)
-        pairs = block_pairs(sample, encoder.tokenizer, encoder.max_length - 2)
-        texts.append(Text(data.task, language, len(sample.sentences), pairs, digest))
+        pairs = block_pairs(sample, romanizers.of(language), encoder.tokenizer, encoder.max_length - 2)
+        texts.append(Text(data.task, language, len(sample.sentences), pairs, digest, romanizers))
     if not any(text.pairs for text in texts):
         raise UserError(
             f"{data.directory}: no block of tokens in the {data.task} text in {', '.join(languages)}; its romanization "
@@ -94,7 +122,7 @@ def measure_text(encoder: SentenceEncoder, model: Model, text: Text, settings: S
     found = measure(encoder, spans, settings, f"tokens {text.language}")
     counts = {"blocks": found[0].runs, "pairs": len(spans), "pairs_without": text.sentences - len(spans)}
     made = {"group": settings.group, "seed": settings.seed, "depth": encoder.depth}
-    made |= {"romanizer": f"{DEFAULT} {find_romanizer(DEFAULT).version}"}
+    made |= {"romanizer": str(text.romanizers)}
     return [
         record("tokens", model, text.data_sha256, **_which(text), **values, **counts, **made)
         for values in layer_values(encoder, found, SIDES, settings)
@@ -113,7 +141,7 @@ def map_record(encoder: SentenceEncoder, model: Model, text: Text, layer: int) -
     labels = [_block_texts(encoder.tokenizer, sentence, spans) for sentence, spans in of_sides]
     values = {"layer": layer, "number": shown.number, **dict(zip(SIDES, labels, strict=True))}
     values |= {"cosines": [[round(float(value), _DIGITS) for value in row] for row in matrix]}
-    return record("token_map", model, text.data_sha256, **_which(text), **values)
+    return record("token_map", model, text.data_sha256, **_which(text), **values, **text.romanizers.remark())
 
 
 def _which(text: Text) -> dict[str, str]:

@@ -97,8 +97,8 @@ def shared(coverages: Iterable[Coverage]) -> dict[str, float | None]:
     }
 
 
-def records(coverages: list[Coverage], model: Model) -> list[Record]:
-    """A `vocabulary` record of every coverage, the original sides first.
+def records(coverages: list[Coverage], model: Model, remark: dict[str, str]) -> list[Record]:
+    """A `vocabulary` record of every coverage, the original sides first, each with `remark`, of the whole run.
 
     `shared` is the share of its distinct tokens that another of the languages uses too. `group` is the same side of all
     languages together; its `shared` is the mean over them.
@@ -114,7 +114,7 @@ def records(coverages: list[Coverage], model: Model) -> list[Record]:
             values = {"language": coverage.language, "side": side, "unit": unit_of(coverage.language)}
             values |= {"words": coverage.words, **_token_counts([coverage])}
             values |= {"tokens_per_word": coverage.tokens / coverage.words}
-            values |= {"shared": shares[coverage.language], "group": group}
+            values |= {"shared": shares[coverage.language], "group": group, **remark}
             found.append(record("vocabulary", model, coverage.data_sha256, **values))
     return found
 

@@ -5,6 +5,7 @@ import argparse
 from ppa_plugin.evaluation.commands import finetuning
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, titles
 from ppa_plugin.evaluation.transfer.labelled import ClassificationSet
+from ppa_plugin.evaluation.typed_text import of_flags
 
 NAME = "classify"
 HELP = f"text classification: {titles(CLASSIFICATION)}"
@@ -23,4 +24,4 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
-    finetuning.run(args, ClassificationSet(args.data, args.task, args.input))
+    finetuning.run(args, ClassificationSet(args.data, args.task, of_flags(args.input, args.romanizer)))

@@ -26,6 +26,16 @@ def add_data_flags(parser: argparse.ArgumentParser, kind: str, source_help: str,
     parser.add_argument("--targets", metavar="L,...", type=languages, help=target_help)
     words = "text as it is (%(default)s), or all of it romanized, as people type it without a keyboard of its script"
     parser.add_argument("--input", choices=INPUTS, default=INPUTS[0], help=words)
+    add_romanizer_flag(parser, "with --input latn")
+
+
+def add_romanizer_flag(parser: argparse.ArgumentParser, where: str) -> None:
+    """--romanizer; `where` says for which text."""
+    words = (
+        f"what romanizes, {where}: NAME for all languages, LANG=NAME for one, several between commas, by the names of "
+        "group files; or the manifest.json of shards, or their directory: what these were made with (default: uroman)"
+    )
+    parser.add_argument("--romanizer", metavar="NAME|LANG=NAME,...|DIR", help=words)
 
 
 def add_languages_flag(parser: argparse.ArgumentParser) -> None:

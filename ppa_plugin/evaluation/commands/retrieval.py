@@ -7,6 +7,7 @@ from ppa_plugin.commandline import natural
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES, BATCH_TOKENS, PRECISIONS
 from ppa_plugin.evaluation.tasks import RETRIEVAL, titles
+from ppa_plugin.evaluation.typed_text import of_flags
 
 NAME = "retrieval"
 HELP = f"sentence retrieval: {titles(RETRIEVAL)}"
@@ -45,6 +46,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure, append to the results file, print."""
+    romanizers = of_flags(args.input, args.romanizer)
     # imported here, so that --help and mistyped flags do not wait for Transformers
     from ppa_plugin.evaluation.encoder.sentence_encoder import SentenceEncoder
     from ppa_plugin.evaluation.model import Model
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
     from ppa_plugin.evaluation.tables import pivot, to_text
 
-    data = RetrievalSet(args.data, args.task, args.input)
+    data = RetrievalSet(args.data, args.task, romanizers)
     pairs = retrieve.plan(data, args.sources, args.targets)
     directory, model = Model.located(args.model, args.name)
     device = flags.device_or_default(args.device)
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     layers = ", ".join(map(str, encoder.layers))
     sys.stdout.write(f"{model.name}: layer{several} {layers} of {encoder.depth}, pool {encoder.pool}, on {device}\n")
     batches = args.batch_size, args.max_tokens
-    results = retrieve.measure(encoder, model, args.task, pairs, *batches, args.step, args.input)
+    results = retrieve.measure(encoder, model, args.task, pairs, *batches, args.step, romanizers)
     append_results(args.output, results)
     for layer in encoder.layers:
         sys.stdout.write(f"\nlayer {layer}\n\n" if several else "")

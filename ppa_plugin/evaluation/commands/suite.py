@@ -34,7 +34,7 @@ example of a file; paths are relative to it:
     sib200: {{data: eval/sib200, sources: [eng_Latn], seeds: [42, 43], epochs: 20}}
 
 tasks and what they take beside data and sources, all with the defaults of their own commands:
-  {_RETRIEVAL:<25}  targets input layer pool precision batch_size max_tokens; layer also as [0, 4, 8] or all
+  {_RETRIEVAL:<25}  targets input romanizer layer pool precision batch_size max_tokens; layer also as [0, 4, 8] or all
   {_FINE_TUNED:<25}  targets seeds, and the flags of classify and tag with _ for -
 
 examples:

@@ -6,6 +6,7 @@ import sys
 from ppa_plugin.evaluation.commands import finetuning
 from ppa_plugin.evaluation.tasks import TAGGING, TASKS, titles
 from ppa_plugin.evaluation.transfer.labelled import UNKNOWN_LABELS, TaggingSet
+from ppa_plugin.evaluation.typed_text import of_flags
 
 NAME = "tag"
 HELP = f"sequence tagging: {titles(TAGGING)}"
@@ -35,7 +36,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, test, append to the results file, print."""
-    data = TaggingSet(args.data, args.task, args.unknown_labels, args.raw_words, args.input)
+    romanizers = of_flags(args.input, args.romanizer)
+    data = TaggingSet(args.data, args.task, args.unknown_labels, args.raw_words, romanizers)
     if not TASKS[args.task].labels and args.unknown_labels == "outside":
         _count_outside(args, data)
     finetuning.run(args, data)

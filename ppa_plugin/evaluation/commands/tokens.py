@@ -16,6 +16,7 @@ from ppa_plugin.data.bounds import BLOCK_GROUP
 from ppa_plugin.evaluation.commands import flags
 from ppa_plugin.evaluation.encoder.batches import BATCH_SENTENCES
 from ppa_plugin.evaluation.tasks import RETRIEVAL, of_kind
+from ppa_plugin.romanization.by_language import parse
 
 NAME = "tokens"
 HELP = "how often a block of tokens finds its romanization at each layer, or a word its translation"
@@ -37,6 +38,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alignments", metavar="FILE", help="word alignments of --parallel, 0-0 1-2 a line (Pharaoh's format)"
     )
+    flags.add_romanizer_flag(parser, "of --data")
     words = "which of --data (default: every one found but English), or the two of --parallel"
     parser.add_argument("--languages", metavar="L,...", type=flags.languages, help=words)
     words = "layers to measure, 0 = embeddings: 0,4,8 or all (%(default)s)"
@@ -77,7 +79,8 @@ def _check_flags(args: argparse.Namespace) -> None:
             "--parallel needs --alignments FILE, the links of its words, and --languages with those of its columns, "
             "such as eng_Latn,ell_Grek"
         )
-    for flag, given in (("--task", args.task), ("--map", args.map), ("--map-layer", args.map_layer)):
+    of_data = {"--task": args.task, "--map": args.map, "--map-layer": args.map_layer, "--romanizer": args.romanizer}
+    for flag, given in of_data.items():
         if given is not None:
             raise UserError(f"{flag} is of --data; leave it out with --parallel")
 
@@ -87,14 +90,17 @@ def _measure_blocks(args: argparse.Namespace) -> tuple[list[dict], str]:
     from ppa_plugin.evaluation.analysis import token_blocks
     from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 
+    romanizers = parse(args.romanizer)
     data = RetrievalSet(args.data, args.task)
     languages = args.languages or default_targets(data.languages)
     data.check_languages(languages)
+    romanizers.check_named(data.languages, args.data)
+    languages = token_blocks.with_edges(languages, romanizers)
     if absent := [language for language in args.map or () if language not in languages]:
         raise UserError(f"--map {absent[0]}: it is none of the languages measured, {', '.join(languages)}")
     encoder, model, settings = _opened(args)
     (map_layer,) = encoder.chosen(args.map_layer)
-    texts = token_blocks.read(data, languages, encoder, settings)
+    texts = token_blocks.read(data, languages, romanizers, encoder, settings)
     measured = [text for text in texts if text.pairs]
     records = [entry for text in measured for entry in token_blocks.measure_text(encoder, model, text, settings)]
     shown = [text for text in measured if text.language in args.map] if args.map else measured[:1]

@@ -11,6 +11,7 @@ import sys
 
 from ppa_plugin.commandline import UserError, positive, progress, workers
 from ppa_plugin.evaluation.commands import flags
+from ppa_plugin.romanization.by_language import parse
 
 NAME = "vocabulary"
 HELP = "how the tokenizer covers each language before and after romanization"
@@ -25,8 +26,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `ppa-evaluate vocabulary`."""
     flags.add_model_flags(parser, device=False)
     text = parser.add_mutually_exclusive_group(required=True)
-    text.add_argument("--data", metavar="DIR", help="a directory of <lang>.txt, which is romanized here by uroman")
+    text.add_argument("--data", metavar="DIR", help="a directory of <lang>.txt, which is romanized here")
     text.add_argument("--pairs", metavar="DIR", help="a directory of <lang>.orig and <lang>.latn, romanized already")
+    flags.add_romanizer_flag(parser, "of --data")
     flags.add_languages_flag(parser)
     parser.add_argument(
         "--lines", metavar="N", type=positive, help="read the first N lines of a language (default: all)"
@@ -47,9 +49,13 @@ def run(args: argparse.Namespace) -> None:
     from ppa_plugin.parallel import default_workers
 
     if args.pairs:
-        source = romanized_text.PairFiles(args.pairs)
+        if args.romanizer is not None:
+            raise UserError("--romanizer is of --data; leave it out with --pairs, which are romanized already")
+        source, remark = romanized_text.PairFiles(args.pairs), {}
     else:
-        source = romanized_text.TextFiles(args.data, args.workers or default_workers(), args.cache)
+        romanizers = parse(args.romanizer)
+        source = romanized_text.TextFiles(args.data, args.workers or default_workers(), args.cache, romanizers)
+        remark = romanizers.remark()
     languages = args.languages or source.languages
     for language in languages:
         if language not in source.languages:
@@ -64,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     for language in languages:
         pairs = progress(source.pairs(language, args.lines), f"vocabulary {language}")
         coverages += vocabulary_use.cover(language, pairs, tokenizer)
-    records = vocabulary_use.records(coverages, model)
+    records = vocabulary_use.records(coverages, model, remark)
     append_analysis(args.output, records)
     sys.stdout.write(f"{model.name}: {len(tokenizer):,} tokens in the vocabulary; shares in percent\n")
     sys.stdout.write(vocabulary_use.table(records) + "\n")

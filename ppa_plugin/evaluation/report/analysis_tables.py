@@ -8,14 +8,42 @@ from ppa_plugin.evaluation.analysis.leakage import COUNTS, total
 from ppa_plugin.evaluation.analysis.records import Record, latest, read_analysis
 from ppa_plugin.evaluation.report.grid import MISSING, Cell, Grid, Row
 from ppa_plugin.evaluation.tables import percent
+from ppa_plugin.evaluation.variants import shortened
 
 
 def read_by_kind(paths: Iterable[str]) -> dict[str, list[Record]]:
-    """The records of analysis files by kind, of the same thing analysed twice the later one."""
+    """The records of analysis files by kind, of the same thing analysed twice the later one.
+
+    A model that several romanizers were used for has a name for each.
+    """
     kinds: dict[str, list[Record]] = defaultdict(list)
     for record in latest(record for path in paths for record in read_analysis(path)):
         kinds[record["kind"]].append(record)
-    return kinds
+    return defaultdict(list, {kind: _by_romanizer(records) for kind, records in kinds.items()})
+
+
+def _by_romanizer(records: list[Record]) -> list[Record]:
+    """The records of a kind; a model of which not all name one romanizer is called after those that are named."""
+    found: dict[str | None, set[str | None]] = defaultdict(set)
+    for record in records:
+        found[record.get("model")].add(record.get("romanizer"))
+    return [
+        record | {"model": f"{record['model']} ({shortened(record['romanizer'])})"}
+        if len(found[record.get("model")]) > 1 and record.get("romanizer")
+        else record
+        for record in records
+    ]
+
+
+def romanized_by(records: Iterable[Record]) -> str:
+    """A sentence on what romanized the text of each model, as far as the records say it; else nothing."""
+    models: dict[str, dict[str, None]] = defaultdict(dict)
+    for record in records:
+        if record.get("romanizer"):
+            models[record["romanizer"]][record["model"]] = None
+    if len(models) < 2:
+        return "".join(f"Romanized by {romanizer}." for romanizer in models)
+    return "Romanized " + ", ".join(f"by {text} ({', '.join(of)})" for text, of in models.items()) + "."
 
 
 def names(records: list[Record]) -> list[str]:
@@ -100,12 +128,14 @@ def _vocabulary_notes(languages: _Languages) -> tuple[str, ...]:
     # a run over other languages than the table's has counted what these share
     alone = all(set(entry.get("group", {}).get("languages", languages)) == set(languages) for entry in known)
     others = "another one of the table" if alone else "another one of its run of ppa-evaluate vocabulary"
+    romanized = romanized_by(entries)
     missing = f"; {MISSING} where its record has no such figure" if len(known) < len(entries) else ""
     return (
         "orig: the text in its own script; latn: romanized. A unit is a word, or a character of the original "
         "where the script has no spaces.",
         "Covered: share of tokens that are not <unk>. Shared: share of the distinct tokens of a language that "
         f"{others} uses too{missing}.",
+        *([romanized] if romanized else []),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ppa_plugin.evaluation.analysis.records import Record
+from ppa_plugin.evaluation.report.analysis_tables import romanized_by
 from ppa_plugin.evaluation.report.grid import Cell, Grid, Row, slug
 from ppa_plugin.evaluation.tables import percent
 from ppa_plugin.model.sizes import default_layer
@@ -39,7 +40,7 @@ def block_lines(records: list[Record]) -> list[Lines]:
         title = f"How often a block of tokens finds its romanization: {task}"
         note = f"Mean over {len(common)} languages: {', '.join(common)}." if len(common) > 1 else f"{common[0]}."
         counted = [record for layers in models.values() for of in layers.values() for record in map(of.get, common)]
-        note = f"{note} {_candidates(counted)}{_on_other_text(counted)}"
+        note = f"{note} {_candidates(counted)}{_on_other_text(counted)} {romanized_by(counted)}"
         found.append(Lines(slug("tokens", task), title, curves, chance, note))
     return found
 
@@ -108,7 +109,7 @@ def _language_table(task: str, models: _Measured) -> Grid:
     without, pairs = (sum(record[name] for record in every) for name in ("pairs_without", "pairs"))
     notes = (
         "Percent. The layer is the one that the paper uses, or the nearest to it that was measured. "
-        f"{_candidates(every)}{_on_other_text(every)}",
+        f"{_candidates(every)}{_on_other_text(every)} {romanized_by(every)}",
         f"Of {pairs + without:,} sentences, all languages and models together, {without:,} have no block.",
     )
     title = f"How often a block of tokens finds its romanization, by language: {task}"

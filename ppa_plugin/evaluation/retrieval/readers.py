@@ -4,14 +4,15 @@ import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from ppa_plugin.codes import ENGLISH, canonical, passed_over
 from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.evaluation.tasks import TASKS
-from ppa_plugin.evaluation.typed_text import ORIG, romanized
+from ppa_plugin.evaluation.typed_text import romanized
 from ppa_plugin.files import decode_lines, read_bytes
+from ppa_plugin.romanization.by_language import Romanizers
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,16 @@ class RetrievalSet:
 
     Glot500: `bible.fas_Arab-eng_Latn.fas_Arab` and `bible.fas_Arab-eng_Latn.eng_Latn`; LASER: `tatoeba.cmn-eng.cmn` and
     `tatoeba.cmn-eng.eng`. Languages go by Glot500's codes (`codes.canonical`); files of names that are none are passed
-    over, which a note on standard error says. On the side `latn` every sentence is romanized.
+    over, which a note on standard error says. With `romanizers` every sentence is romanized.
     """
 
-    def __init__(self, directory: str | Path, task: str, side: str = ORIG):
-        """Find the files. Raises `UserError` where there are none or two stand for one language."""
+    def __init__(self, directory: str | Path, task: str, romanizers: Romanizers | None = None):
+        """Find the files. Raises `UserError` for none, two of one language, or a romanizer of a language without."""
         self.directory, self.task = Path(directory), task
         if not self.directory.is_dir():
             raise UserError(f"{directory} is not a directory")
         self._paths: dict[str, tuple[Path, Path]] = {}
-        self._read = cache(Side.read if side == ORIG else _read_romanized)
+        self._read = cache(partial(_read_side, romanizers))
         unknown: list[str] = []
         for path in sorted(self.directory.glob(f"{task}.*-eng*.*")):
             self._add(path, unknown)
@@ -75,6 +76,8 @@ class RetrievalSet:
             )
         if unknown:
             note_once(f"{directory}: {self._passed_over}")
+        if romanizers:
+            romanizers.check_named(self.languages, self.directory)
 
     def _add(self, path: Path, unknown: list[str]) -> None:
         pair, _, code = path.name.removeprefix(f"{self.task}.").partition(".")
@@ -128,7 +131,8 @@ class RetrievalSet:
 
     def _bitext(self, language: str) -> tuple[Side, Side]:
         """A language's sentences and the English ones beside them."""
-        other, english = (self._read(path) for path in self._paths[language])
+        paths = zip(self._paths[language], (language, ENGLISH), strict=True)
+        other, english = (self._read(path, of) for path, of in paths)
         _check_lines(other, english)
         return other, english
 
@@ -136,9 +140,11 @@ class RetrievalSet:
         return ", ".join(self.languages) + (f"; {self._passed_over}" if self._passed_over else "")
 
 
-def _read_romanized(path: Path) -> Side:
+def _read_side(romanizers: Romanizers | None, path: Path, language: str) -> Side:
     side = Side.read(path)
-    return replace(side, sentences=tuple(romanized(side.sentences, str(path))))
+    if romanizers is None:
+        return side
+    return replace(side, sentences=tuple(romanized(side.sentences, str(path), romanizers.of(language))))
 
 
 def _check_lines(one: Side, other: Side) -> None:

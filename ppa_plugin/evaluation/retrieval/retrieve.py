@@ -14,7 +14,8 @@ from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.retrieval.readers import Pair, RetrievalSet
 from ppa_plugin.evaluation.retrieval.top_k import top_k_accuracy
-from ppa_plugin.evaluation.typed_text import ORIG, remark
+from ppa_plugin.evaluation.typed_text import remark
+from ppa_plugin.romanization.by_language import Romanizers
 
 KS = (1, 5, 10)
 
@@ -42,12 +43,12 @@ def measure(
     batch_size: int = BATCH_SENTENCES,
     max_tokens: int = BATCH_TOKENS,
     step: int | None = None,
-    side: str = ORIG,
+    romanizers: Romanizers | None = None,
 ) -> list[Result]:
     """Top-1, top-5 and top-10 accuracy of every pair at every layer of the encoder, in the pairs' order.
 
-    `step`, the update that a checkpoint was made at, and `side`, on which the pairs were read, stand in the results'
-    `config`.
+    `step`, the update that a checkpoint was made at, and `romanizers`, with which the pairs were read, stand in the
+    results' `config`.
     """
     config = {
         "batch_size": batch_size,
@@ -55,30 +56,30 @@ def measure(
         "max_length": encoder.max_length,
         "precision": encoder.precision,
         **environment(encoder.device),
-        **remark(side),
+        **remark(romanizers),
     }
     if step is not None:
         config["step"] = step
-    # The English files beside two languages are mostly one text, so that the content is what decides.
-    uses = Counter(side.sha256 for pair in pairs for side in (pair.queries, pair.candidates))
-    vectors: dict[str, torch.Tensor] = {}
+    # The English files beside two languages are mostly one text, so that what is read is what decides.
+    uses = Counter(side.sentences for pair in pairs for side in (pair.queries, pair.candidates))
+    vectors: dict[tuple[str, ...], torch.Tensor] = {}
     results = []
     for pair in pairs:
         for side, language in ((pair.queries, pair.source), (pair.candidates, pair.target)):
-            if side.sha256 not in vectors:
-                vectors[side.sha256] = encoder.encode_layers(
+            if side.sentences not in vectors:
+                vectors[side.sentences] = encoder.encode_layers(
                     side.sentences, batch_size, f"embedding {language}", max_tokens
                 )
         of_pair = {"task": task, "source": pair.source, "target": pair.target, "data_sha256": pair.data_sha256}
         of_pair |= {"seed": None, "n": len(pair.queries.sentences), "pool": encoder.pool}
         for i, layer in enumerate(encoder.layers):
-            accuracy = top_k_accuracy(vectors[pair.queries.sha256][i], vectors[pair.candidates.sha256][i], KS)
+            accuracy = top_k_accuracy(vectors[pair.queries.sentences][i], vectors[pair.candidates.sentences][i], KS)
             results += [
                 model.result(**of_pair, layer=layer, metric=f"top{k}", value=value, config=dict(config))
                 for k, value in accuracy.items()
             ]
         for side in (pair.queries, pair.candidates):
-            uses[side.sha256] -= 1
-            if not uses[side.sha256]:  # Tatoeba's English differs from file to file: most are used once
-                vectors.pop(side.sha256, None)
+            uses[side.sentences] -= 1
+            if not uses[side.sentences]:  # Tatoeba's English differs from file to file: most are used once
+                vectors.pop(side.sentences, None)
     return results

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
+from ppa_plugin.romanization.by_language import Romanizers
 
 Pair = tuple[str, str]  # source and target
 
@@ -25,7 +26,7 @@ class Kind(Protocol):
         """The sources of each cell."""
 
     def names(self, task: str) -> list[str]:
-        """The settings that the task has."""
+        """The settings that the task has, beside those of every task."""
 
     def check(self, task: str, settings: dict[str, Any], where: str) -> None:
         """Raise `UserError`, naming the key, for a setting that cannot be."""
@@ -50,7 +51,8 @@ class Kind(Protocol):
 class Cell:
     """What to measure. `model` is a directory or a hub name; `targets` None is `codes.default_targets` of those found.
 
-    `seed` is None for retrieval; `settings` are those of the task that are not left at their defaults.
+    `seed` is None for retrieval; `settings` are those of the task that are not left at their defaults; `romanizers` is
+    None where the text is read as it is.
     """
 
     kind: Kind
@@ -62,6 +64,7 @@ class Cell:
     targets: tuple[str, ...] | None = None
     seed: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    romanizers: Romanizers | None = None
 
     def __str__(self) -> str:
         seed = "" if self.seed is None else f", seed {self.seed}"

@@ -8,15 +8,15 @@ from ppa_plugin.commandline import UserError
 from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.suite.cell import Cell, Pair
-from ppa_plugin.evaluation.tasks import INPUTS, TAGGING, TASKS, UNNAMED, Recipe
+from ppa_plugin.evaluation.tasks import TAGGING, TASKS, UNNAMED, Recipe
 from ppa_plugin.evaluation.transfer import cross_lingual
 from ppa_plugin.evaluation.transfer.labelled import SETS, UNKNOWN_LABELS, LabelledSet
 from ppa_plugin.evaluation.transfer.recipe_settings import DEFAULT_SEEDS, changed, seeds
-from ppa_plugin.evaluation.typed_text import ORIG
+from ppa_plugin.evaluation.typed_text import remark
 
 _RECIPE = [f.name for f in dataclasses.fields(Recipe)]
-# how labels and words of some tasks are read, and the side of the text
-_UNKNOWN, _RAW, _INPUT = "unknown_labels", "raw_words", "input"
+# how labels and words of some tasks are read
+_UNKNOWN, _RAW = "unknown_labels", "raw_words"
 
 
 class FinetunedCells:
@@ -35,8 +35,6 @@ class FinetunedCells:
         if settings.get(_UNKNOWN, UNKNOWN_LABELS[0]) not in UNKNOWN_LABELS:
             expected = " or ".join(UNKNOWN_LABELS)
             raise UserError(f"{where}: {_UNKNOWN} is {settings[_UNKNOWN]!r}, expected {expected}")
-        if settings.get(_INPUT, ORIG) not in INPUTS:
-            raise UserError(f"{where}: {_INPUT} is {settings[_INPUT]!r}, expected {' or '.join(INPUTS)}")
         if not isinstance(settings.get(_RAW, False), bool):
             raise UserError(f"{where}: {_RAW} is {settings[_RAW]!r}, expected true or false")
 
@@ -50,10 +48,7 @@ class FinetunedCells:
         # results from before words were prepared had them raw: they are those of `raw_words`, under the key they have
         if reading.get(_RAW):
             del reading[_RAW]
-        # and from before text was romanized, which had it as it is
-        if reading[_INPUT] == ORIG:
-            del reading[_INPUT]
-        settings = dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | reading
+        settings = dataclasses.asdict(_recipe(cell.task, cell.settings, cell.task)) | reading | remark(cell.romanizers)
         # so have those from before there was another way to fine-tune, when `auto` was None
         settings["precision"] = None if settings["precision"] == "auto" else settings["precision"]
         return {key: value for key, value in settings.items() if key not in UNNAMED or value != UNNAMED[key]}
@@ -76,12 +71,12 @@ class FinetunedCells:
 def _reading(task: str) -> dict[str, Any]:
     """The settings of a task that are no part of a recipe, with their defaults."""
     unknown = {_UNKNOWN: UNKNOWN_LABELS[0]} if TASKS[task].kind == TAGGING else {}
-    return unknown | ({_RAW: False} if TASKS[task].treebanks else {}) | {_INPUT: ORIG}
+    return unknown | ({_RAW: False} if TASKS[task].treebanks else {})
 
 
 def _data(cell: Cell) -> LabelledSet:
     reading = {key: value for key, value in cell.settings.items() if key not in _RECIPE}
-    return SETS[TASKS[cell.task].kind](cell.data, cell.task, **reading)
+    return SETS[TASKS[cell.task].kind](cell.data, cell.task, **reading, romanizers=cell.romanizers)
 
 
 def _recipe(task: str, settings: dict[str, Any], where: str) -> Recipe:

@@ -9,8 +9,7 @@ from ppa_plugin.evaluation.model import Model
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.evaluation.retrieval.readers import RetrievalSet
 from ppa_plugin.evaluation.suite.cell import Cell, Pair
-from ppa_plugin.evaluation.tasks import INPUTS
-from ppa_plugin.evaluation.typed_text import ORIG, remark
+from ppa_plugin.evaluation.typed_text import remark
 from ppa_plugin.model.sizes import default_layer
 from ppa_plugin.yaml_file import check_number
 
@@ -27,12 +26,12 @@ class RetrievalCells:
         return [sources]
 
     def names(self, task: str) -> list[str]:
-        return [*_ENCODER, *_BATCHES, "input"]
+        return [*_ENCODER, *_BATCHES]
 
     def check(self, task: str, settings: dict[str, Any], where: str) -> None:
         for layer in _listed(settings.get("layer", 0)):
             check_number(f"{where}: layer", layer, natural)
-        for key, known in (("pool", POOLS), ("precision", PRECISIONS), ("input", INPUTS)):
+        for key, known in (("pool", POOLS), ("precision", PRECISIONS)):
             if key in settings and settings[key] not in known:
                 raise UserError(f"{where}: {key} is {settings[key]!r}, expected {' or '.join(known)}")
         for key in _BATCHES:
@@ -50,7 +49,7 @@ class RetrievalCells:
         elif layers == "all":
             layers = list(range(depth + 1)) if depth is not None else []
         resolved = {"layers": _listed(layers), "pool": settings["pool"], "precision": settings["precision"]}
-        return resolved | remark(_side(cell))
+        return resolved | remark(cell.romanizers)
 
     def variants(self, settings: dict[str, Any]) -> set[tuple[int | None, str | None]]:
         return {(layer, settings["pool"]) for layer in settings["layers"]}
@@ -59,7 +58,7 @@ class RetrievalCells:
         from ppa_plugin.evaluation.retrieval import retrieve
 
         targets = None if cell.targets is None else list(cell.targets)
-        pairs = retrieve.plan(RetrievalSet(cell.data, cell.task, _side(cell)), list(cell.sources), targets)
+        pairs = retrieve.plan(RetrievalSet(cell.data, cell.task, cell.romanizers), list(cell.sources), targets)
         return {(pair.source, pair.target): pair.data_sha256 for pair in pairs}
 
     def measure(self, cell: Cell, directory: Path, model: Model, pairs: list[Pair], device: str) -> list[Result]:
@@ -68,14 +67,10 @@ class RetrievalCells:
 
         encoder_settings = _ENCODER | {key: value for key, value in cell.settings.items() if key in _ENCODER}
         batches = {key: value for key, value in cell.settings.items() if key in _BATCHES}
-        data = RetrievalSet(cell.data, cell.task, _side(cell))
+        data = RetrievalSet(cell.data, cell.task, cell.romanizers)
         chosen = [data.pair(source, target) for source, target in pairs]
         encoder = SentenceEncoder(directory, device=device, **encoder_settings)
-        return retrieve.measure(encoder, model, cell.task, chosen, **batches, side=_side(cell))
-
-
-def _side(cell: Cell) -> str:
-    return cell.settings.get("input", ORIG)
+        return retrieve.measure(encoder, model, cell.task, chosen, **batches, romanizers=cell.romanizers)
 
 
 def _listed(layers: Any) -> list:

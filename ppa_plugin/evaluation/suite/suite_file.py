@@ -11,11 +11,12 @@ from ppa_plugin.evaluation.suite.cell import Cell, Kind
 from ppa_plugin.evaluation.suite.finetuned_cells import FinetunedCells
 from ppa_plugin.evaluation.suite.retrieval_cells import RetrievalCells
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, RETRIEVAL, TAGGING, TASKS
+from ppa_plugin.evaluation.typed_text import ORIG, of_suite
 from ppa_plugin.yaml_file import check_number, known_keys, load_yaml
 
 KINDS: dict[str, Kind] = {RETRIEVAL: RetrievalCells(), CLASSIFICATION: FinetunedCells(), TAGGING: FinetunedCells()}
 _HUB = "hf:"  # a dataset of the hub in place of a directory
-_OF_EVERY_TASK = ("data", "sources", "targets", "seeds")
+_OF_EVERY_TASK = ("data", "sources", "targets", "seeds", "input", "romanizer")
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ def _cells(path: str, name: str, tasks: Any, base: Path) -> list[Cell]:
         kind.check(task, settings, where)
         sources = _languages(options, "sources", where)
         targets = _languages(options, "targets", where) if options.get("targets") is not None else None
+        romanizer = _text(f"{where}: romanizer", options.get("romanizer"))
+        romanizers = of_suite(options.get("input", ORIG), romanizer, where, base)
         cells += [
-            Cell(kind, task, path, name, _data(options, where, base), group, targets, seed, settings)
+            Cell(kind, task, path, name, _data(options, where, base), group, targets, seed, settings, romanizers)
             for group in kind.sources_by_cell(sources)
             for seed in _seeds(options, kind.seeds, where)
         ]

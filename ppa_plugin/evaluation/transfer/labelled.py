@@ -14,8 +14,9 @@ from ppa_plugin.evaluation.tasks import CLASSIFICATION, TAGGING, TASKS
 from ppa_plugin.evaluation.transfer import labelled_files
 from ppa_plugin.evaluation.transfer.labelled_files import OUTSIDE, Labelled
 from ppa_plugin.evaluation.transfer.labelled_hub import PREFIX, HubFiles
-from ppa_plugin.evaluation.typed_text import LATN, ORIG, remark
+from ppa_plugin.evaluation.typed_text import remark
 from ppa_plugin.files import read_bytes
+from ppa_plugin.romanization.by_language import Romanizers
 
 SPLITS = ("train", "dev", "test")
 UNKNOWN_LABELS = ("error", "outside")
@@ -49,18 +50,20 @@ class LabelledSet:
 
     raw_words = False  # see TaggingSet
 
-    def __init__(self, directory: str | Path, task: str, input: str = ORIG):
-        """Find the files. Raises `UserError` where there are none or two stand for one set.
+    def __init__(self, directory: str | Path, task: str, romanizers: Romanizers | None = None):
+        """Find the files. Raises `UserError` for none, two of one set, or a romanizer of a language without.
 
-        With the `input` `latn` every text is romanized, in tagging every word.
+        With `romanizers` every text is romanized, in tagging every word.
         """
-        self.directory, self.task, self.entry, self.side = str(directory), task, TASKS[task], input
+        self.directory, self.task, self.entry, self.romanizers = str(directory), task, TASKS[task], romanizers
         self._splits: dict[tuple[str, str], Split] = {}
         self._paths: dict[tuple[str, str], list[Path]] = {}
         self._passed_over: list[str] = []
         self._hub = HubFiles(self.directory, task) if self.directory.startswith(PREFIX) else None
         if self._hub is None:
             self._find(Path(directory))
+        if romanizers:
+            romanizers.check_named(self.languages, self.directory)
 
     def _find(self, directory: Path) -> None:
         if not directory.is_dir():
@@ -123,9 +126,9 @@ class LabelledSet:
             where, sentences, places, content = split or self._read(language, name)
             if self.entry.treebanks and not self.raw_words:
                 sentences = labelled_files.as_published(sentences)
-            reading = ({"raw_words": self.raw_words} if self.entry.treebanks else {}) | remark(self.side)
-            if self.side == LATN:
-                sentences = labelled_files.romanized(sentences, where)
+            reading = ({"raw_words": self.raw_words} if self.entry.treebanks else {}) | remark(self.romanizers)
+            if self.romanizers:
+                sentences = labelled_files.romanized(sentences, where, self.romanizers.of(language))
             self._splits[language, name] = Split(language, name, where, sentences, places, content, reading)
         return self._splits[language, name]
 
@@ -215,10 +218,10 @@ class TaggingSet(LabelledSet):
         task: str,
         unknown_labels: str = "error",
         raw_words: bool = False,
-        input: str = ORIG,
+        romanizers: Romanizers | None = None,
     ):
-        """Find the files. Raises `UserError` where there are none or two stand for one set."""
-        super().__init__(directory, task, input)
+        """Find the files. Raises `UserError` as of every set."""
+        super().__init__(directory, task, romanizers)
         self.unknown_labels, self.raw_words = unknown_labels, raw_words
 
     def _read_file(self, path: Path) -> Labelled:

@@ -12,6 +12,7 @@ from ppa_plugin.commandline import UserError, note_once
 from ppa_plugin.evaluation import typed_text
 from ppa_plugin.evaluation.tasks import TASKS
 from ppa_plugin.files import read_lines
+from ppa_plugin.romanization.by_part import Romanization
 
 OUTSIDE = "O"
 _BIO = re.compile(r"O|[BIES]-\S+")
@@ -70,14 +71,14 @@ class Labelled:
 
 
 def romanized(
-    sentences: Sequence[Sentence] | Sequence[TaggedSentence], where: str
+    sentences: Sequence[Sentence] | Sequence[TaggedSentence], where: str, settings: Romanization
 ) -> list[Sentence] | list[TaggedSentence]:
     """The sentences with their texts, or each of their words, romanized; a word stays one."""
     if all(isinstance(sentence, Sentence) for sentence in sentences):
-        texts = typed_text.romanized([sentence.text for sentence in sentences], where)
+        texts = typed_text.romanized([sentence.text for sentence in sentences], where, settings)
         return [replace(sentence, text=text) for sentence, text in zip(sentences, texts, strict=True)]
     words = [word for sentence in sentences for word in sentence.words]
-    latn = (word.replace(" ", "") or "_" for word in typed_text.romanized(words, f"{where}, words"))
+    latn = (word.replace(" ", "") or "_" for word in typed_text.romanized(words, f"{where}, words", settings))
     return [replace(sentence, words=tuple(islice(latn, len(sentence.words)))) for sentence in sentences]
 
 

@@ -60,6 +60,26 @@ def test_one_cell_measured_twice_differently_is_two_rows(first):
     )
 
 
+def test_romanized_text_is_of_its_romanizer():
+    """Before there was a choice results say `input` alone, and were romanized by uroman."""
+    latn = {"input": "latn"}
+    results = [result(value=0.2, config=latn), result(value=0.4, config={**latn, "romanizer": "pypinyin 0.55.0"})]
+    rows = {"base (romanizer uroman)": {"fas_Arab": 0.2}, "base (romanizer pypinyin 0.55.0)": {"fas_Arab": 0.4}}
+    assert rows_of(results) == rows_of(results[::-1]) == rows
+    assert rows_of([result(value=0.1), results[0]]) == {
+        "base (no input)": {"fas_Arab": 0.1},
+        "base (input latn)": {"fas_Arab": 0.2},
+    }
+    names = set(rows_of([result(value=0.1), *results]))
+    assert names == {
+        "base (no input, no romanizer)",
+        "base (input latn, romanizer uroman)",
+        "base (input latn, romanizer pypinyin 0.55.0)",
+    }
+    (said,) = remarks(results)
+    assert "romanizer uroman (base); romanizer pypinyin 0.55.0 (base)" in said
+
+
 @pytest.mark.parametrize(
     "changes", [{"layer": 3}, {"pool": "content"}, {"config": {"max_length": 64}}, {"config": {"precision": "fp16"}}]
 )

@@ -81,6 +81,7 @@ def test_records_of_tokens_are_read_and_told_apart(tmp_path):
         (of_tokens("tokens", TOKENS, from_latn=1.5), "a tokens record whose from_latn is 1.5"),
         (of_tokens("tokens", TOKENS, group=0), "a tokens record whose group is 0"),
         (of_tokens("tokens", TOKENS, language=["ell_Grek"]), 'a tokens record whose language is ["ell_Grek"]'),
+        (of_tokens("token_map", MAP, romanizer=3), "a token_map record whose romanizer is 3"),
         (of_tokens("words", WORDS, source=None), "a words record whose source is null"),
         (of_tokens("words", {k: v for k, v in WORDS.items() if k != "lines"}), "a words record without lines"),
         (
@@ -101,6 +102,13 @@ def test_what_is_no_record_of_tokens_is_said(tmp_path, line, says):
     path.write_text(json.dumps(line))
     with pytest.raises(UserError, match=re.escape(f"{path}, line 1: {says}")):
         read_analysis(path)
+
+
+def test_records_by_several_romanizers_are_several_measurements():
+    one, other = of_tokens("tokens", TOKENS), of_tokens("tokens", TOKENS, romanizer="ell_Grek: icu 2; others: uroman 1")
+    unsaid, said = of_tokens("token_map", MAP), of_tokens("token_map", MAP, romanizer="icu 2")
+    again = {**other, "accuracy": 0.25}
+    assert latest([one, other, unsaid, said, again]) == [one, again, unsaid, said]
 
 
 def test_a_line_that_another_program_left_open_is_not_continued(tmp_path):

@@ -26,6 +26,27 @@ LANGUAGES = ("ell_Grek", "fas_Arab", "swh_Latn")
 GROUP = 3
 
 
+class Ciphered:
+    """A letter for every letter, others than uroman's, and which became which."""
+
+    version = "2"
+
+    def romanize(self, line, lang):
+        return "".join(chr(ord("a") + ord(c) % 26) if c.isalpha() else c for c in line)
+
+    def edges(self, line, lang):
+        return [(1, letter) for letter in self.romanize(line, lang)]
+
+
+class Silent(Ciphered):
+    """Says nothing of edges."""
+
+    edges = property()  # which is no attribute of any instance
+
+
+CIPHERED, SILENT = f"{__name__}:Ciphered", f"{__name__}:Silent"
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, sentences):
     """Ten made-up sentences in three languages, one of them without a letter."""
@@ -87,10 +108,10 @@ def has_letter(pieces, ids) -> bool:
     return any(any(map(str.isalpha, piece)) for piece, number in zip(pieces, ids, strict=True) if number)
 
 
-def reference_blocks(double, lines) -> list[dict]:
+def reference_blocks(double, lines, romanizer="uroman") -> list[dict]:
     """Of each sentence that has blocks: vectors (L, B, C) and tokens of its blocks on either side."""
     network, processor = double
-    rows = list(romanize_rows(lines, Romanization("uroman", edges=True), workers=1))
+    rows = list(romanize_rows(lines, Romanization(romanizer, edges=True), workers=1))
     aligner = BlockAligner(processor)
     texts = [[row[0] for row in rows], [row[1] for row in rows]]
     blocks = aligner.blocks(aligner.encode(texts[0]), aligner.encode(texts[1]), [row[3] for row in rows]).of_pairs()
@@ -163,6 +184,46 @@ def test_the_map_is_of_one_sentence_and_its_cosines(measured, data, double):
     np.testing.assert_allclose(entry["cosines"], one @ other.T, atol=6e-7)
     shown = [["".join(block).replace("▁", " ").strip() for block in of_side] for of_side in pair["shown"]]
     assert [entry["orig"], entry["latn"]] == shown
+
+
+def test_each_language_has_its_own_romanizer_and_records_name_all(measured, model, data, double, tmp_path):
+    output = tmp_path / "analysis.jsonl"
+    languages = ("--languages", "ell_Grek,fas_Arab", "--romanizer", f"ell_Grek={CIPHERED}", "--map", "ell_Grek")
+    assert tokens(model, output, *of_bible(data, "--name", "mine", *languages)) == 0
+    *records, shown = read_analysis(output)
+    said = f"ell_Grek: {CIPHERED} 2; others: uroman {version('uroman')}"
+    assert {entry["romanizer"] for entry in (*records, shown)} == {said}
+    # Persian as without the flag, but for what the records say
+    theirs = [entry for entry in measured if entry["kind"] == "tokens" and entry["language"] == "fas_Arab"]
+    assert [entry | {"romanizer": said} for entry in theirs] == [e for e in records if e["language"] == "fas_Arab"]
+    sample, _ = draw_alone(RetrievalSet(data, "bible"), "ell_Grek", 200, seed=42)
+    from_orig, from_latn, _, blocks = reference_shares(reference_blocks(double, sample.sentences, CIPHERED), GROUP)
+    greek = [entry for entry in records if entry["language"] == "ell_Grek"]
+    np.testing.assert_allclose([entry["from_orig"] for entry in greek], from_orig, rtol=1e-9)
+    np.testing.assert_allclose([entry["from_latn"] for entry in greek], from_latn, rtol=1e-9)
+    assert {entry["blocks"] for entry in greek} == {blocks}
+    sentence = RetrievalSet(data, "bible").pair("ell_Grek", "eng_Latn").queries.sentences[shown["number"]]
+    latn = Ciphered().romanize(sentence, None)
+    assert all(block in latn for block in shown["latn"])
+    others = [e["from_latn"] for e in measured if e["kind"] == "tokens" and e["language"] == "ell_Grek"]
+    assert [e["from_latn"] for e in greek] != others
+
+
+def test_a_romanizer_without_edges_has_no_blocks(model, data, tmp_path, capsys):
+    output = tmp_path / "analysis.jsonl"
+    flags = ("--languages", "ell_Grek,fas_Arab", "--layers", "1", "--map-layer", "1")
+    assert tokens(model, output, *of_bible(data, *flags, "--romanizer", f"ell_Grek={SILENT}")) == 0
+    reason = f"no blocks in ell_Grek: {SILENT} does not say which characters became which letters"
+    assert f"note: {reason}\n" in capsys.readouterr().err
+    assert {entry["language"] for entry in read_analysis(output)} == {"fas_Arab"}
+    for romanizer, map_of, says in (
+        (SILENT, (), "no blocks in ell_Grek, fas_Arab: "),
+        (f"ell_Grek={SILENT}", ("--map", "ell_Grek"), "--map ell_Grek: it is none of the languages measured, fas_Arab"),
+        ("kor_Hang=uroman", (), f"a romanizer is named for kor_Hang, of which {data} has no text; found: ell_Grek, "),
+    ):
+        assert tokens(model, tmp_path / "no.jsonl", *of_bible(data, *flags, *map_of, "--romanizer", romanizer)) == 2
+        assert says in capsys.readouterr().err
+    assert not (tmp_path / "no.jsonl").exists()
 
 
 def test_languages_alone_or_together_and_batches_give_the_same(measured, model, data, tmp_path, capsys):

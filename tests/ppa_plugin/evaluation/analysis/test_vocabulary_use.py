@@ -108,6 +108,34 @@ def test_text_romanized_here_gives_the_same_as_pairs(tiny_hf_directory, text, re
     assert any((tmp_path / "cache").iterdir())
 
 
+class Doubling:
+    """Each letter twice: as no other romanizer writes."""
+
+    version = "4"
+
+    def romanize(self, line, lang):
+        return "".join(f"{c}{c}" if c.isascii() and c.isalpha() else "oo" if c.isalpha() else c for c in line)
+
+
+def test_each_language_has_its_own_romanizer(tiny_hf_directory, text, records, sentencepiece_path, tmp_path):
+    output, name = tmp_path / "analysis.jsonl", f"{__name__}:Doubling"
+    flags = ("--data", text, "--cache", tmp_path / "cache", "--romanizer", f"heb_Hebr={name}")
+    assert cover(tiny_hf_directory, output, *flags) == 0
+    found = read_analysis(output)
+    said = f"heb_Hebr: {name} 4; others: uroman 1.3.1.1"
+    assert {entry["romanizer"] for entry in found} == {said}  # of the run, which the shares are of
+    assert all("romanizer" not in entry for entry in records)
+    mine, theirs = ({(e["language"], e["side"]): e for e in of} for of in (found, records))
+    changed = {key for key in mine if mine[key]["data_sha256"] != theirs[key]["data_sha256"]}
+    assert changed == {("heb_Hebr", "latn")}
+    latn = tmp_path / "latn"
+    lines = (text / "heb_Hebr.txt").read_text().removesuffix("\n").split("\n")
+    latn.write_text("".join(f"{Doubling().romanize(line, None)}\n" for line in lines))
+    entry = mine["heb_Hebr", "latn"]
+    assert entry["data_sha256"] == hashlib.sha256(latn.read_bytes()).hexdigest()
+    assert entry["tokens"] == plain(sentencepiece_path, latn).total()
+
+
 def test_languages_lines_and_the_table(tiny_hf_directory, text, sentencepiece_path, tmp_path, capsys):
     output = tmp_path / "analysis.jsonl"
     flags = ("--data", text, "--languages", "tur,cmn", "--lines", 1, "--name", "mine")

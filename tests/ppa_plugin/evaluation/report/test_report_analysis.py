@@ -49,6 +49,20 @@ def test_the_later_of_two_records_counts(tmp_path):
     assert set(found) == {"scripts"}
 
 
+def test_a_vocabulary_by_two_romanizers_is_two_tables(tmp_path):
+    """Whose original sides are the same measurement twice, and stand in both."""
+    mine = [{**record, "romanizer": "icu 2"} for record in (VOCABULARY, {**LATN, "distinct_tokens": 7})]
+    found = read(tmp_path, VOCABULARY, LATN, *mine)
+    plain, other = vocabulary_tables(found["vocabulary"])
+    assert [table.title.rpartition(": ")[2] for table in (plain, other)] == ["base", "base (icu 2)"]
+    assert [texts(table)[0][:2] for table in (plain, other)] == [["1,700", "650"], ["1,700", "7"]]
+    assert "Romanized" not in " ".join(plain.notes)
+    assert other.notes[-1] == "Romanized by icu 2."
+    (alone,) = vocabulary_tables(read(tmp_path, *mine)["vocabulary"])
+    assert alone.title.endswith(": base")
+    assert alone.notes[-1] == "Romanized by icu 2."
+
+
 def test_vocabulary_before_and_after():
     other = [{**record, "model": "aligned"} for record in (VOCABULARY, LATN)]
     third = {**VOCABULARY, "model": "third", "language": "tha_Thai", "side": "latn", "unit": "character"}

@@ -9,12 +9,14 @@ from running import exit_code
 
 from ppa_plugin.evaluation import report
 from ppa_plugin.evaluation.analysis.records import latest
+from ppa_plugin.evaluation.report.analysis_tables import read_by_kind
 from ppa_plugin.evaluation.report.plots.token_maps import layer_plots, map_pictures
 from ppa_plugin.evaluation.report.token_tables import block_lines, language_tables, layer_tables, word_lines
 from ppa_plugin.evaluation.results import append_results
 
 EVERY = {"model_sha256": "a", "data_sha256": "b", "version": "0.1.0"}
 COUNTS = {"blocks": 90, "pairs": 9, "pairs_without": 1, "depth": 3, "group": 8, "romanizer": "uroman 1"}
+BY = "Romanized by uroman 1."
 
 
 def tokens(model, language, layer, accuracy, **more) -> dict:
@@ -64,7 +66,7 @@ def test_layers_are_means_over_the_languages_that_no_model_lacks():
     assert (grid.stub, grid.columns) == (("layer",), ("base", "aligned"))
     assert texts(grid) == [["0", "10.0", "–"], ["1", "20.0", "50.0"], ["2", "30.0", "–"], ["3", "40.0", "60.0"]]
     assert grid.notes[0].startswith("Percent, the mean of both directions; by chance 10.0.")
-    assert grid.notes[1] == "Mean over 2 languages: ell_Grek, fas_Arab. Candidates are the blocks of 8 sentences."
+    assert grid.notes[1] == f"Mean over 2 languages: ell_Grek, fas_Arab. Candidates are the blocks of 8 sentences. {BY}"
     (picture,) = layer_plots([lines])
     assert all(f">{name}<".encode() in picture.files["svg"] for name in ("base", "aligned", "chance"))
 
@@ -84,7 +86,7 @@ def test_languages_stand_at_the_layer_nearest_to_the_papers():
         ["kor_Hang", "–", "40.0"],
         ["mean (2)", "30.0", "50.0"],
     ]
-    assert grid.notes[0].endswith("Candidates are the blocks of 8 sentences.")
+    assert grid.notes[0].endswith(f"Candidates are the blocks of 8 sentences. {BY}")
     assert grid.notes[1] == "Of 50 sentences, all languages and models together, 5 have no block."
     assert language_tables(BLOCKS[:4]) == []  # of one language the other table says it
 
@@ -108,10 +110,10 @@ def test_other_text_or_weights_count_where_they_are_the_last_and_are_said():
     records = [*BLOCKS, *(tokens("base", language, 2, 0.9, data_sha256="c") for language in both)]
     (lines,) = block_lines(records)
     assert lines.curves["base"] == {2: pytest.approx(0.9)}  # no layer of the earlier text
-    assert lines.note == f"Mean over 2 languages: ell_Grek, fas_Arab. {said} ell_Grek, fas_Arab."
+    assert lines.note == f"Mean over 2 languages: ell_Grek, fas_Arab. {said} ell_Grek, fas_Arab. {BY}"
     (grid,) = language_tables([*BLOCKS, tokens("base", "ell_Grek", 2, 0.9, data_sha256="c")])
     assert texts(grid)[:2] == [["ell_Grek", "90.0", "40.0"], ["fas_Arab", "30.0", "60.0"]]
-    assert grid.notes[0].endswith(f"{said} ell_Grek.")
+    assert grid.notes[0].endswith(f"{said} ell_Grek. {BY}")
     again = [tokens("base", language, 1, 0.7, model_sha256="new") for language in both]
     (lines,) = block_lines([*BLOCKS, *again])
     assert lines.curves["base"] == {1: pytest.approx(0.7)}
@@ -124,7 +126,7 @@ def test_of_other_sentences_drawn_the_last_count_and_are_said(drawn):
     again = [tokens("base", language, 2, 0.9, **drawn) for language in ("ell_Grek", "fas_Arab")]
     (lines,) = block_lines(latest([*BLOCKS, *again]))
     assert lines.curves["base"] == {2: pytest.approx(0.9)}  # no layer of the earlier ones
-    assert lines.note.endswith("Not all models were measured on the same sentences in ell_Grek, fas_Arab.")
+    assert lines.note.endswith("Not all models were measured on the same sentences in ell_Grek, fas_Arab. " + BY)
 
 
 def test_groups_of_another_size_are_other_tables():
@@ -134,7 +136,7 @@ def test_groups_of_another_size_are_other_tables():
     (as_before,) = block_lines(BLOCKS)
     assert (few.curves, few.chance, few.note) == (as_before.curves, as_before.chance, as_before.note)
     assert (many.curves, many.chance) == ({"base": {3: 0.1}, "new": {3: 0.1}}, pytest.approx(0.01))
-    assert many.note == "ell_Grek. Candidates are the blocks of 64 sentences."
+    assert many.note == f"ell_Grek. Candidates are the blocks of 64 sentences. {BY}"
     assert [lines.title.rpartition(": ")[2] for lines in (few, many)] == ["bible, groups of 8", "bible, groups of 64"]
     (grid,) = language_tables(records)  # of the other one there is one language
     assert texts(grid) == texts(language_tables(BLOCKS)[0])
@@ -151,6 +153,24 @@ def test_words_of_other_lines_are_said():
     (again,) = word_lines([words("base", 3, 0.5), words("base", 1, 0.6, lines=50)])
     assert again.curves == {"base": {1: 0.6}}
     assert "Not all" not in again.note
+
+
+def test_a_model_that_was_measured_by_two_romanizers_has_a_name_for_each(tmp_path):
+    mine = "ell_Grek: my_romanizers:Greek 2; others: uroman 1"
+    records = [tokens("base", language, 1, 0.25, romanizer=mine) for language in ("ell_Grek", "fas_Arab")]
+    maps = [token_map("base", BASE), token_map("base", ALIGNED, romanizer=mine), token_map("aligned", ALIGNED)]
+    lines = "".join(f"{json.dumps(record)}\n" for record in [*BLOCKS, *records, *maps])
+    (tmp_path / "analysis.jsonl").write_text(lines)
+    found = read_by_kind([str(tmp_path / "analysis.jsonl")])
+    (of_task,) = block_lines(found["tokens"])
+    one, aligned, other = of_task.curves
+    assert (one, aligned) == ("base (uroman 1)", "aligned")
+    assert other.startswith("base (ell_Grek: my_romaniz… ")
+    assert of_task.curves[other] == {1: pytest.approx(0.25)}
+    assert of_task.curves[one] == pytest.approx({layer: 0.1 + 0.1 * layer for layer in range(4)})
+    assert of_task.note.endswith(f"Romanized by uroman 1 ({one}, aligned), by {mine} ({other}).")
+    (picture,) = map_pictures(found["token_map"])
+    assert f"base, layer 2: 1 of 3; {other}, layer 2: 3 of 3; aligned, layer 2: 3 of 3" in picture.note
 
 
 def test_words_by_layer():

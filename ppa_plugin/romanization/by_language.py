@@ -134,6 +134,12 @@ def _first(made: Any, keys: Sequence[str], path: Path, what: str) -> dict[str, A
 
 
 def _settings(name: str, code: str | None, punctuation: Any, path: Path) -> Romanization:
+    if ":" in name:
+        # a file that may come with a stranger's shards decides on no code that is run
+        raise UserError(
+            f"{path} names the romanizer {quoted(name)}, which is of somebody's own: name it yourself, as in "
+            f"--romanizer {DEFAULT},zho_Hani=package.module:Class"
+        )
     find_romanizer(name, f"{path}: a romanizer")
     return Romanization(name, code, bool(punctuation))
 

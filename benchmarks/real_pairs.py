@@ -73,6 +73,8 @@ def with_mean_length(pairs: PairedDataset, tokens: int) -> PairedDataset:
         rows = text[: len(text) // (tokens - 2) * (tokens - 2)].reshape(-1, tokens - 2)
         sides.append([np.append(row, EOS) for row in rows])
     count = min(map(len, sides))
+    if not count:
+        raise UserError(f"the text is shorter than one side of {tokens} tokens; take more of it")
     return PairedDataset(*(Rows(side[:count]) for side in sides), pairs.masking, STREAMS)
 
 

@@ -8,8 +8,10 @@ set -euo pipefail
 : "${TASK:=bible}"
 : "${SOURCES:=eng_Latn,fas_Arab,ell_Grek,heb_Hebr}"
 : "${TARGETS:=}"                           # those that EVAL has, unless some are named
-: "${LAYERS:=}"                            # such as 0,8,12; the paper's unless some are named
+: "${LAYERS:=}"                            # such as 0,8,12, or all; the paper's unless some are named
 : "${OUT:=runs/transmi}"                   # one for each BASE
+EVAL=$(cd "$EVAL" && pwd)  # a suite's paths are relative to its file
+[ "$LAYERS" = all ] || LAYERS=${LAYERS:+[$LAYERS]}
 
 for merge in mean max; do
     made=$OUT/$merge
@@ -17,7 +19,6 @@ for merge in mean max; do
     [ -e "$OUT/transmi-$merge/config.json" ] || ppa-convert to-hf "$made/model.pt" "$OUT/transmi-$merge"
 done
 
-# a suite's paths are relative to its file
 name=$(basename "$BASE")
 [ -d "$BASE" ] && BASE=$(cd "$BASE" && pwd)
 mkdir -p "$OUT"
@@ -29,11 +30,11 @@ models:
 - transmi-max
 tasks:
   $TASK:
-    data: "$(cd "$EVAL" && pwd)"
+    data: "$EVAL"
     sources: [$SOURCES]
     input: $input
     ${TARGETS:+targets: [$TARGETS]}
-    ${LAYERS:+layer: [$LAYERS]}
+    ${LAYERS:+layer: $LAYERS}
 SUITE
     ppa-evaluate suite --config "$OUT/$input.yaml" --output "$OUT/$input.jsonl" "$@"
 done

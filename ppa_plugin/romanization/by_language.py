@@ -1,5 +1,6 @@
 """Which romanizer each language has: as a flag names them, or as the manifest of shards says that they were made."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,12 +56,23 @@ def parse(text: str | None, where: str = "--romanizer", folder: Path = Path()) -
 
     `NAME` for all languages, `LANG=NAME` for one, several between commas: names are those of group files. Or the path,
     from `folder`, of a `manifest.json` of ppa-preprocess, or of the directory of shards that it is in, for what their
-    languages were romanized with. Raises `UserError`, beginning with `where`, for what is neither.
+    languages were romanized with; what is named after it, behind a comma, stands in place of what the manifest has.
+    Raises `UserError`, beginning with `where`, for what is neither.
     """
     if text is None:
         return Romanizers()
-    if _is_path(text, folder):
-        return _of_manifest(_manifest_at(folder / text, where))
+    first, _, others = text.partition(",")
+    if os.path.exists(folder / text) and _is_path(text, folder):
+        first, others = text, ""
+    if not _is_path(first, folder):
+        chosen = _named(text, where)
+        return Romanizers(chosen.pop(None, _UROMAN), chosen, tuple(chosen))
+    chosen = _named(others, where) if others else {}
+    return _of_manifest(_manifest_at(folder / first, where), chosen)
+
+
+def _named(text: str, where: str) -> dict[str | None, Romanization]:
+    """What `NAME,LANG=NAME` says, by language; None for all others."""
     chosen: dict[str | None, Romanization] = {}
     for part in text.split(","):
         code, equals, name = (piece.strip() for piece in part.rpartition("="))
@@ -71,20 +83,19 @@ def parse(text: str | None, where: str = "--romanizer", folder: Path = Path()) -
         if language in chosen:
             raise UserError(f"{where} {shown(text)} names two romanizers for {language or 'all languages'}")
         chosen[language] = Romanization(name)
-    rest = chosen.pop(None, _UROMAN)
-    return Romanizers(rest, chosen, tuple(chosen))
+    return chosen
 
 
 def _is_path(text: str, folder: Path) -> bool:
     """Whether a manifest is meant. A romanizer that is known by that name is meant before a directory beside."""
-    if text in (*ROMANIZERS, *PACKAGED) or "\0" in text:
+    if text in ("", *ROMANIZERS, *PACKAGED) or "\0" in text:
         return False
-    return "/" in text or text.endswith(".json") or (bool(text) and (folder / text).is_dir())
+    return os.path.isdir(folder / text) or ("=" not in text and ("/" in text or text.endswith(".json")))
 
 
 def _manifest_at(path: Path, where: str) -> Path:
     """The manifest itself: a directory has it, or, as a shard, the one above."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         check_file(path, where)
         return path
     for directory in (path, path.absolute().parent):
@@ -93,8 +104,8 @@ def _manifest_at(path: Path, where: str) -> Path:
     raise UserError(f"{where}: neither {path} nor the directory above it has the {MANIFEST} of ppa-preprocess")
 
 
-def _of_manifest(path: Path) -> Romanizers:
-    """What the languages of a manifest were romanized with, by the first where there were several.
+def _of_manifest(path: Path, chosen: Mapping[str | None, Romanization]) -> Romanizers:
+    """What the languages of a manifest were romanized with, by the first where there were several; or what is chosen.
 
     Other languages, and those whose pairs were brought along, are romanized as the group says. Notes say where nothing
     is known of a language, and where its romanizer is another version now.
@@ -103,11 +114,15 @@ def _of_manifest(path: Path) -> Romanizers:
     languages, group = content.get("languages"), content.get("group")
     if not isinstance(languages, dict) or not languages or not isinstance(group, dict):
         raise UserError(f"{path} is no {MANIFEST} of ppa-preprocess: it has no languages or no group")
-    default = _first(group.get("romanizer"), ("name",), path, "the group") or {"name": DEFAULT}
-    rest = _settings(default["name"], None, default.get("normalize_punctuation"), path)
+    rest = chosen.get(None)
+    if rest is None:
+        default = _first(group.get("romanizer"), ("name",), path, "the group") or {"name": DEFAULT}
+        rest = _settings(default["name"], None, default.get("normalize_punctuation"), path)
     own: dict[str, Romanization] = {}
     unknown = []
     for code, of_language in languages.items():
+        if canonical(code) in chosen:
+            continue
         made = of_language.get("romanizer") if isinstance(of_language, dict) else of_language
         made = _first(made, ("name", "version", "code", "punctuation"), path, quoted(code))
         if made is None:
@@ -119,7 +134,8 @@ def _of_manifest(path: Path) -> Romanizers:
             raise UserError(f"{path} has {canonical(code)} twice, romanized in two ways; name them: LANG=NAME,...")
     if unknown:
         note_once(f"{path} does not say what romanized {', '.join(unknown)}; taken is {_said(rest)}")
-    return Romanizers(rest, own)
+    named = {language: settings for language, settings in chosen.items() if language is not None}
+    return Romanizers(rest, own | named, tuple(named))
 
 
 def _first(made: Any, keys: Sequence[str], path: Path, what: str) -> dict[str, Any] | None:
@@ -137,8 +153,8 @@ def _settings(name: str, code: str | None, punctuation: Any, path: Path) -> Roma
     if ":" in name:
         # a file that may come with a stranger's shards decides on no code that is run
         raise UserError(
-            f"{path} names the romanizer {quoted(name)}, which is of somebody's own: name it yourself, as in "
-            f"--romanizer {DEFAULT},zho_Hani=package.module:Class"
+            f"{path} names the romanizer {quoted(name)}, which is of somebody's own: name it yourself after the path, "
+            "as in DIR,zho_Hani=package.module:Class"
         )
     find_romanizer(name, f"{path}: a romanizer")
     return Romanization(name, code, bool(punctuation))

@@ -137,9 +137,11 @@ def test_all_parts_of_a_gpu_run_and_one_that_fails_stops_no_other(tmp_path):
     )
     ended = re.findall(r"^\[\d+ s\] (\w+)$", done.stdout, re.MULTILINE)
     assert ended == ["tests", "train", "profile", "step", "losses", "optimizer", "head", "grid"]
-    assert re.findall(r"^(\w+): exit code", done.stdout, re.MULTILINE) == ["tests"]
+    # there are no such tests, and not enough text for sides of 512 tokens
+    assert re.findall(r"^(\w+): exit code", done.stdout, re.MULTILINE) == ["tests", "grid"]
+    assert "the text is shorter than one side of 512 tokens" in done.stdout
     written = {path.name for path in (tmp_path / "out").iterdir() if path.suffix == ".json"}
-    assert written == {"train.json", "step.json", "losses.json", "grid.json"}
+    assert written == {"train.json", "step.json", "losses.json"}
 
 
 def test_missing_text_is_one_sentence(tmp_path):

@@ -254,8 +254,8 @@ def test_transmi_is_measured_beside_the_encoder_on_both_inputs(place):
     assert [(p.jobs, p.output) for p in suites] == [(1, output) for output in outputs]
     models = ["some/e5", *(str(place / directory) for directory in converted)]
     cells = [cell for p in suites for cell in load_suite(place / p.config).cells]
-    assert [(c.model, c.settings) for c in cells] == [
-        (model, {"input": side, "layer": [0, 8, 12]}) for side in ("orig", "latn") for model in models
+    assert [(c.model, c.settings, c.romanizers is not None) for c in cells] == [
+        (model, {"layer": [0, 8, 12]}, romanized) for romanized in (False, True) for model in models
     ]
     assert {(c.task, c.data, c.targets) for c in cells} == {("bible", str(place / "data/eval"), None)}
     report = parsed[-1][1]
@@ -275,7 +275,20 @@ def test_transmi_again_makes_nothing_and_measures_what_a_suite_lacks(place):
     assert [c.model for c in cells] == [
         str(place / name) for name in ("models/e5", "out/transmi-mean", "out/transmi-max")
     ]
-    assert {(c.targets, *c.settings.items()) for c in cells} == {(("amh_Ethi", "heb_Hebr"), ("input", "latn"))}
+    assert {c.targets for c in cells} == {("amh_Ethi", "heb_Hebr")}
+    assert all(c.romanizers is not None and not c.settings for c in cells)
+
+
+def test_transmi_takes_all_layers_and_begins_with_the_text(place):
+    settings = {"BASE": "some/e5", "EVAL": "data/eval", "LAYERS": "all"}
+    lines, _ = record(place, TRANSMI, **settings)
+    (place / "runs/transmi/transmi-mean").mkdir()
+    (place / "runs/transmi/transmi-max").mkdir()
+    configs = [parse(line).config for line in lines if line[1] == "suite"]
+    assert {c.settings["layer"] for path in configs for c in load_suite(place / path).cells} == {"all"}
+    with pytest.raises(AssertionError, match="data/none"):  # what `record` makes of a script that fails
+        record(place, TRANSMI, BASE="some/e5", EVAL="data/none", OUT="other")
+    assert not (place / "other").exists()
 
 
 def test_romanizers_differ_in_the_romanizer_alone(place):

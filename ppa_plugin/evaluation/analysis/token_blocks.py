@@ -141,7 +141,7 @@ def map_record(encoder: SentenceEncoder, model: Model, text: Text, layer: int) -
     labels = [_block_texts(encoder.tokenizer, sentence, spans) for sentence, spans in of_sides]
     values = {"layer": layer, "number": shown.number, **dict(zip(SIDES, labels, strict=True))}
     values |= {"cosines": [[round(float(value), _DIGITS) for value in row] for row in matrix]}
-    return record("token_map", model, text.data_sha256, **_which(text), **values, **text.romanizers.remark())
+    return record("token_map", model, text.data_sha256, **_which(text), **values, romanizer=str(text.romanizers))
 
 
 def _which(text: Text) -> dict[str, str]:

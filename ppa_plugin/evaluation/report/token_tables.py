@@ -105,11 +105,12 @@ def _language_table(task: str, models: _Measured) -> Grid:
     if common := _common(models):
         means = tuple(Cell(percent(_mean(languages, common))) for languages in shown.values())
         rows.append(Row((f"mean ({len(common)})",), means, rule=True, summary=True))
+    nowhere = "" if common else " No language has figures of every model and layer: there is no mean, and no curve."
     columns = tuple(f"{model}, layer {next(iter(of.values()))['layer']}" for model, of in shown.items())
     without, pairs = (sum(record[name] for record in every) for name in ("pairs_without", "pairs"))
     notes = (
         "Percent. The layer is the one that the paper uses, or the nearest to it that was measured. "
-        f"{_candidates(every)}{_on_other_text(every)} {romanized_by(every)}",
+        f"{_candidates(every)}{nowhere}{_on_other_text(every)} {romanized_by(every)}",
         f"Of {pairs + without:,} sentences, all languages and models together, {without:,} have no block.",
     )
     title = f"How often a block of tokens finds its romanization, by language: {task}"

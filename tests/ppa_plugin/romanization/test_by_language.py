@@ -173,6 +173,33 @@ def test_other_languages_are_romanized_as_the_group_was(shards, capsys):
     assert err.count("\n") == 1
 
 
+def test_what_is_named_after_a_manifest_stands_in_its_place(shards):
+    foreign = made("somebody:Else", "1")
+    directory = shards({"ell_Grek": foreign, "jpn_Jpan": made(code="jpn")}, {"name": "somebody:Else"})
+    with pytest.raises(UserError, match="names the romanizer 'somebody:Else', which is of somebody's own"):
+        parse(str(directory))
+    found = parse(f"{directory},uroman, el=pypinyin")
+    assert found.of("ell_Grek") == CHINESE
+    assert found.of("jpn_Jpan") == Romanization("uroman", "jpn")
+    assert found.of("tur_Latn") == PLAIN
+    assert found.named == ("ell_Grek",)
+
+
+def test_a_path_with_a_comma_is_a_path(shards, monkeypatch):
+    directory = shards({"jpn_Jpan": made(code="jpn")})
+    monkeypatch.chdir(directory.rename(directory.parent / "data,bin").parent)
+    assert parse("data,bin").of("jpn_Jpan") == Romanization("uroman", "jpn")
+
+
+def test_twenty_languages_are_more_than_a_file_can_be_called():
+    languages = [f"{letter}aa_Latn" for letter in "abcdefghijklmnopqrst"]
+    text = ",".join(["uroman", *(f"{language}=pypinyin" for language in languages)])
+    assert len(text) > 255
+    assert len(parse(text).own) == len(languages)
+    with pytest.raises(UserError, match="--romanizer"):
+        parse("a/" * 3000)
+
+
 def test_another_version_is_said(shards, capsys):
     found = parse(str(shards({"zho_Hani": made("pypinyin", "pypinyin 0.1"), "yue_Hani": PINYIN})))
     assert found.of("zho_Hani") == CHINESE
@@ -205,7 +232,7 @@ def test_a_directory_of_a_romanizers_name_does_not_stand_before_it(tmp_path, mon
         ({"languages": {"a": {"romanizer": made("yadda")}}}, "manifest.json: a romanizer is 'yadda', known are: "),
         (
             {"languages": {"a": {"romanizer": made("pathlib:Path")}}},
-            "names the romanizer 'pathlib:Path', which is of somebody's own: name it yourself, as in",
+            "names the romanizer 'pathlib:Path', which is of somebody's own: name it yourself after the path, as in",
         ),
         ({"languages": {"a": {}}, "group": {"romanizer": 3}}, "the romanizer of the group is 3"),
         (

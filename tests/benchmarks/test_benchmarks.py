@@ -110,10 +110,13 @@ def test_losses_of_equal_precision_are_equal(tmp_path):
     shard = write_shards(tmp_path / "data", pairs=40)
     flags = ("--arch", "translit_tiny", "--pairs", 8, "--updates", 12, "--precisions", "fp32")
     printed = run("half_precision.py", "--data-bin", shard, *flags, "--json", tmp_path / "report.json")
-    series = json.loads((tmp_path / "report.json").read_text())["fp32"]
+    report = json.loads((tmp_path / "report.json").read_text())
+    series = report["fp32"]
+    assert series == report["reference"]
     assert [*series] == ["loss", "mlm_orig", "mlm_latn", "seq", "tlm"]
     assert all(len(values) == 2 for values in series.values())
-    assert f"fp32  loss      {series['loss'][0]:9.4f} -> {series['loss'][1]:9.4f}" in printed
+    assert f"fp32      loss      {series['loss'][0]:9.4f} -> {series['loss'][1]:9.4f}" in printed
+    assert printed.count("off by at most 0.000%") == len(series)
 
 
 def test_differences_are_of_means_over_ten_updates(monkeypatch):

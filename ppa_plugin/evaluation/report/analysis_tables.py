@@ -19,7 +19,7 @@ def read_by_kind(paths: Iterable[str]) -> dict[str, list[Record]]:
     kinds: dict[str, list[Record]] = defaultdict(list)
     for record in latest(record for path in paths for record in read_analysis(path)):
         kinds[record["kind"]].append(record)
-    return defaultdict(list, {kind: _by_romanizer(records) for kind, records in kinds.items()})
+    return {kind: _by_romanizer(records) for kind, records in kinds.items()}
 
 
 def _by_romanizer(records: list[Record]) -> list[Record]:

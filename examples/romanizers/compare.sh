@@ -36,6 +36,7 @@ train() {  # name, pairs, flags
     ppa-convert to-hf "$OUT/checkpoints/$1/checkpoint_last.pt" "$OUT/models/$1" --overwrite
     measure "$OUT/models/$1" "$1"
 }
+rm -f "$OUT/results.jsonl"   # of an earlier run: all of it is measured again
 measure "$BASE" encoder
 for name in uroman pypinyin pythainlp; do train $name $name "$@"; done
 train shuffled uroman --shuffle-pairs "$@"

@@ -79,7 +79,13 @@ def _add_extend(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
     parser.add_argument(
         "model", metavar="FAIRSEQ_DIR|HF_DIR|HUB_NAME", help="what to-fairseq wrote, or what it would be given"
     )
-    parser.add_argument("--text", nargs="+", metavar="FILE|DIR", help="romanized text; of a folder its *.latn files")
+    parser.add_argument(
+        "--text",
+        nargs="+",
+        action="extend",
+        metavar="FILE|DIR",
+        help="romanized text; of a folder its *.latn files; may be given several times",
+    )
     parser.add_argument("--pieces", type=positive, metavar="N", help="how many sub-words of the text to add")
     parser.add_argument(
         "--init",

@@ -61,8 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "--analysis",
         metavar="analysis.jsonl",
         nargs="+",
+        action="extend",
         default=[],
-        help="files that ppa-evaluate vocabulary, scripts and leakage wrote",
+        help="files that ppa-evaluate vocabulary, scripts, tokens and leakage wrote; may be given several times",
     )
     parser.add_argument("--title", default="Zero-shot transfer", help="heading of the page (%(default)s)")
     return parser

@@ -45,8 +45,7 @@ def projection_plot(records: list[dict]) -> list[Picture]:
             _scatter(panel, record, scripts)
             panel.set_title(drawing.wrapped(f"{labels[name]}, layer {record['layer']}", 2.8, drawing.TITLE))
         drawing.head(figure, said)
-        point = {"linestyle": "", "marker": "o", "markersize": 5}
-        handles = [plt.Line2D([], [], **point, color=drawing.colour(place)) for place in range(len(scripts))]
+        handles = [plt.Line2D([], [], linestyle="", markersize=5, **_look(k)) for k in range(len(scripts))]
         drawing.legend_below(figure, handles, scripts)
         files = drawing.rendered(figure)
     methods = ", ".join(dict.fromkeys(record["method"].upper() for record in records))
@@ -54,12 +53,17 @@ def projection_plot(records: list[dict]) -> list[Picture]:
     return [Picture("projection", "Sentence vectors in two dimensions", note, files)]
 
 
+def _look(place: int) -> dict[str, str]:
+    """The points of the script at `place`."""
+    return {"color": drawing.colour(place), "marker": drawing.of_round(drawing.POINTS, place)}
+
+
 def _scatter(panel, record: dict, scripts: list[str]) -> None:
     panel.set_visible(True)
     for place, script in enumerate(scripts):
         points = [p for p, label in zip(record["points"], record["labels"], strict=True) if script_of(label) == script]
         if points:
-            panel.scatter(*zip(*points, strict=True), s=7, linewidths=0, alpha=0.65, color=drawing.colour(place))
+            panel.scatter(*zip(*points, strict=True), s=7, linewidths=0, alpha=0.65, **_look(place))
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(True)

@@ -27,6 +27,10 @@ INK = "#24292f"
 GREY = "#8a9099"
 # Okabe and Ito's colours without black and yellow: told apart by the colour-blind, seen on white and on black.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#a05a2c")
+# What tells every further eight series from the eight before: dashes of a line, hatches of a bar, shapes of a point.
+DASHES = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+HATCHES = ("", "////", "....", "xxxx")
+POINTS = ("o", "^", "s", "D")
 DPI = 150  # of a PNG, and of what is laid out: at another, letters are of slightly other widths
 WIDEST = 8.5  # inches of a plot that may as well grow downwards
 TITLE, NAME = 10.0, 8.0  # points
@@ -107,7 +111,8 @@ def _bars(panel, table: Table, bars: dict[str, list[list[float]]], places: range
     for number, (name, heights) in enumerate(bars.items()):
         means = [fmean(heights[place]) for place in places]
         positions = [place + (number - (len(bars) - 1) / 2) * width for place in places]
-        panel.bar(positions, means, width, label=shown(name), color=colour(number))
+        look = {"color": colour(number), "hatch": of_round(HATCHES, number), "edgecolor": "white", "linewidth": 0}
+        panel.bar(positions, means, width, label=shown(name), **look)
         if len(heights[0]) > 1:
             lowest, highest = ([end(heights[place]) for place in places] for end in (min, max))
             panel.vlines(positions, lowest, highest, color=INK, linewidth=0.9)
@@ -124,7 +129,8 @@ def line(axes, curves: Sequence[dict[int, float]], place: int, name: str, marker
     Of several curves, all at the same places, their mean, with a band from the lowest to the highest.
     """
     values = [[100 * curve[at] for curve in curves] for at in curves[0]]
-    style = {"marker": "o", "markersize": marker, "linewidth": 1.3, "color": colour(place)}
+    style = {"marker": of_round(POINTS, place), "markersize": marker, "linewidth": 1.3, "color": colour(place)}
+    style["linestyle"] = of_round(DASHES, place)
     axes.plot(list(curves[0]), list(map(fmean, values)), label=shown(name), **style)
     if len(curves) > 1:
         band = {"color": colour(place), "alpha": 0.25, "linewidth": 0}
@@ -208,8 +214,13 @@ def legend_below(figure, handles: list, labels: list[str], *said: str) -> None:
 
 
 def colour(place: int) -> str:
-    """The colour of the series at `place`; they repeat after eight."""
+    """The colour of the series at `place`; they repeat after eight, in another `of_round`."""
     return COLOURS[place % len(COLOURS)]
+
+
+def of_round(looks: Sequence, place: int):
+    """Which of `looks` the series at `place` has: one for each round of the colours."""
+    return looks[place // len(COLOURS) % len(looks)]
 
 
 def rendered(figure) -> dict[str, bytes]:

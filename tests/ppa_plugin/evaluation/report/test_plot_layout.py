@@ -163,6 +163,28 @@ def test_lines(drawn, names, sources):
     assert step_of(series[0]) == 0
 
 
+def test_series_are_told_apart_beyond_the_eight_colours(drawn):
+    drawing.bar_plot(*pivot(results(NAMES["many"], 2), "model"))
+    figures.layer_curves([r for k in (0, 12) for r in results(NAMES["many"], 1, layer=k)], EVERYTHING)
+    bars, lines = (figure.axes[0] for figure in drawn)
+    of_bars = {(group[0].get_facecolor(), group[0].get_hatch()) for group in bars.containers}
+    of_lines = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in lines.get_lines()}
+    assert len(of_bars) == len(of_lines) == len(NAMES["many"]) == 17
+
+
+def test_scripts_are_told_apart_beyond_the_eight_colours(drawn):
+    labels = [f"xxx_{letter}aaa" for letter in "ABCDEFGHIJ"]
+    points = {"points": [[n, n * n] for n in range(10)], "labels": labels, "method": "pca"}
+    of = {"model": "a", "model_sha256": "a", "layer": 0, "pool": "all", "data_sha256": "b"}
+    analysis_figures.projection_plot([of | points])
+    (figure,) = drawn
+    handles = figure.legends[0].legend_handles
+    assert len({(handle.get_color(), handle.get_marker()) for handle in handles}) == len(labels)
+    (panel,) = figure.axes
+    shapes = {(*dots.get_facecolor()[0], len(dots.get_paths()[0].vertices)) for dots in panel.collections}
+    assert len(shapes) == len(labels)
+
+
 @pytest.mark.parametrize("names", NAMES)
 def test_analyses(drawn, names):
     given = {"data_sha256": "b", "pool": "all", "task": "sib"}

@@ -258,6 +258,17 @@ def test_plots_have_the_same_bytes_every_time(files, made, tmp_path):
             assert (tmp_path / name).read_bytes() == (made / name).read_bytes(), name
 
 
+def test_analyses_may_be_named_one_by_one(files, made, tmp_path):
+    records = (files / "analysis.jsonl").read_text().splitlines(keepends=True)
+    flags = []
+    for number, record in enumerate(records):
+        (tmp_path / f"{number}.jsonl").write_text(record)
+        flags += ["--analysis", tmp_path / f"{number}.jsonl"]
+    assert run(files / "results.jsonl", *flags, "--output", tmp_path / "out") == 0
+    for name in ("script_probe.svg", "projection.svg"):
+        assert (tmp_path / "out" / name).read_bytes() == (made / name).read_bytes()
+
+
 def test_one_model_one_task_is_a_report_too(tmp_path):
     append_results(tmp_path / "results.jsonl", [result()])
     assert run(tmp_path / "results.jsonl", "--output", tmp_path / "out") == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import bad_input_files
 import pytest
 import torch
+import whole_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up_results import result
@@ -83,7 +84,7 @@ TEXTS = {
     "results": ("r.jsonl", json.dumps(dataclasses.asdict(result())) + "\n", read_results),
     "torn results": ("r.jsonl", json.dumps(dataclasses.asdict(result())), drop_torn_line),
     "analysis": ("a.jsonl", json.dumps(ANALYSIS) + "\n", read_analysis),
-    "config.json": ("config.json", json.dumps(bad_input_files.config()), _config),
+    "config.json": ("config.json", json.dumps(whole_model.config()), _config),
     "tokenizer_config.json": ("tokenizer_config.json", json.dumps(ADDED), _tokenizer),
     "index of weights": (
         "model.safetensors.index.json",
@@ -133,7 +134,7 @@ def try_out(strategy: st.SearchStrategy, count: int, trial: Callable) -> None:
     tried()
 
 
-def run_texts(reader: str, count: int) -> None:
+def check_texts(reader: str, count: int) -> None:
     name, good, read = TEXTS[reader]
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / name
@@ -143,7 +144,7 @@ def run_texts(reader: str, count: int) -> None:
         try_out(mutations(good.encode()), count, lambda content: check(read, path, content))
 
 
-def run_shards(count: int) -> None:
+def check_shards(count: int) -> None:
     with tempfile.TemporaryDirectory() as made:
         write_shards(Path(made), pairs=12)
         dictionary = load_dictionary(Path(made) / "dict.txt")
@@ -160,9 +161,9 @@ def run_shards(count: int) -> None:
             path.write_bytes(good)
 
 
-def run_weights(count: int) -> None:
+def check_weights(count: int) -> None:
     with tempfile.TemporaryDirectory() as made:
-        path = bad_input_files.write_model(Path(made)) / "model.safetensors"
+        path = whole_model.write_model(Path(made)) / "model.safetensors"
         good = path.read_bytes()
         head = int.from_bytes(good[:8], "little") + 8
 
@@ -188,7 +189,7 @@ VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dict
 @st.composite
 def checkpoints(draw) -> dict:
     """A good checkpoint in which something, at whatever depth, is another value, is left out or has another name."""
-    content = bad_input_files.content()
+    content = whole_model.content()
     content["cfg"] |= {name: {"_name": "x", "seq_layer": 1, "seq_weight": 1.0} for name in ("criterion", "task")}
     content["cfg"]["checkpoint"] = {"finetune_from_model": "gone.pt", "restore_file": "checkpoint_last.pt"}
     content["cfg"]["task"]["data"] = "data-bin/shard00"
@@ -212,9 +213,9 @@ def checkpoints(draw) -> dict:
     return content
 
 
-def run_checkpoints(count: int) -> None:
+def check_checkpoints(count: int) -> None:
     with tempfile.TemporaryDirectory() as made:
-        path = bad_input_files.write_checkpoint(Path(made))
+        path = whole_model.write_checkpoint(Path(made))
 
         def read(path: Path) -> None:
             with tempfile.TemporaryDirectory() as out:
@@ -227,30 +228,30 @@ def run_checkpoints(count: int) -> None:
             check(read, path, path.read_bytes())
 
         try_out(checkpoints(), count, mutated)
-        torch.save(bad_input_files.content(), path)
+        torch.save(whole_model.content(), path)
         good = path.read_bytes()
         try_out(mutations(good), count, functools.partial(check, read, path))
 
 
 @pytest.mark.parametrize("reader", TEXTS)
 def test_any_text_is_a_value_or_a_sentence(reader):
-    run_texts(reader, 60)
+    check_texts(reader, 60)
 
 
 def test_any_shard_weights_and_checkpoint_are_a_value_or_a_sentence():
-    run_shards(40)
-    run_weights(60)
-    run_checkpoints(40)
+    check_shards(40)
+    check_weights(60)
+    check_checkpoints(40)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", TEXTS)
 def test_very_many_texts(reader):
-    run_texts(reader, 800)
+    check_texts(reader, 800)
 
 
 @pytest.mark.slow
 def test_very_many_shards_weights_and_checkpoints():
-    run_shards(250)
-    run_weights(500)
-    run_checkpoints(250)
+    check_shards(250)
+    check_weights(500)
+    check_checkpoints(250)

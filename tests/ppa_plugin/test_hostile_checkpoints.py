@@ -5,9 +5,10 @@ import sys
 
 import pytest
 import torch
-from bad_input_files import EXPANDED, content
+from bad_input_files import EXPANDED
 from fairseq import checkpoint_utils
 from fairseq.trainer import Trainer
+from whole_model import content
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.model.checkpoint import padding_rows, updates
@@ -37,7 +38,7 @@ PARTS = {
 MISSING = ("optimizer_history", "extra_state", "model")
 
 
-def refusal(load, path, capsys):
+def checked_refusal(load, path, capsys):
     """The sentence that loading ends in."""
     with pytest.raises(SystemExit) as ended:
         load(str(path))
@@ -51,13 +52,13 @@ def refusal(load, path, capsys):
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_parts_of_another_type(parts, tmp_path, capsys):
     torch.save({**content(), **parts}, tmp_path / "start.pt")
-    refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
+    checked_refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
 
 
 @pytest.mark.parametrize("part", MISSING)
 def test_parts_that_are_not_there(part, tmp_path, capsys):
     torch.save({key: value for key, value in content().items() if key != part}, tmp_path / "start.pt")
-    refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
+    checked_refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.6, 0.99])
@@ -65,7 +66,7 @@ def test_half_a_checkpoint(share, tmp_path, capsys):
     torch.save(content(), tmp_path / "whole.pt")
     whole = (tmp_path / "whole.pt").read_bytes()
     (tmp_path / "start.pt").write_bytes(whole[: int(share * len(whole))])
-    refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
+    checked_refusal(checkpoint_utils.load_checkpoint_to_cpu, tmp_path / "start.pt", capsys)
     assert read_shape(tmp_path / "start.pt") == {}
 
 
@@ -91,7 +92,7 @@ def test_a_whole_one_is_loaded(legacy, tmp_path):
 
 def test_what_the_trainer_finds_wrong_is_one_sentence(tmp_path, capsys):
     """As another criterion than that of the optimizer state; here it stops even earlier."""
-    refusal(lambda path: Trainer.load_checkpoint(object(), path), tmp_path / "start.pt", capsys)
+    checked_refusal(lambda path: Trainer.load_checkpoint(object(), path), tmp_path / "start.pt", capsys)
 
 
 @pytest.mark.parametrize("history", [None, "a text", [], [1], [{}], [{"num_updates": "7"}], {"num_updates": 7}, [[7]]])

@@ -10,11 +10,12 @@ import pytest
 HEAVY = {"torch", "fairseq", "transformers", "sklearn", "scipy", "matplotlib", "datasets", "pyarrow", "hydra", "uroman"}
 LOADED = "import json, sys; sys.stdout.write('\\n' + json.dumps([name for name in sys.modules if '.' not in name]))"
 REGISTERED = """
-from fairseq.criterions import CRITERION_REGISTRY
-from fairseq.models import ARCH_MODEL_REGISTRY
-from fairseq.tasks import TASK_REGISTRY
-assert "translit_alignment" in TASK_REGISTRY and "translit_alignment" in CRITERION_REGISTRY
-assert "glot500_base" in ARCH_MODEL_REGISTRY
+import sys
+from fairseq.criterions import CRITERION_REGISTRY as criterions
+from fairseq.models import ARCH_MODEL_REGISTRY as architectures
+from fairseq.tasks import TASK_REGISTRY as tasks
+known = ["translit_alignment" in tasks, "translit_alignment" in criterions, "glot500_base" in architectures]
+sys.stdout.write(f"\\n{known}")
 """
 USER_DIR = """
 from argparse import Namespace
@@ -67,7 +68,7 @@ def test_the_report_needs_neither_torch_nor_fairseq():
     ids=["after fairseq", "before fairseq and its --user-dir", "by hand"],
 )
 def test_the_plugin_is_registered_with_fairseq(code):
-    run(code + REGISTERED)
+    assert run(code + REGISTERED).splitlines()[-1] == "[True, True, True]"
 
 
 def test_the_plugin_alone_imports_no_fairseq():

@@ -1,18 +1,22 @@
 """Sentence retrieval, ours against the algorithm of the paper's released script, on one model in one process.
 
     python benchmarks/retrieval.py --data DIR [--limit 500] [--model HF_DIR | --layers 12 --width 768] [--json FILE]
+    python benchmarks/retrieval.py --data DIR --command --layers 12 --width 768 --rows 401145 [--device cuda]
 
 DIR holds `bible.LANG-eng_Latn.LANG` and `bible.LANG-eng_Latn.eng_Latn`. The released script embeds both languages anew
 for every pair, in the files' order, through all blocks, pools all layers, and ranks by an array of N x N x C
 differences; ours is `ppa_plugin.evaluation.retrieval.retrieve.measure`. Both run in turn, models loaded, text read.
 Without --model, a random XLM-R with a SentencePiece vocabulary trained on the text. Exit code 1 where the accuracies
-differ.
+differ. With --command `ppa-evaluate retrieval` is timed in their place, a process from its start to its end: loading,
+tokenizing, three layers, results.
 """
 
 import argparse
+import functools
 import json
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -22,7 +26,7 @@ import measure
 import numpy as np
 import sentencepiece
 import torch
-from measure import in_turn, train_sentencepiece
+from measure import in_turn, timed, train_sentencepiece
 
 from ppa_plugin import commandline
 from ppa_plugin.codes import ENGLISH
@@ -90,13 +94,43 @@ def _main(argv: list[str] | None) -> int:
         pairs = retrieve.plan(data, args.sources, targets)
         directory = args.model or _random_model(Path(made) / "model", data, args)
         device = flags.device_or_default(args.device)
+        if args.command:
+            report = _time_command(directory, data, targets, args, device)
+            _save(report, args.json)
+            return 0
         encoder = SentenceEncoder(directory, args.layer, device=device)
         whole = SentenceEncoder(directory, "all", device=device)
         report = _compare(encoder, whole, pairs, args.rounds)
     _show(report)
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n")
+    _save(report, args.json)
     return int(bool(report["differing"]))
+
+
+def _save(report: dict, path: Path | None) -> None:
+    if path:
+        path.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _time_command(
+    directory: Path, data: RetrievalSet, targets: list[str], args: argparse.Namespace, device: torch.device
+) -> dict:
+    """Seconds of each of `--rounds` processes, which measure layers 1/3, 2/3 and all of the way up."""
+    depth = json.loads((directory / "config.json").read_text())["num_hidden_layers"]
+    layers = sorted({max(1, round(depth * part / 3)) for part in (1, 2, 3)})
+    output = data.directory.with_name("results.jsonl")
+    command = [sys.executable, "-m", "ppa_plugin.evaluation.cli", "retrieval", "--model", directory, "--task", "bible"]
+    command += ["--data", data.directory, "--sources", ",".join(args.sources), "--targets", ",".join(targets)]
+    command += ["--layer", ",".join(map(str, layers)), "--device", device, "--output", output]
+    seconds = []
+    for _ in range(args.rounds):
+        output.unlink(missing_ok=True)
+        seconds.append(
+            timed(functools.partial(subprocess.run, list(map(str, command)), check=True, capture_output=True))
+        )
+    results = len(output.read_text().splitlines())
+    size = f"{len(targets)} targets, {len(args.sources)} sources, layers {layers}: {results} results"
+    sys.stdout.write(f"{size}; {statistics.median(seconds):.1f} s from start to end on {device}\n")
+    return {"seconds": seconds, "layers": layers, "results": results, "device": str(device), "torch": torch.__version__}
 
 
 def _compare(encoder: SentenceEncoder, whole: SentenceEncoder, pairs: list[Pair], rounds: int) -> dict:
@@ -183,7 +217,7 @@ def _random_model(directory: Path, data: RetrievalSet, args: argparse.Namespace)
     train_sentencepiece(lines, args.vocabulary - 2, model_prefix=str(directory.with_name("spm")))
     trained = directory.with_name("spm.model")
     config = transformers.XLMRobertaConfig(
-        vocab_size=sentencepiece.SentencePieceProcessor(model_file=str(trained)).get_piece_size() + 2,
+        vocab_size=max(sentencepiece.SentencePieceProcessor(model_file=str(trained)).get_piece_size() + 2, args.rows),
         hidden_size=args.width,
         num_hidden_layers=args.layers,
         num_attention_heads=max(1, args.width // 64),
@@ -208,6 +242,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--layers", type=positive, default=4, help="default: %(default)s")
     parser.add_argument("--width", type=positive, default=128, help="default: %(default)s")
     parser.add_argument("--vocabulary", type=positive, default=8000, help="default: %(default)s")
+    parser.add_argument("--rows", type=int, default=0, help="pad the embedding to as many, as a file to load")
+    parser.add_argument("--command", action="store_true", help="time `ppa-evaluate retrieval` itself")
     parser.add_argument("--layer", type=positive, help="the layer that ranks (default: ppa-evaluate's)")
     parser.add_argument("--device", help="default: cuda where there is one")
     parser.add_argument("--rounds", type=positive, default=1, help="default: %(default)s")

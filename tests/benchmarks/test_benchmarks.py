@@ -73,7 +73,9 @@ def test_every_command_answers():
     }
 
 
-def test_both_ways_of_retrieval_have_equal_accuracies(tmp_path):
+@pytest.fixture
+def bible(tmp_path):
+    """The Bible's files, of two languages and English."""
     data = tmp_path / "bible"
     data.mkdir()
     for lang, lines in TEXT.items():
@@ -81,8 +83,21 @@ def test_both_ways_of_retrieval_have_equal_accuracies(tmp_path):
         for side, text in texts.items():
             verses = "".join(f"{i} {line}\n" for i in range(9) for line in text)
             (data / f"bible.{lang}-eng_Latn.{side}").write_text(verses, encoding="utf-8")
+    return data
+
+
+def test_the_retrieval_command_is_timed_as_a_process(bible, tmp_path):
+    flags = ("--sources", "eng_Latn,ell_Grek", "--layers", 3, "--width", 64, "--vocabulary", 200, "--rows", 5000)
+    printed = run("retrieval.py", "--data", bible, "--command", *flags, "--json", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    # top-1, 5 and 10 of three pairs at three layers
+    assert (report["layers"], report["results"]) == ([1, 2, 3], 27)
+    assert "2 targets, 2 sources, layers [1, 2, 3]: 27 results" in printed
+
+
+def test_both_ways_of_retrieval_have_equal_accuracies(bible, tmp_path):
     flags = ("--sources", "eng_Latn,ell_Grek", "--width", 64, "--vocabulary", 200, "--rounds", 2, "--limit", 16)
-    printed = run("retrieval.py", "--data", data, *flags, "--json", tmp_path / "report.json")
+    printed = run("retrieval.py", "--data", bible, *flags, "--json", tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["differing"] == []
     assert (report["pairs"], report["sentences"], len(report["ratio"]["rounds"])) == (3, 16, 2)

@@ -352,6 +352,12 @@ def directory_beside(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def open_weights(directory: Path) -> None:
+    """Give a model's `*.safetensors` the permissions of its `config.json`: the library lets their owner alone read."""
+    for weights in directory.glob("*.safetensors"):
+        shutil.copymode(directory / "config.json", weights)
+
+
 def count_lines(path: Path) -> int:
     """The number of lines, split at `\\n` only; a last line without `\\n` counts, a byte-order mark alone is no line.
 

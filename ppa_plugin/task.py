@@ -122,7 +122,7 @@ class TranslitAlignmentTask(FairseqTask):
             logger.info("no masked LM: the blocks above layer %d%s are frozen", top, head)
         if cfg.seq_weight and self.cfg.batch_size:
             ranks, pairs = self.cfg.world_size, self.cfg.batch_size
-            groups = f", in groups of {cfg.seq_negatives}" if cfg.seq_negatives else ""
+            groups = groups_of(ranks * pairs, cfg.seq_negatives)
             logger.info("pairs per contrastive batch: %d x %d = %d%s", ranks, pairs, ranks * pairs, groups)
         return criterion
 
@@ -266,6 +266,13 @@ def load_one_dictionary(shards: list[Path], checkpoint: str | None) -> Dictionar
                 "shards with the SentencePiece model of the checkpoint"
             )
     return dictionary
+
+
+def groups_of(pairs: int, negatives: int | None) -> str:
+    """What the log adds to the pairs of a contrastive batch with --seq-negatives: these are an upper bound."""
+    if negatives is None or pairs == negatives:
+        return ""
+    return f", in groups of {negatives}" if pairs > negatives else f", fewer than --seq-negatives {negatives}"
 
 
 def _check_flags(cfg: TranslitAlignmentConfig) -> None:

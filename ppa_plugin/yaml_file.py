@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ def load_yaml(path: str | Path, flag: str = "--config") -> Any:
             return loader.construct_document(node)
         except (yaml.YAMLError, ValueError) as error:  # the latter for a date or number that there is none of
             raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def place_of(name: str, folder: Path) -> Path:
+    """Where a path leads that a file in `folder` names: from there, or from a home where it begins with `~`."""
+    return folder / os.path.expanduser(name)
 
 
 def _check_size(root: yaml.Node, path: str | Path) -> None:

@@ -27,7 +27,7 @@ LINK = re.compile(r"\[[^\]\[]*\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.M)
 SHELL = {'"$(ppa-user-dir)"': PLUGIN, "$(which fairseq-train)": "fairseq-train", "$rank": "0"}
 CONFIGURATIONS = (TranslitAlignmentCriterionConfig, TranslitAlignmentConfig, *MODELS.values())
 # flags of programs that have no parser here
-OF_OTHERS = {"--no-build-isolation", "--nodes", "--gpus-per-node", "--help"}
+OF_OTHERS = {"--no-build-isolation", "--constraint", "--nodes", "--gpus-per-node", "--help"}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from ppa_plugin.files import open_weights
 from ppa_plugin.model.sizes import default_layer
 
 _LAYER = "1_WeightedLayerPooling"
@@ -71,3 +72,4 @@ def write_modules(
     if below:
         # all of the first layer from `layer_start` on, nothing of the one above it
         save_file({"layer_weights": torch.tensor([1.0, 0.0])}, directory / _LAYER / "model.safetensors")
+        open_weights(directory / _LAYER)

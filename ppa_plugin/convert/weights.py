@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from ppa_plugin.commandline import UserError
 from ppa_plugin.convert.hugging_face import WEIGHTS, weight_files, write_config
-from ppa_plugin.files import check_file, reading
+from ppa_plugin.files import check_file, open_weights, reading
 from ppa_plugin.model.checkpoint import check_tensors, load_safely
 from ppa_plugin.model.families import of_config, of_names
 from ppa_plugin.model.names import has_head
@@ -66,6 +66,7 @@ def write_model(directory: Path, state: dict[str, torch.Tensor], config: dict[st
     write_config(directory, config)
     contiguous = {name: tensor.contiguous() for name, tensor in state.items()}
     save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
+    open_weights(directory)
 
 
 def check_shapes(state: dict[str, torch.Tensor], config: dict[str, Any], where: str) -> None:

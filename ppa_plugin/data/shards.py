@@ -54,6 +54,9 @@ def language_directories(shard: Path, split: str) -> list[Path]:
                 f"{missing}: shard00 alone has `valid`, unless valid_size is 0; name shard00 first, or pass "
                 "--valid-subset train"
             )
+        if shards := sorted(map(str, shard.glob("shard[0-9]*"))):
+            more = ":..." if len(shards) > 1 else ""
+            raise UserError(f"{missing}: it holds the shards; pass these, joined by colons ({shards[0]}{more})")
         raise UserError(f"{missing}; run ppa-preprocess")
     return found
 

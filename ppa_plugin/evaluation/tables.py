@@ -63,8 +63,8 @@ def pivot(results: Iterable[Result], column: str, baseline: str | None = None) -
     """Tables of results: with `column` "model" one per task, source and metric; with "metric" one per task and source.
 
     Seeds are averaged; of a measurement made twice, the mean counts. A model measured in several ways becomes several
-    columns that say so; `baseline` comes first. The order of results decides nothing. Raises `UserError` where the
-    values of one row were measured on different versions of its data.
+    columns that say so; `baseline`, a model or one of these columns, comes first. The order of results decides nothing.
+    Raises `UserError` where the values of one row were measured on different versions of its data.
     """
     counting = distinct(results)
     check_data(counting)
@@ -75,7 +75,7 @@ def pivot(results: Iterable[Result], column: str, baseline: str | None = None) -
     for result in counting:
         group = (result.task, result.source, result.metric if by_model else None)
         name = names[result.task, variant_of(result)] if by_model else result.metric
-        order = (result.model != baseline, natural(name)) if by_model else metric_order(result.metric)
+        order = (baseline not in (result.model, name), natural(name)) if by_model else metric_order(result.metric)
         columns[group][name] = order
         cells[group][result.target][name].append(result.value)
     return [

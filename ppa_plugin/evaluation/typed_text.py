@@ -3,6 +3,7 @@
 In all of evaluation `romanizers` are what such text is romanized with, and None where it is read as it was published.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ def of_suite(side: str, given: str | None, where: str, folder: Path) -> Romanize
     if side not in INPUTS:
         raise UserError(f"{where}: input is {side!r}, expected {' or '.join(INPUTS)}")
     if side == LATN:
-        return parse(given, f"{where}: romanizer", folder)
+        return parse(given and os.path.expanduser(given), f"{where}: romanizer", folder)
     if given is not None:
         raise UserError(f"{where}: romanizer says what romanizes the text, which is read as it is; add input: latn")
     return None

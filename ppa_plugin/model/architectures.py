@@ -267,7 +267,8 @@ def _check_shapes(state_dict: dict[str, Tensor], own: dict[str, Tensor], padding
         if state_dict[key].shape != tensor.shape:
             raise UserError(
                 f"the checkpoint is of another size than --arch builds: {key} is {tuple(state_dict[key].shape)} there "
-                f"and {tuple(tensor.shape)} here"
+                f"and {tuple(tensor.shape)} here; pass the sizes that ppa-convert to-fairseq printed for it "
+                f"({', '.join('--' + flag.replace('_', '-') for flag in SIZE_FLAGS)})"
             )
 
 

@@ -11,6 +11,7 @@ from ppa_plugin.commandline import UserError, quoted
 from ppa_plugin.files import sha256
 from ppa_plugin.leakage.evaluation_files import evaluation_files
 from ppa_plugin.leakage.matcher import Matcher
+from ppa_plugin.yaml_file import place_of
 
 
 class Excluded(NamedTuple):
@@ -34,7 +35,8 @@ def find_excluded(names: Any, folder: Path) -> tuple[Excluded, ...]:
         raise UserError(f"filters.exclude names one file or directory twice: {', '.join(names)}")
     found = []
     for name in names:
-        path = Path(os.path.abspath(folder / name))  # workers of a cluster have working directories of their own
+        # whole: workers of a cluster have working directories of their own
+        path = Path(os.path.abspath(place_of(name, folder)))
         try:
             found.append(Excluded(name, path, _digest(path)))
         except UserError as error:

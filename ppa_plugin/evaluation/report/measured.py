@@ -98,6 +98,18 @@ class Measured:
                 lacking[task].append(row)
         return lacking
 
+    def several_of(self, baseline: str) -> dict[str, list[str]]:
+        """By task, rows of the baseline that were measured alike: of several, none is what gains are over."""
+        alike: dict[tuple[str, Way], list[str]] = defaultdict(list)
+        for (row, task), variant in self._variants.items():
+            if self.is_of(row, baseline):
+                alike[task, variant.way].append(row)
+        several: dict[str, list[str]] = defaultdict(list)
+        for (task, _), rows in alike.items():
+            if len(rows) > 1:
+                several[task] += sorted(rows, key=natural)
+        return several
+
     def cell(self, model: str, column: Column, target: str) -> Measurement | None:
         return self._cells.get((model, column, target))
 

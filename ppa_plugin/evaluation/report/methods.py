@@ -32,10 +32,17 @@ def warnings(results: Iterable[Result]) -> list[str]:
 
 def no_gains(measured: Measured, baseline: str | None) -> list[str]:
     """A sentence for each task on which the baseline was not measured as some row was, or under several names."""
-    lacking = measured.without_counterpart(baseline) if baseline is not None else {}
+    if baseline is None:
+        return []
     return [
-        f"No gain over {baseline} on {task} for {', '.join(rows)}: no single row of it was measured alike."
-        for task, rows in lacking.items()
+        *(
+            f"No gain over {baseline} on {task}: it is {' and '.join(rows)} there; pass one of these as --baseline."
+            for task, rows in measured.several_of(baseline).items()
+        ),
+        *(
+            f"No gain over {baseline} on {task} for {', '.join(rows)}: no single row of it was measured alike."
+            for task, rows in measured.without_counterpart(baseline).items()
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ from ppa_plugin.evaluation.suite.finetuned_cells import FinetunedCells
 from ppa_plugin.evaluation.suite.retrieval_cells import RetrievalCells
 from ppa_plugin.evaluation.tasks import CLASSIFICATION, RETRIEVAL, TAGGING, TASKS
 from ppa_plugin.evaluation.typed_text import ORIG, of_suite
-from ppa_plugin.yaml_file import check_number, known_keys, load_yaml
+from ppa_plugin.yaml_file import check_number, known_keys, load_yaml, place_of
 
 KINDS: dict[str, Kind] = {RETRIEVAL: RetrievalCells(), CLASSIFICATION: FinetunedCells(), TAGGING: FinetunedCells()}
 _HUB = "hf:"  # a dataset of the hub in place of a directory
@@ -29,7 +29,7 @@ class Suite:
 
 
 def load_suite(path: str | Path) -> Suite:
-    """Read a suite's file; relative paths in it are relative to the file.
+    """Read a suite's file; relative paths in it are relative to the file, `~` is the user's home.
 
     Raises `UserError`, naming the file and the key, for what is not as documented.
     """
@@ -41,7 +41,7 @@ def load_suite(path: str | Path) -> Suite:
         cells = [cell for model in models for cell in _cells(*model, values.get("tasks"), base)]
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return Suite(cells, output and str(base / output), device)
+    return Suite(cells, output and str(place_of(output, base)), device)
 
 
 def _models(entries: Any, base: Path) -> list[tuple[str, str]]:
@@ -62,7 +62,7 @@ def _model(entry: Any, where: str, base: Path) -> tuple[str, str]:
     if path is None:
         raise UserError(f"{where} lacks the key 'path'")
     # what is no directory here may be a name on the hub, which is not relative to anything
-    place = base / path
+    place = place_of(path, base)
     return str(place) if place.is_dir() else path, name or place.absolute().name
 
 
@@ -91,7 +91,7 @@ def _data(options: dict[str, Any], where: str, base: Path) -> str:
     data = _text(f"{where}: data", options.get("data"))
     if data is None:
         raise UserError(f"{where} lacks the key 'data', the directory with the task's files")
-    return data if data.startswith(_HUB) else str(base / data)
+    return data if data.startswith(_HUB) else str(place_of(data, base))
 
 
 def _languages(options: dict[str, Any], key: str, where: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ppa_plugin.commandline import UserError, progress
 from ppa_plugin.evaluation.encoder.batches import PRECISIONS
 from ppa_plugin.evaluation.encoder.loading import TOKENIZER_FILES, import_transformers, load, load_network
 from ppa_plugin.evaluation.tasks import Recipe
-from ppa_plugin.files import directory_beside
+from ppa_plugin.files import directory_beside, open_weights
 from ppa_plugin.optim.adamw import FusedAdamW
 
 IGNORED = -100  # what cross-entropy leaves out, as in Transformers
@@ -134,6 +134,7 @@ def save(network: torch.nn.Module, encoder: Path, path: Path) -> None:
     """Write network, config and the tokenizer of `encoder` to the directory `path`, as safetensors, whole or not."""
     with directory_beside(path) as fresh:
         network.save_pretrained(fresh)
+        open_weights(fresh)
         # copied: save_pretrained of today's tokenizers leaves the SentencePiece model out
         for name in TOKENIZER_FILES:
             if (encoder / name).is_file():

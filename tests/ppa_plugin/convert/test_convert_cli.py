@@ -73,6 +73,11 @@ def test_safetensors_is_what_save_pretrained_writes(tiny_hf_directory, converted
         assert set(ours.keys()) == set(theirs.keys())
 
 
+def test_the_weights_can_be_read_by_whoever_can_read_the_config(converted):
+    files = [path for path in converted[1].rglob("*") if path.is_file()]
+    assert len({path.stat().st_mode for path in files}) == 1, files
+
+
 def test_model_pt_loads_without_any_allow_list_and_is_what_fairseq_reads(converted):
     from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 

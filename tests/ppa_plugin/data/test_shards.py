@@ -48,6 +48,8 @@ def test_a_directory_without_the_split_is_named(tmp_path):
     write_shards(tmp_path, pairs=20, shards=2)
     with pytest.raises(UserError, match=r"no valid.orig-latn.orig.idx in .*shard01.*shard00 alone has `valid`.*subset"):
         language_directories(tmp_path / "shard01", "valid")
+    with pytest.raises(UserError, match=r"it holds the shards; pass these, joined by colons \(.*shard00:\.\.\.\)"):
+        language_directories(tmp_path, "valid")
     with pytest.raises(UserError, match="nowhere is not a directory"):
         language_directories(tmp_path / "nowhere", "train")
 

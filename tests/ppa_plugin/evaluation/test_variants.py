@@ -111,6 +111,18 @@ def test_gains_are_over_the_baseline_as_it_was_measured_for_each():
     assert no_gains(measured, "base") == []
 
 
+def test_a_baseline_that_is_two_sets_of_weights_is_said_and_one_of_them_can_be_named():
+    results = [result("base", value=value, model_sha256=sha * 64) for sha, value in (("a", 0.2), ("b", 0.4))]
+    rows = ["base (weights aaaaaaaaaaaa)", "base (weights bbbbbbbbbbbb)"]
+    assert no_gains(Measured(results, "base"), "base") == [
+        f"No gain over base on bible: it is {rows[0]} and {rows[1]} there; pass one of these as --baseline."
+    ]
+    measured = Measured(results, rows[1])
+    assert measured.models == pivot(results, "model", rows[1])[0].columns == rows[::-1]
+    assert measured.counterpart(rows[0], rows[1], "bible") == rows[1]
+    assert no_gains(measured, rows[1]) == []
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

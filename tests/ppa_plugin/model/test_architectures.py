@@ -186,3 +186,15 @@ def test_heads_have_to_divide_the_width():
         TranslitXLMR.build_model(
             TranslitXLMRConfig(encoder_embed_dim=10, encoder_attention_heads=3), SimpleNamespace(source_dictionary=[0])
         )
+
+
+def test_a_checkpoint_of_another_size_is_said_with_the_flags_that_fit_it(model, capsys):
+    state = model.state_dict()
+    name = "encoder.sentence_encoder.embed_tokens.weight"
+    state[name] = state[name][:, :-2].clone()
+    with pytest.raises(SystemExit) as ended:
+        model.upgrade_state_dict_named(state, "")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "of another size than --arch builds" in said
+    assert "ppa-convert to-fairseq printed for it (--encoder-layers, --encoder-embed-dim" in said

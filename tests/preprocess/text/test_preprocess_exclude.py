@@ -46,6 +46,12 @@ def test_of_two_sets_the_first_named_counts(place, ppa):
     assert "4 filtered out (3 in more.txt, 1 in eval)" in ppa.out
 
 
+def test_a_home_is_found_as_in_a_shell(place, ppa, monkeypatch):
+    monkeypatch.setenv("HOME", str(place / "eval"))
+    assert run(ppa, place, "sample", ["~/../more.txt"]) == 0
+    assert "3 filtered out (3 in ~/../more.txt)" in ppa.out
+
+
 def test_a_dry_run_counts_them_too(place, ppa):
     assert run(ppa, place, "sample", ["eval", "more.txt"], "--dry-run") == 0
     assert [line for line in ppa.out.splitlines() if line.startswith("filtered")] == [

@@ -7,6 +7,7 @@ from suites import run, write
 
 from ppa_plugin.evaluation.suite.cell import Cell
 from ppa_plugin.evaluation.suite.finetuned_cells import FinetunedCells
+from ppa_plugin.evaluation.suite.suite_file import load_suite
 from ppa_plugin.evaluation.tasks import TASKS
 
 pytestmark = pytest.mark.usefixtures("stubs")
@@ -58,6 +59,16 @@ def test_a_wrong_file_is_one_sentence(place, capsys, changes, says):
     assert error.startswith(f"error: {config}")
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_paths_are_relative_to_the_file_and_may_begin_at_home(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home/models/base").mkdir(parents=True)
+    tasks = {"bible": {"data": "~/eval", "sources": ["eng_Latn"]}, "sib": {"data": "eval", "sources": ["eng_Latn"]}}
+    suite = load_suite(write(place, models=["~/models/base"], tasks=tasks, output="~/results.jsonl"))
+    assert suite.output == str(tmp_path / "home/results.jsonl")
+    assert {cell.model for cell in suite.cells} == {str(tmp_path / "home/models/base")}
+    assert [cell.data for cell in suite.cells] == [str(tmp_path / "home/eval"), str(place / "eval")]
 
 
 def test_files_that_are_no_suite(place, capsys):

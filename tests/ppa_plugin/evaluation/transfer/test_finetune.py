@@ -357,7 +357,9 @@ def test_what_is_saved_loads_whole_with_labels_and_tokenizer(tiny_hf_directory, 
     network = load_with_head(tiny_hf_directory, TAG, LABELS).eval()
     save(network, tiny_hf_directory, tmp_path / "best" / "a")
     assert sorted(path.name for path in (tmp_path / "best").iterdir()) == ["a"]
+    modes = {path.stat().st_mode for path in (tmp_path / "best/a").iterdir()}
     assert (tmp_path / "best/a/model.safetensors").is_file()
+    assert len(modes) == 1
     loaded = transformers.AutoModelForTokenClassification.from_pretrained(tmp_path / "best/a")
     assert loaded.config.id2label == dict(enumerate(LABELS))
     ids = torch.tensor([examples[0].token_ids])

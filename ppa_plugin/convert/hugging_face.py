@@ -53,6 +53,15 @@ def write_config(directory: Path, config: dict[str, Any]) -> None:
     (directory / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def no_weights(directory: Path) -> UserError:
+    """What to say of a directory that has none of `WEIGHTS`."""
+    said = f"{directory} holds no weights ({WEIGHTS[0]} or {WEIGHTS[2]})"
+    checkpoints = [name for name in ("model.pt", "checkpoint_last.pt") if (directory / name).is_file()]
+    if not checkpoints:
+        return UserError(said)
+    return UserError(f"{said}, but fairseq's: ppa-convert to-hf {directory / checkpoints[0]} OUT_DIR writes such")
+
+
 def weight_files(directory: Path) -> list[Path]:
     """The files that hold a Hugging Face directory's weights, sorted by name; empty where there are none.
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.hugging_face import WEIGHTS, weight_files, write_config
+from ppa_plugin.convert.hugging_face import WEIGHTS, no_weights, weight_files, write_config
 from ppa_plugin.files import check_file, open_weights, reading
 from ppa_plugin.model.checkpoint import check_tensors, load_safely
 from ppa_plugin.model.families import of_config, of_names
@@ -23,7 +23,7 @@ def read_weights(directory: Path) -> dict[str, torch.Tensor]:
     """
     found = next((directory / name for name in WEIGHTS if (directory / name).is_file()), None)
     if found is None:
-        raise UserError(f"{directory} holds no weights ({' or '.join((WEIGHTS[0], WEIGHTS[2]))})")
+        raise no_weights(directory)
     files = weight_files(directory)
     state: dict[str, torch.Tensor] = {}
     for file in files:

@@ -5,8 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ppa_plugin.commandline import UserError
-from ppa_plugin.convert.hugging_face import locate, weight_files
+from ppa_plugin.convert.hugging_face import locate, no_weights, weight_files
 from ppa_plugin.evaluation.results import Result
 from ppa_plugin.files import reading, sha256
 
@@ -40,6 +39,6 @@ def hash_weights(directory: Path) -> str:
     """SHA-256 over the weight files of a Hugging Face directory in name order. `UserError` where there are none."""
     files = weight_files(directory)
     if not files:
-        raise UserError(f"{directory} holds no weights (model.safetensors or pytorch_model.bin)")
+        raise no_weights(directory)
     with reading(directory, "weights"):
         return sha256(*files)

@@ -153,6 +153,15 @@ def test_a_mistyped_flag_is_named(tmp_path, capsys, flag, value, says):
     assert not (tmp_path / "results.jsonl").exists()
 
 
+def test_a_directory_of_fairseq_is_said_to_be_one(data, tmp_path, capsys):
+    (tmp_path / "glot500").mkdir()
+    (tmp_path / "glot500/model.pt").write_bytes(b"")
+    assert retrieve(tmp_path / "glot500", data, tmp_path / "results.jsonl") == 2
+    said = capsys.readouterr().err
+    assert said.endswith(f", but fairseq's: ppa-convert to-hf {tmp_path}/glot500/model.pt OUT_DIR writes such\n")
+    assert said.count("\n") == 1
+
+
 def test_a_model_without_tokenizer_or_weights(model, data, tmp_path, capsys):
     for missing, says in (("tokenizer.json", "holds no tokenizer"), ("model.safetensors", "holds no weights")):
         copy = shutil.copytree(model, tmp_path / missing)

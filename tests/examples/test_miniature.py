@@ -147,10 +147,16 @@ def test_committed_tables_are_those_of_the_committed_figures(miniature, tmp_path
     lines = (measured / "results.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     first.write_text("".join(line for line in lines if "/seed2" not in line and "/seed3" not in line), encoding="utf-8")
     rows = [row for text in (stated, miniature.tables.markdown(first, [group], variants)) for row in text.splitlines()]
-    page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    of_the_page = [row for row in page.splitlines() if row.startswith(("| base", "| MLM"))]
+    page, _, control = (FOLDER / "README.md").read_text(encoding="utf-8").partition("### Is it the romanization?")
+    control, _, extensions = control.partition("### ")
+    of_the_page = [row for row in (page + extensions).splitlines() if row.startswith(("| base", "| MLM"))]
     assert len(of_the_page) == 7
     assert set(of_the_page) <= set(rows)
+    groups, variants = [group, "south_east_asian"], ["MLM+SEQ+TLM", "MLM+SEQ+TLM, shuffled"]
+    made = miniature.tables.markdown(measured / "control_results.jsonl", groups, variants)
+    rows = [row for row in made.splitlines() if row.startswith(("| base", "| MLM"))]
+    assert [row for row in control.splitlines() if row.startswith(("| base", "| MLM"))] == rows
+    assert len(rows) == 6
 
 
 def test_tables_of_the_given_encoder_are_those_of_the_committed_figures(miniature):

@@ -9,6 +9,7 @@ With --vocabulary the dictionary is filled up with entries that no text uses. FP
 """
 
 import argparse
+import itertools
 import json
 import math
 import shlex
@@ -47,44 +48,70 @@ FIGURES = ("tokens_per_s", "pairs_per_s", "mfu", "loss")  # of train_inner
 
 def _main(argv: list[str] | None) -> None:
     args = _parser().parse_args(argv)
-    rounds = defaultdict(list)
-    with tempfile.TemporaryDirectory() as work:
-        shard = with_vocabulary(args.data_bin, args.vocabulary, Path(work))
-        for _ in range(args.rounds):
-            for way in args.ways:
-                rounds[way].append(train(shard, f"{WAYS[way]} {args.more}", args))
-    ways = {
-        way: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for way, runs in rounds.items()
-    }
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     peak = measure_peak(device, torch.float16)
+    report = {"device": name, "torch": torch.__version__, "peak_flops": peak}
     nominal = next((rate for chip, rate in NOMINAL.items() if chip in name.split()), None)
     write = sys.stdout.write
-    write(f"{name}, torch {torch.__version__}, large matmul {peak / 1e12:.1f} TFLOP/s, median of {args.rounds}\n")
+    write(f"{name}, torch {torch.__version__}, large matmul {peak / 1e12:.1f} TFLOP/s, a run a row\n")
     write(f"{'':12}{'tokens/s':>10}{'pairs/s':>10}{'of matmul':>10}{'of nominal':>11}{'GB':>7}{'first s':>8}\n")
-    for way, row in ways.items():
-        of_nominal = f"{row['mfu'] * peak / nominal:.1%}" if nominal else "-"
-        write(
-            f"{way:12}{row['tokens_per_s']:10,.0f}{row['pairs_per_s']:10,.1f}{row['mfu']:10.1%}{of_nominal:>11}"
-            f"{row['peak_gb']:7.1f}{row['first_update_s']:8.0f}\n"
-        )
-    if args.json:
-        report = {"device": name, "torch": torch.__version__, "peak_flops": peak, "ways": ways, "rounds": rounds}
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    rounds, failed = defaultdict(list), {}
+    with tempfile.TemporaryDirectory() as work:
+        shard = with_vocabulary(args.data_bin, args.vocabulary, Path(work))
+        for _, way in itertools.product(range(args.rounds), args.ways):
+            if way in failed:
+                continue
+            try:
+                row = train(shard, f"{WAYS[way]} {args.more}", args)
+            except UserError as error:
+                failed[way] = str(error)
+                continue
+            rounds[way].append(row)
+            _show(way, row, peak, nominal)
+            if args.json:  # at once: a run that is cut off keeps what was measured
+                args.json.write_text(json.dumps(report | _medians(rounds), indent=1) + "\n", encoding="utf-8")
+    if args.rounds > 1:
+        write(f"medians of {args.rounds}\n")
+        for way, row in _medians(rounds)["ways"].items():
+            _show(way, row, peak, nominal)
+    if failed:
+        raise UserError("\n".join(failed.values()))
+
+
+def _medians(rounds: dict[str, list[dict[str, float]]]) -> dict:
+    """Every run, and the medians of each way."""
+    ways = {
+        way: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for way, runs in rounds.items()
+    }
+    return {"ways": ways, "rounds": rounds}
+
+
+def _show(way: str, row: dict[str, float], peak: float, nominal: float | None) -> None:
+    of_nominal = f"{row['mfu'] * peak / nominal:.1%}" if nominal else "-"
+    sys.stdout.write(
+        f"{way:12}{row['tokens_per_s']:10,.0f}{row['pairs_per_s']:10,.1f}{row['mfu']:10.1%}{of_nominal:>11}"
+        f"{row['peak_gb']:7.1f}{row['first_update_s']:8.0f}\n"
+    )
+    sys.stdout.flush()
 
 
 def with_vocabulary(shard: Path, entries: int | None, work: Path) -> Path:
-    """The shard beside a dictionary of so many entries; the shard itself where it has them, or none are asked for."""
+    """The shard with a dictionary of so many entries; the shard itself where it has them, or none are asked for."""
     source = find_beside(shard, "dict.txt")
     more = (entries or 0) - len(load_dictionary(source))
     if more <= 0:
         return shard
     *lines, mask = source.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     text = "\n".join([*lines, *(f"extra{i} 1" for i in range(more)), mask])
-    (work / "dict.txt").write_text(text + "\n", encoding="utf-8")
-    (work / shard.name).symlink_to(shard.resolve())
-    return work / shard.name
+    larger = work / shard.name
+    larger.mkdir()
+    # in the shard: what is beside its links is looked for where they lead to
+    (larger / "dict.txt").write_text(text + "\n", encoding="utf-8")
+    for entry in shard.resolve().iterdir():
+        if entry.name != "dict.txt":
+            (larger / entry.name).symlink_to(entry)
+    return larger
 
 
 def train(shard: Path, flags: str, args: argparse.Namespace) -> dict[str, float]:

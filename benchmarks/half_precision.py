@@ -35,8 +35,8 @@ def _main(argv: list[str] | None) -> None:
             rows, _ = fairseq_train.logged(shard, flags, args.arch, args.updates)
             series[name] = {term: windows([row[term] for row in rows]) for term in TERMS}
             _print(name, series)
-    if args.json:
-        args.json.write_text(json.dumps(series, indent=1) + "\n", encoding="utf-8")
+            if args.json:  # at once: a run that is cut off keeps what was measured
+                args.json.write_text(json.dumps(series, indent=1) + "\n", encoding="utf-8")
 
 
 def windows(values: list[float]) -> list[float]:

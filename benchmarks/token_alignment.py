@@ -55,7 +55,7 @@ def _main(argv: list[str] | None) -> None:
 
     seconds, memory = in_turn({"without": step(0.0), "with": step(1.0)}, args.rounds, device, before)
     ratios = [one / other for one, other in zip(seconds["with"], seconds["without"], strict=True)]
-    groups, most = batch["blocks"]["share"].shape
+    groups, most = batch["blocks"]["counts"].shape
     products = 3 * 2 * groups * (2 * most) ** 2 * sizes.embed_dim
     for name, spent in seconds.items():
         sys.stdout.write(f"{name:8} {statistics.median(spent):8.3f} s, {memory[name] / 1e9:.2f} GB\n")

@@ -86,18 +86,18 @@ def collate_blocks(samples: list[dict], firsts: dict[str, np.ndarray], group: in
 
     Returns:
         `rows` (K,): the packed tokens that are in a block; `slots` (K,): the place of each one's block among
-        2 x G x M, side, group, block; `share` (G, M) FP32: 1 / B at the places of a pair's B blocks, 0 where there is
-        none; `texts` (G, M, 2): hashes of their tokens.
+        2 x G x M, side, group, block; `counts` (G, M): B at the places of a pair's B blocks, 0 where there is none;
+        `texts` (G, M, 2): hashes of their tokens. All are int64: what is FP32 in a batch, stock fairseq rounds to FP16.
     """
-    counts = np.array([len(sample["blocks"]) for sample in samples])
-    pair = np.repeat(np.arange(len(samples)), counts)
-    bounds = np.cumsum(np.append(0, counts))
+    of_pairs = np.array([len(sample["blocks"]) for sample in samples])
+    pair = np.repeat(np.arange(len(samples)), of_pairs)
+    bounds = np.cumsum(np.append(0, of_pairs))
     groups = -(-len(samples) // group)
     before = bounds[np.arange(groups) * group]  # blocks before each group
     most = max(int(np.diff(np.append(before, bounds[-1])).max()), 1)
     place = pair // group * most + np.arange(len(pair)) - before[pair // group]
-    share = np.zeros(groups * most, dtype=np.float32)
-    share[place] = 1 / counts[pair]
+    counts = np.zeros(groups * most, dtype=np.int64)
+    counts[place] = of_pairs[pair]
     texts = np.zeros((groups * most, len(SIDES)), dtype=np.int64)
     texts[place] = np.concatenate([sample["block_texts"] for sample in samples])
     spans = np.concatenate([sample["blocks"] for sample in samples])
@@ -111,6 +111,6 @@ def collate_blocks(samples: list[dict], firsts: dict[str, np.ndarray], group: in
     return {
         "rows": torch.from_numpy(np.concatenate(rows)),
         "slots": torch.from_numpy(np.concatenate(slots)),
-        "share": torch.from_numpy(share.reshape(groups, most)),
+        "counts": torch.from_numpy(counts.reshape(groups, most)),
         "texts": torch.from_numpy(texts.reshape(groups, most, len(SIDES))),
     }

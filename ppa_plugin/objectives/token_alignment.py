@@ -78,16 +78,16 @@ class TokenAlignment:
         So it is the same on any number of ranks. `tok_acc` is how often a block's partner ranks first, over the blocks,
         and `tok_blocks` the number of blocks a pair.
         """
-        blocks = sample["blocks"]
-        vectors = block_vectors(output.layers[self.layers[0]], blocks["rows"], blocks["slots"], blocks["share"].shape)
-        real = blocks["share"] > 0
+        blocks, counts = sample["blocks"], sample["blocks"]["counts"]
+        vectors = block_vectors(output.layers[self.layers[0]], blocks["rows"], blocks["slots"], counts.shape)
+        real = counts > 0
         if str(self.cfg.tok_loss) == "l2":
             losses, hits = block_distance(*vectors, real, blocks["texts"])
         else:
             losses, hits = block_info_nce(*vectors, real, blocks["texts"])
         pairs = sample["nsentences"]
         figures = {"tok_acc": (hits * real).sum() / pairs, "tok_blocks": real.sum() / pairs}
-        yield Loss("tok", self.cfg.tok_weight, (losses * blocks["share"]).sum() / pairs, figures)
+        yield Loss("tok", self.cfg.tok_weight, (losses * real / counts.clamp(min=1)).sum() / pairs, figures)
 
 
 def block_vectors(hidden: Tensor, rows: Tensor, slots: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from made_up_shards import VOCABULARY, write_shards
 
+from ppa_plugin.commandline import UserError
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TEXT = {
     "ell_Grek": ["Η ειρήνη επιστρέφει στην πόλη.", "Ο ήλιος λάμπει πάνω από τη θάλασσα και τα νησιά."],
@@ -118,7 +120,47 @@ def test_stock_training_is_measured_in_turn_with_a_larger_vocabulary(tmp_path):
         assert f"{way:12}{figures['tokens_per_s']:10,.0f}" in printed
         assert figures["tokens_per_s"] > figures["pairs_per_s"] > 0
         assert 0 < figures["mfu"] < 1
-        assert figures["loss"] > 2 * math.log(VOCABULARY + 400)  # of three terms over as many entries, at the start
+        # three terms of masked LM over all entries, and one of contrast
+        assert figures["loss"] > 3 * math.log(VOCABULARY + 400)
+
+
+def test_a_larger_vocabulary_is_the_one_that_training_finds(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import fairseq_train
+
+    from ppa_plugin.data.shards import find_beside, language_directories
+    from ppa_plugin.data.vocabulary import load_dictionary
+
+    shard = Path(write_shards(tmp_path / "data", pairs=40))
+    languages = [path.name for path in language_directories(shard, "train")]
+    (tmp_path / "work").mkdir()
+    larger = fairseq_train.with_vocabulary(shard, VOCABULARY + 500, tmp_path / "work")
+    assert len(load_dictionary(find_beside(larger, "dict.txt"))) == VOCABULARY + 500
+    assert [path.name for path in language_directories(larger, "train")] == languages
+    assert fairseq_train.with_vocabulary(shard, VOCABULARY, tmp_path / "work") == shard
+
+
+def test_a_way_that_fails_costs_no_other_and_each_is_kept_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import fairseq_train
+
+    report, kept = tmp_path / "report.json", []
+
+    def train(_shard, flags, _args):
+        kept.append(json.loads(report.read_text())["ways"] if report.exists() else {})
+        if "--bf16" in flags:
+            raise UserError("no bf16 here")
+        return dict.fromkeys(("tokens_per_s", "pairs_per_s", "mfu", "peak_gb", "first_update_s"), len(kept) / 10)
+
+    monkeypatch.setattr(fairseq_train, "train", train)
+    monkeypatch.setattr(fairseq_train, "measure_peak", lambda *_: 1e12)
+    shard = write_shards(tmp_path / "data", pairs=40)
+    with pytest.raises(UserError, match=r"^no bf16 here$"):
+        fairseq_train._main(["--data-bin", shard, "--rounds", "3", "--json", str(report)])
+    # paper, recipe, recipe-bf16, and twice more without the one that failed
+    assert [[*ways] for ways in kept] == [[], ["paper"], *[["paper", "recipe"]] * 5]
+    assert json.loads(report.read_text())["ways"]["paper"]["mfu"] == pytest.approx(0.4)
+    assert capsys.readouterr().out.splitlines()[-2:][0].split()[:2] == ["paper", "0"]
 
 
 def test_losses_of_equal_precision_are_equal(tmp_path):

@@ -13,6 +13,8 @@ from ppa_plugin.compat import allow_namespaces_in_checkpoints
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+# as a module: where fairseq was unpacked and not installed there is no fairseq-train
+FAIRSEQ_TRAIN = [sys.executable, "-m", "fairseq_cli.train"]
 TINY = (
     *("--arch", "translit_tiny", "--encoder-layers", 3, "--encoder-embed-dim", 16, "--encoder-ffn-embed-dim", 24),
     *("--encoder-attention-heads", 2),
@@ -22,7 +24,7 @@ TINY = (
 def command(data: str | Path, save_dir: Path, *flags) -> list[str]:
     """`fairseq-train` with what these tests share; later flags win."""
     return [
-        *(str(BIN / "fairseq-train"), str(data), "--user-dir", str(ROOT / "ppa_plugin")),
+        *(*FAIRSEQ_TRAIN, str(data), "--user-dir", str(ROOT / "ppa_plugin")),
         *("--task", "translit_alignment", "--criterion", "translit_alignment", *map(str, TINY), "--cpu"),
         *("--num-workers", "0", "--optimizer", "adam", "--lr", "1e-3", "--lr-scheduler", "polynomial_decay"),
         *("--max-update", "4", "--batch-size", "8", "--log-format", "json", "--log-interval", "1"),
@@ -47,7 +49,7 @@ def train(
     arguments = command(data, save_dir, *flags)
     if validate:
         arguments.remove("--disable-validation")
-    arguments[:1] = start or arguments[:1]
+    arguments[: len(FAIRSEQ_TRAIN)] = start or FAIRSEQ_TRAIN
     if ranks > 1:
         with socket.socket() as free:
             free.bind(("localhost", 0))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from fairseq.utils import apply_to_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -220,6 +221,16 @@ def test_nothing_in_a_step_reads_a_value_back_from_the_device(model, kind):
         total.backward()
         with pytest.raises(DataDependentOutputException):
             total.item()
+
+
+def test_a_batch_has_nothing_that_fairseq_rounds_to_half_precision():
+    dataset = dataset_of(5, 2)
+    batch = dataset.collater([dataset[i] for i in range(5)])
+    halved = apply_to_sample(lambda tensor: tensor.half() if tensor.dtype is torch.float32 else tensor, batch)
+    torch.testing.assert_close(halved["blocks"], batch["blocks"], rtol=0, atol=0)
+    types = set()
+    apply_to_sample(lambda tensor: types.add(tensor.dtype), batch)
+    assert not any(dtype.is_floating_point for dtype in types)
 
 
 def test_off_it_is_not_computed_and_takes_data_without_blocks(model):

@@ -15,8 +15,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from measure import in_turn, parser
-from train_throughput import PRECISIONS
+from measure import PRECISIONS, in_turn, parser
 
 from ppa_plugin import commandline
 from ppa_plugin.objectives.masked_lm import masked_lm_loss

@@ -13,6 +13,7 @@ import sentencepiece
 import torch
 
 CPU = torch.device("cpu")
+PRECISIONS = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 

@@ -1,5 +1,7 @@
 """The step as the paper's code ran it: Transformers' model, three padded passes, the head on masked positions only."""
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,14 +14,17 @@ from ppa_plugin.model.names import to_hugging_face
 from ppa_plugin.objectives.contrastive import info_nce, mean_pool
 
 
-def share_parameters(model: TranslitXLMR) -> nn.Module:
-    """`XLMRobertaForMaskedLM` of the same sizes whose parameters are those of `model`, the very same tensors."""
+def share_parameters(model: TranslitXLMR, **options: Any) -> nn.Module:
+    """`XLMRobertaForMaskedLM` of the same sizes whose parameters are those of `model`, the very same tensors.
+
+    `options` are more settings of its config.
+    """
     transformers = import_transformers()
     encoder = model.encoder.sentence_encoder
     attention = encoder.layers[0].self_attn
     shared = to_hugging_face(dict(model.named_parameters()), "the model")
     dropouts = {"dropout": encoder.dropout, "attention_dropout": attention.dropout}
-    config = transformers.XLMRobertaConfig(**model.family.derive_config(shared, attention.heads, dropouts))
+    config = transformers.XLMRobertaConfig(**model.family.derive_config(shared, attention.heads, dropouts), **options)
     with torch.device("meta"):
         padded = transformers.XLMRobertaForMaskedLM(config)
     padded.load_state_dict(shared, strict=False, assign=True)

@@ -11,11 +11,12 @@ def dropout(hidden: Tensor, probability: float, training: bool) -> Tensor:
     """As `torch.nn.functional.dropout`, from torch's own generator.
 
     On a CPU torch draws a number for each element in one thread, which took a twelfth of an update, and keeps the mask
-    as floats; here four elements share a draw of 64 bits and the mask is bytes.
+    as floats; here four elements share a draw of 64 bits and the mask is bytes. torch.compile makes numbers and masks
+    of its own.
     """
     if not training or not probability:
         return hidden
-    if hidden.device.type != "cpu":
+    if hidden.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(hidden, probability)
     return _Dropout.apply(hidden, probability)
 

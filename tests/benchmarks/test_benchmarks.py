@@ -7,8 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from made_up_shards import VOCABULARY, write_shards
 
 from ppa_plugin.commandline import UserError
@@ -38,16 +41,128 @@ def run(script, *args):
     return done.stdout
 
 
-def test_both_steps_have_equal_losses_and_a_ratio(text, tmp_path):
-    flags = ("--arch", "translit_tiny", "--vocabulary", 300, "--pairs", 4, "--rounds", 1)
-    printed = run("train_throughput.py", "--text", text, *flags, "--json", tmp_path / "report.json")
+TINY = ("--arch", "translit_tiny", "--vocabulary", 300, "--pairs", 4, "--rounds", 1)
+
+
+def test_all_steps_have_equal_losses_and_ours_a_ratio_to_each(text, tmp_path):
+    printed = run("train_throughput.py", "--text", text, *TINY, "--json", tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())["comparison"]
     assert report["loss_difference"] < 1e-4
-    assert report["ratio"]["rounds"] == [
-        report["steps"]["baseline"]["seconds"][0] / report["steps"]["ours"]["seconds"][0]
-    ]
-    assert 0 < report["padding"] < 1 < report["predicted_ratio"]
-    assert "ratio" in printed
+    assert [*report["steps"]] == ["ours", "baseline", "packed_baseline"]
+    assert [*report["against"]] == ["baseline", "packed_baseline"]
+    for way, row in report["against"].items():
+        assert row["rounds"] == [report["steps"][way]["seconds"][0] / report["steps"]["ours"]["seconds"][0]]
+        assert f"ours is {row['median']:.2f} times {way} (" in printed
+    assert 0 < report["padding"] < 1
+    # the last block on all rows against it on masked ones alone; padding comes to it
+    assert 1 < report["against"]["packed_baseline"]["predicted"] < report["against"]["baseline"]["predicted"]
+    assert report["compiling"] is None
+
+
+def test_without_baselines_ours_stands_alone(text, tmp_path):
+    run("train_throughput.py", "--text", text, *TINY, "--no-baseline", "--json", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())["comparison"]
+    assert [*report["steps"]] == ["ours"]
+    assert report["against"] == {}
+
+
+@pytest.fixture
+def bench(text, monkeypatch):
+    """The benchmark's model in FP64, and its pairs."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import train_throughput
+
+    args = train_throughput.parser().parse_args(["--text", str(text), *map(str, TINY)])
+    monkeypatch.setitem(train_throughput.PRECISIONS, args.precision, torch.float64)
+    pairs = train_throughput.read_pairs(args)
+    return train_throughput.Bench(args), [pairs[i] for i in range(4)]
+
+
+def gradients(made, terms):
+    """Those of all parameters of a sum of terms; made anew."""
+    made.forget_gradients()
+    sum(terms.values()).backward()
+    return [parameter.grad for parameter in made.model.parameters()]
+
+
+def test_packed_tokens_give_the_gradients_of_padded_ones(bench):
+    import packed_transformers
+    import padded_step
+
+    made, samples = bench
+    for model in (made.padded, made.packed_twin):
+        model.eval()
+        shared = {id(parameter) for parameter in made.model.parameters()}
+        assert {id(parameter) for parameter in model.parameters()} == shared
+    packed, padded = made.batches(samples)
+    expected = gradients(made, padded_step.losses(made.padded, padded, made.layer))
+    found = gradients(made, packed_transformers.losses(made.packed_twin, packed, made.layer))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_kernel_that_takes_queries_keys_and_values_apart_gets_them_apart(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import packed_transformers
+
+    from ppa_plugin.model.attention import Packing
+
+    lengths = np.array([5, 3, 3, 1])
+    heads = torch.randn(3, 1, 2, lengths.sum(), 8)
+    module, attended = SimpleNamespace(), []
+    for kernel in ("runs", "nested"):
+        module.packing = Packing(lengths, None, kernel, torch.device("cpu"))
+        attended.append(packed_transformers._attend(module, *heads, None)[0])
+    torch.testing.assert_close(*attended)
+
+
+def test_compiled_blocks_share_a_graph_and_give_the_gradients_of_eager_ones(bench):
+    from compiled_blocks import CompiledBlocks
+
+    made, samples = bench
+    packed = made.packed(samples)
+    made.model.eval()
+    expected = gradients(made, {"loss": made.criterion(made.model, packed)[0]})
+    # the graph as it is traced and differentiated, without the minute that making kernels of it takes
+    torch._dynamo.reset()
+    made.blocks = CompiledBlocks(made.model.encoder.sentence_encoder.layers, "aot_eager")
+    with made.blocks.running():
+        found = gradients(made, {"loss": made.criterion(made.model, packed)[0]})
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    assert made.blocks.graphs == 1
+    for count in (4, 3, 1):
+        made.compiled(made.packed(samples[:count]))
+    assert made.blocks.graphs == 2  # with dropout, whatever the lengths
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_compiled_steps_have_equal_losses_and_a_ratio_in_the_grid(text, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
+    flags = (*TINY, "--compile-blocks", "--json", tmp_path / "report.json")
+    printed = run("train_throughput.py", "--text", text, *flags)
+    report = json.loads((tmp_path / "report.json").read_text())["comparison"]
+    assert report["loss_difference"] < 1e-4
+    assert [*report["steps"]] == ["ours", "compiled", "baseline", "packed_baseline"]
+    assert report["against"]["compiled"]["predicted"] == 1
+    assert report["compiling"]["seconds"] > report["steps"]["compiled"]["seconds"][0]
+    assert (report["compiling"]["failure"], report["compiling"]["graphs"]) == (None, 2)
+    assert "2 graphs" in printed
+
+
+def test_blocks_that_cannot_be_compiled_are_left_out(text, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))
+    flags = (*TINY, "--no-baseline", "--compile-blocks", "--json", tmp_path / "report.json")
+    printed = run("train_throughput.py", "--text", text, *flags)
+    assert "the blocks cannot be compiled here (" in printed
+    assert [*json.loads((tmp_path / "report.json").read_text())["comparison"]["steps"]] == ["ours"]
+
+
+def test_a_block_is_timed_eager_and_compiled():
+    printed = run("compiled_blocks.py", "--backend", "aot_eager", "--calls", 2, "--rounds", 1)
+    microseconds = {line.split()[0]: int(line.split()[1]) for line in printed.splitlines()[1:]}
+    assert [*microseconds] == ["eager", "compiled"]
+    assert min(microseconds.values()) > 0
 
 
 def test_the_profile_names_the_parts(text):

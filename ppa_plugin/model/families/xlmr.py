@@ -53,8 +53,12 @@ class EncoderLayer(nn.Module):
 
     def forward(self, hidden: Tensor, packing: Packing, rows: Tensor | None = None) -> Tensor:
         """hidden (T, C) -> (T, C), or (M, C) for the M `rows` that are wanted: keys and values see all the same."""
-        attended = dropout(self.self_attn(hidden, packing, rows), self.dropout, self.training)
-        hidden = self.self_attn_layer_norm((hidden if rows is None else hidden.index_select(0, rows)) + attended)
+        attended = self.self_attn(hidden, packing, rows)
+        return self.after_attention(hidden if rows is None else hidden.index_select(0, rows), attended)
+
+    def after_attention(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        """The block's input and what attention gives, (R, C) each -> its output (R, C); each row by itself."""
+        hidden = self.self_attn_layer_norm(hidden + dropout(attended, self.dropout, self.training))
         inner = dropout(F.gelu(self.fc1(hidden)), self.activation_dropout, self.training)
         return self.final_layer_norm(hidden + dropout(self.fc2(inner), self.dropout, self.training))
 

@@ -3,7 +3,8 @@
     python benchmarks/compiled_blocks.py [--tokens 8] [--width 64] [--device cuda --precision fp16]
 
 times the forward and backward of one block of XLM-R, eager and compiled in turn: with so few tokens that is what the
-host does, whatever the device. `train_throughput.py --compile-blocks` runs whole steps with such blocks.
+host does, whatever the device. On a CPU also with torch's own dropout, which is what a GPU runs.
+`train_throughput.py --compile-blocks` runs whole steps with such blocks.
 """
 
 import argparse
@@ -15,23 +16,25 @@ import types
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import measure
 import numpy as np
 import torch
+import torch.nn.functional as F
 from measure import PRECISIONS, timed
 from torch import nn
 
 from ppa_plugin import commandline
 from ppa_plugin.files import reason
 from ppa_plugin.model.attention import Packing, choose_kernel
-from ppa_plugin.model.families.xlmr import EncoderLayer
+from ppa_plugin.model.families import xlmr
 
 
 @functools.cache
 def _after_attention(backend: str) -> Callable[..., torch.Tensor]:
     # one function for all blocks: parameters are inputs of its graph and sizes are symbols, so that they share it
-    return torch.compile(EncoderLayer.after_attention, dynamic=True, fullgraph=True, backend=backend)
+    return torch.compile(xlmr.EncoderLayer.after_attention, dynamic=True, fullgraph=True, backend=backend)
 
 
 class CompiledBlocks:
@@ -81,7 +84,7 @@ def _main(argv: list[str] | None) -> None:
         dropout=0.1,
         activation_dropout=0.0,
     )
-    layers = nn.ModuleList([EncoderLayer(settings)]).to(device, dtype)
+    layers = nn.ModuleList([xlmr.EncoderLayer(settings)]).to(device, dtype)
     hidden = torch.randn(args.tokens, args.width, device=device, dtype=dtype, requires_grad=True)
     kernel = choose_kernel("auto", device, dtype, args.width // args.heads)
     packing = Packing(np.array([args.tokens]), None, kernel, device)
@@ -96,15 +99,21 @@ def _main(argv: list[str] | None) -> None:
         with blocks.running():
             eager()
 
+    def with_torchs_dropout() -> None:
+        with mock.patch.object(xlmr, "dropout", F.dropout):
+            eager()
+
     first = timed(compiled, device=device)
-    seconds, _ = measure.in_turn({"eager": eager, "compiled": compiled}, args.rounds, device, lambda: None)
+    ways = {"eager": eager, "compiled": compiled}
+    ways |= {"eager, torch's dropout": with_torchs_dropout} if args.device == "cpu" else {}
+    seconds, _ = measure.in_turn(ways, args.rounds, device, lambda: None)
     sys.stdout.write(
         f"one block, {args.tokens} x {args.width}, {args.precision} on {args.device}; {first:.0f} s to compile\n"
     )
     for way, times in seconds.items():
         each = [1e6 * time / args.calls for time in times]
         median, least, most = statistics.median(each), min(each), max(each)
-        sys.stdout.write(f"{way:9}{median:9.0f} us forward and backward ({least:.0f} to {most:.0f})\n")
+        sys.stdout.write(f"{way:24}{median:6.0f} us forward and backward ({least:.0f} to {most:.0f})\n")
 
 
 def _parser() -> argparse.ArgumentParser:

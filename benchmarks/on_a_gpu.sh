@@ -14,6 +14,7 @@ set -uo pipefail
 : "${TESTS:=tests}"         # where the tests marked gpu are
 : "${PARAMETERS:=394524153}"
 : "${BIBLE:=}"              # a directory of the Bible's files, for the speed of evaluation
+: "${SOURCES:=eng_Latn,fas_Arab,ell_Grek,heb_Hebr}"   # from which verses are looked for
 shard=$(cd "$1" && pwd) && mkdir -p "$2" && out=$(cd "$2" && pwd) && shift 2 || exit 1
 [ -z "$BIBLE" ] || BIBLE=$(cd "$BIBLE" && pwd) || exit 1
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -48,4 +49,5 @@ bench losses 180 half_precision "${data[@]}" --precisions "${half[@]}" --updates
 bench grid 120 train_throughput "${step[@]}" --no-baseline --grid --rounds 2 --json "$out/grid.json"
 bench optimizer 20 optimizer --device "$DEVICE" --parameters "$PARAMETERS"
 bench head 30 head --device "$DEVICE" --precision "$first" --rows 7056 --vocabulary "$VOCABULARY"
-[ -z "$BIBLE" ] || bench retrieval 120 retrieval --data "$BIBLE" --command "${model[@]}" --device "$DEVICE"
+[ -z "$BIBLE" ] || bench retrieval 120 retrieval --data "$BIBLE" --sources "$SOURCES" --command "${model[@]}" \
+    --device "$DEVICE"

@@ -147,8 +147,8 @@ def compare(bench: Bench, pairs: PairedDataset, args: argparse.Namespace) -> dic
     batches = {"ours": packed, "compiled": packed, "baseline": padded, "packed_baseline": packed}
     compiling = _compile(bench, packed) if args.compile_blocks else None
     ways = ["ours", *(["compiled"] if compiling and not compiling["failure"] else [])]
-    difference = _loss_difference(bench, {way: batches[way] for way in (*ways, *BASELINES)})
     ways += [] if args.no_baseline else BASELINES
+    difference = _loss_difference(bench, {way: batches[way] for way in ways})
     steps = {way: functools.partial(getattr(bench, way), batches[way]) for way in ways}
     peaks = []
 

@@ -160,8 +160,8 @@ def test_blocks_that_cannot_be_compiled_are_left_out(text, tmp_path, monkeypatch
 
 def test_a_block_is_timed_eager_and_compiled():
     printed = run("compiled_blocks.py", "--backend", "aot_eager", "--calls", 2, "--rounds", 1)
-    microseconds = {line.split()[0]: int(line.split()[1]) for line in printed.splitlines()[1:]}
-    assert [*microseconds] == ["eager", "compiled"]
+    microseconds = {line[:24].strip(): int(line[24:].split()[0]) for line in printed.splitlines()[1:]}
+    assert [*microseconds] == ["eager", "compiled", "eager, torch's dropout"]
     assert min(microseconds.values()) > 0
 
 
@@ -301,22 +301,30 @@ def test_differences_are_of_means_over_ten_updates(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_all_parts_of_a_gpu_run_and_one_that_fails_stops_no_other(tmp_path):
+def test_all_parts_of_a_gpu_run_and_one_that_fails_stops_no_other(bible, tmp_path):
     shard = write_shards(tmp_path / "data", pairs=40)
     sizes = {"DEVICE": "cpu", "ARCH": "translit_tiny", "VOCABULARY": VOCABULARY + 50, "PAIRS": 8, "UPDATES": 10}
-    sizes |= {"PARAMETERS": 1000, "TESTS": tmp_path / "none"}
+    sizes |= {"PARAMETERS": 1000, "TESTS": tmp_path / "none", "BIBLE": bible, "SOURCES": "eng_Latn,ell_Grek"}
     environment = os.environ | {name: str(value) for name, value in sizes.items()}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         [BENCHMARKS / "on_a_gpu.sh", shard, tmp_path / "out"], env=environment, capture_output=True, text=True
     )
     ended = re.findall(r"^\[\d+ s\] (\w+)$", done.stdout, re.MULTILINE)
-    assert ended == ["tests", "train", "profile", "step", "losses", "optimizer", "head", "grid"]
+    assert ended == ["train", "tests", "profile", "step", "losses", "grid", "optimizer", "head", "retrieval"]
     # there are no such tests, and not enough text for sides of 512 tokens
     assert re.findall(r"^(\w+): exit code", done.stdout, re.MULTILINE) == ["tests", "grid"]
     assert "the text is shorter than one side of 512 tokens" in done.stdout
     written = {path.name for path in (tmp_path / "out").iterdir() if path.suffix == ".json"}
     assert written == {"train.json", "step.json", "losses.json"}
+    assert "2 targets, 4 sources" not in done.stdout
+    few = subprocess.run(
+        [BENCHMARKS / "on_a_gpu.sh", shard, tmp_path / "few", "optimizer"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert re.findall(r"^\[\d+ s\] (\w+)$", few.stdout, re.MULTILINE) == ["optimizer"]
 
 
 def test_missing_text_is_one_sentence(tmp_path):

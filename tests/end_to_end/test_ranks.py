@@ -9,7 +9,7 @@ import torch
 from fairseq import options, tasks, utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from made_up_shards import write_shards
-from training import command, largest_difference, load, losses, parameters, train
+from training import arguments_of, largest_difference, load, losses, parameters, train
 
 NO_DROPOUT = ("--dropout", 0, "--attention-dropout", 0)
 SGD = ("--optimizer", "sgd", "--lr", 0.1, "--max-update", 1)
@@ -89,7 +89,7 @@ def setup(tmp_path):
 
     def build(data, *flags):
         parser = options.get_training_parser()
-        arguments = command(data, tmp_path / "unused", *flags)[1:]
+        arguments = arguments_of(data, tmp_path / "unused", *flags)
         cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, arguments))
         np.random.seed(cfg.common.seed)
         utils.set_torch_seed(cfg.common.seed)

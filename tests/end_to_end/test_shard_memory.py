@@ -7,7 +7,7 @@ from fairseq import options, tasks
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from made_up_shards import VOCABULARY, write_dictionary
-from training import command
+from training import arguments_of
 
 SHARDS = 21
 PAIRS = 60_000
@@ -38,7 +38,7 @@ def test_twenty_shard_changes_take_no_more_memory_than_one(tmp_path):
         for side in ("orig", "latn"):
             write_large_side(str(directory / f"train.orig-latn.{side}"), generator)
     data = ":".join(str(tmp_path / f"shard{shard:02d}") for shard in range(SHARDS))
-    arguments = command(data, tmp_path / "run")[1:]
+    arguments = arguments_of(data, tmp_path / "run")
     task = tasks.setup_task(
         convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), arguments)).task
     )

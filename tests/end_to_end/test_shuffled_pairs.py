@@ -4,7 +4,7 @@ import pytest
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from made_up_shards import write_shards
-from training import command
+from training import arguments_of
 
 from ppa_plugin.data.masking import STREAMS
 
@@ -18,7 +18,7 @@ def streams(tmp_path_factory):
     data = write_shards(directory / "data", pairs=PAIRS)
     found = {}
     for flags in ((), ("--shuffle-pairs",)):
-        arguments = command(data, directory / "unused", "--mask-prob", 0, *flags)[1:]
+        arguments = arguments_of(data, directory / "unused", "--mask-prob", 0, *flags)
         parsed = options.parse_args_and_arch(options.get_training_parser(), arguments)
         task = tasks.setup_task(convert_namespace_to_omegaconf(parsed).task)
         for split in ("train", "valid"):

@@ -23,8 +23,13 @@ TINY = (
 
 def command(data: str | Path, save_dir: Path, *flags) -> list[str]:
     """`fairseq-train` with what these tests share; later flags win."""
+    return [*FAIRSEQ_TRAIN, *arguments_of(data, save_dir, *flags)]
+
+
+def arguments_of(data: str | Path, save_dir: Path, *flags) -> list[str]:
+    """What `command` gives to fairseq-train."""
     return [
-        *(*FAIRSEQ_TRAIN, str(data), "--user-dir", str(ROOT / "ppa_plugin")),
+        *(str(data), "--user-dir", str(ROOT / "ppa_plugin")),
         *("--task", "translit_alignment", "--criterion", "translit_alignment", *map(str, TINY), "--cpu"),
         *("--num-workers", "0", "--optimizer", "adam", "--lr", "1e-3", "--lr-scheduler", "polynomial_decay"),
         *("--max-update", "4", "--batch-size", "8", "--log-format", "json", "--log-interval", "1"),

@@ -45,9 +45,9 @@ bench train 200 fairseq_train "${data[@]}" --rounds 1 --json "$out/train.json"
 part tests 150 python3 -m pytest -v -m gpu "${side_by_side[@]}" "${tests[@]:-$TESTS/nothing}"
 bench profile 45 profile_step "${step[@]}"
 bench step 110 train_throughput "${step[@]}" --compile-blocks --rounds 3 --json "$out/step.json"
-bench losses 180 half_precision "${data[@]}" --precisions "${half[@]}" --updates "$UPDATES" --json "$out/losses.json"
-bench grid 120 train_throughput "${step[@]}" --no-baseline --grid --rounds 2 --json "$out/grid.json"
+bench losses 160 half_precision "${data[@]}" --precisions "${half[@]}" --updates "$UPDATES" --json "$out/losses.json"
+bench grid 100 train_throughput "${step[@]}" --no-baseline --grid --rounds 2 --json "$out/grid.json"
 bench optimizer 20 optimizer --device "$DEVICE" --parameters "$PARAMETERS"
 bench head 30 head --device "$DEVICE" --precision "$first" --rows 7056 --vocabulary "$VOCABULARY"
-[ -z "$BIBLE" ] || bench retrieval 120 retrieval --data "$BIBLE" --sources "$SOURCES" --command "${model[@]}" \
+[ -z "$BIBLE" ] || bench retrieval 85 retrieval --data "$BIBLE" --sources "$SOURCES" --command "${model[@]}" \
     --device "$DEVICE"

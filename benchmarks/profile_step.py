@@ -34,8 +34,7 @@ def _main(argv: list[str] | None) -> None:
     with profile(activities=activities, record_shapes=True) as profiler:
         bench.ours(packed)
     parts = Counter()
-    rows = sum(len(stream["targets"]) for stream in packed["masked"].values())
-    entries = chunk_entries(rows, bench.device.type == "cuda")
+    entries = chunk_entries(train_throughput.masked_rows(packed), bench.device.type == "cuda")
     for event in profiler.key_averages(group_by_input_shape=True):
         if event.device_type != DeviceType.CPU:  # a kernel, whose time the operation that launched it has too
             continue

@@ -190,7 +190,7 @@ def _figures(
 ) -> dict[str, Any]:
     """What the times mean: rates of each step, padding, and ours against the others beside what arithmetic predicts."""
     lengths = packed["net_input"]["lengths"]
-    tokens, masked, depth = int(lengths.sum()), _masked(packed), bench.model.depth
+    tokens, masked, depth = int(lengths.sum()), masked_rows(packed), bench.model.depth
     positions = np.concatenate([np.full(*batch["tokens"].shape) for batch in padded.values()])
     flops = {way: bench.model.flops(lengths, masked, [bench.layer]) for way in seconds}
     # Transformers computes every row of the last block
@@ -233,7 +233,7 @@ def grid(bench: Bench, pairs: PairedDataset, args: argparse.Namespace, compiled:
         steps = {way: functools.partial(getattr(bench, way), packed) for way in ways}
         seconds, _ = in_turn(steps, args.rounds, bench.device, bench.forget_gradients)
         lengths = packed["net_input"]["lengths"]
-        tokens, flops = int(lengths.sum()), bench.model.flops(lengths, _masked(packed), [bench.layer])
+        tokens, flops = int(lengths.sum()), bench.model.flops(lengths, masked_rows(packed), [bench.layer])
         rates = _rates(seconds["ours"], size, tokens, flops)
         rows.append({"pairs": size, "side_tokens": length, "tokens": tokens, **rates})
         if compiled:
@@ -247,7 +247,8 @@ def draw(pairs: PairedDataset, count: int, seed: int) -> list[dict]:
     return [pairs[int(index)] for index in chosen]
 
 
-def _masked(packed: dict) -> int:
+def masked_rows(packed: dict) -> int:
+    """The masked positions of all streams, which the head runs on."""
     return sum(len(packed["masked"][stream]["targets"]) for stream in STREAMS)
 
 

@@ -51,10 +51,9 @@ def train(
 
     `start` replaces the `fairseq-train` of the command line, to run it inside something else. `code` None takes any.
     """
-    arguments = command(data, save_dir, *flags)
+    arguments = [*(start or FAIRSEQ_TRAIN), *arguments_of(data, save_dir, *flags)]
     if validate:
         arguments.remove("--disable-validation")
-    arguments[: len(FAIRSEQ_TRAIN)] = start or FAIRSEQ_TRAIN
     if ranks > 1:
         with socket.socket() as free:
             free.bind(("localhost", 0))
